@@ -1,0 +1,156 @@
+//! Which database, and how it is used.
+
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr as _,
+    time::Duration,
+};
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
+use secrecy::SecretString;
+
+use super::Environment;
+
+/// The variables that say: there is a PostgreSQL.
+const POSTGRES: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USERNAME", "DB_PASSWORD"];
+
+/// Which database, and how it is used.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// Where the data is.
+    pub target: DatabaseTarget,
+    /// `DB_MAX_CONNECTIONS`: the most connections that are open at once. Default 10.
+    pub max_connections: u32,
+    /// `DB_ACQUIRE_TIMEOUT`: how long a request waits for a free connection. Default `2s`.
+    pub acquire_timeout: Duration,
+    /// `DB_STATEMENT_TIMEOUT`: after what time the database cancels a statement. Default `10s`.
+    pub statement_timeout: Duration,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub enum DatabaseTarget {
+    /// Nothing is configured: an SQLite file that the gateway creates and fills with sample data.
+    Embedded(PathBuf),
+    /// `DATABASE_URL=sqlite:PATH`: an SQLite file that is used as it is.
+    Sqlite(PathBuf),
+    /// A PostgreSQL that is used as it is.
+    Postgres(PostgresTarget),
+}
+
+/// A PostgreSQL database.
+#[derive(Debug, Clone)]
+pub enum PostgresTarget {
+    /// `DATABASE_URL=postgres://…`: overrides the variables below.
+    Url {
+        /// The address, with user name and password.
+        url: SecretString,
+        /// TLS, where the address does not say.
+        tls: Tls,
+    },
+    /// The legacy service's variables.
+    Parts {
+        /// `DB_HOST`, default `127.0.0.1`; a path that begins with `/` is a socket's folder.
+        host: String,
+        /// `DB_PORT`, default `5432`.
+        port: u16,
+        /// `DB_NAME`, default `postgres`.
+        database: String,
+        /// `DB_USERNAME`, required.
+        username: String,
+        /// `DB_PASSWORD`, required, may be empty. Any character may stand in it.
+        password: SecretString,
+        /// TLS.
+        tls: Tls,
+    },
+}
+
+/// TLS to PostgreSQL.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// `DB_SSLMODE`: `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`, as in libpq.
+    pub mode: Option<PgSslMode>,
+    /// `DB_SSLROOTCERT`: a PEM file of the authorities that may sign the server's certificate.
+    pub root_certificate: Option<PathBuf>,
+}
+
+impl PostgresTarget {
+    /// How TLS is used.
+    #[must_use]
+    pub fn tls(&self) -> &Tls {
+        match self {
+            Self::Url { tls, .. } | Self::Parts { tls, .. } => tls,
+        }
+    }
+}
+
+impl DatabaseConfig {
+    pub(super) fn read(environment: &Environment) -> Self {
+        Self {
+            target: read_target(environment),
+            max_connections: environment.number("DB_MAX_CONNECTIONS", 10_u32, 1, 1_000),
+            acquire_timeout: environment.duration("DB_ACQUIRE_TIMEOUT", Duration::from_secs(2)),
+            statement_timeout: environment.duration("DB_STATEMENT_TIMEOUT", Duration::from_secs(10)),
+        }
+    }
+}
+
+fn read_target(environment: &Environment) -> DatabaseTarget {
+    let tls = read_tls(environment);
+    if let Some(url) = environment.get("DATABASE_URL") {
+        return read_url(environment, url, tls);
+    }
+    if !POSTGRES.iter().any(|name| environment.get_or_empty(name).is_some()) {
+        return DatabaseTarget::Embedded(PathBuf::from("data/coworking.db"));
+    }
+    let port = environment.number("DB_PORT", 5432_u16, 1, u16::MAX);
+    let username = environment.get("DB_USERNAME").unwrap_or_else(|| {
+        environment.reject("DB_USERNAME", "is not set; name the database role to connect as");
+        String::new()
+    });
+    let password = environment.get_or_empty("DB_PASSWORD").unwrap_or_else(|| {
+        environment
+            .reject("DB_PASSWORD", "is not set; give the role's password, or set it to nothing where none is needed");
+        String::new()
+    });
+    DatabaseTarget::Postgres(PostgresTarget::Parts {
+        host: environment.get("DB_HOST").unwrap_or_else(|| "127.0.0.1".to_owned()),
+        port,
+        database: environment.get("DB_NAME").unwrap_or_else(|| "postgres".to_owned()),
+        username,
+        password: password.into(),
+        tls,
+    })
+}
+
+/// The URL itself is never shown: it may hold a password.
+fn read_url(environment: &Environment, url: String, tls: Tls) -> DatabaseTarget {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        if path.is_empty() || path == ":memory:" {
+            environment.reject("DATABASE_URL", "must name a file after \"sqlite:\"");
+        }
+        return DatabaseTarget::Sqlite(Path::new(path).to_owned());
+    }
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
+        || PgConnectOptions::from_str(&url).is_err()
+    {
+        environment.reject(
+            "DATABASE_URL",
+            "is no database address; expected postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH",
+        );
+    }
+    let tls = Tls { mode: tls.mode.filter(|_| !url.contains("sslmode=")), ..tls };
+    DatabaseTarget::Postgres(PostgresTarget::Url { url: url.into(), tls })
+}
+
+fn read_tls(environment: &Environment) -> Tls {
+    let expected = "disable, allow, prefer, require, verify-ca or verify-full";
+    let mode = environment.read("DB_SSLMODE", None, expected, |value| PgSslMode::from_str(value).ok().map(Some));
+    let root_certificate = environment.get("DB_SSLROOTCERT").map(PathBuf::from);
+    if let Some(path) = root_certificate.as_ref().filter(|path| !path.is_file()) {
+        environment.reject("DB_SSLROOTCERT", format!("is \"{}\"; expected a readable PEM file", path.display()));
+    }
+    Tls { mode, root_certificate }
+}

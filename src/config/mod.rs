@@ -1,0 +1,122 @@
+//! Configuration: typed, complete at start, and wrong in one message rather than one mistake at a
+//! time. Every variable is documented where it is read, and in `.env.example`.
+
+pub mod database;
+pub mod log;
+pub mod server;
+
+use std::{cell::RefCell, fmt, str::FromStr, time::Duration};
+
+use self::{database::DatabaseConfig, log::LogConfig, server::ServerConfig};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which database, and how it is used.
+    pub database: DatabaseConfig,
+    /// What is listened on, and what bounds each request.
+    pub server: ServerConfig,
+    /// What is logged, and how it looks.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// The configuration that `environment` describes.
+    ///
+    /// # Errors
+    /// Every variable that is missing or wrong, at once.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let config = Self {
+            database: DatabaseConfig::read(environment),
+            server: ServerConfig::read(environment),
+            log: LogConfig::read(environment),
+        };
+        if config.server.request_timeout <= config.database.statement_timeout {
+            environment.reject(
+                "REQUEST_TIMEOUT",
+                "must be longer than DB_STATEMENT_TIMEOUT, so that the database ends a statement first",
+            );
+        }
+        let problems = environment.problems.take();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    }
+}
+
+/// Variables that are missing or wrong, each with a sentence that says what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(Vec<(&'static str, String)>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration is wrong; nothing was started:")?;
+        self.0.iter().try_for_each(|(name, problem)| write!(f, "\n  {name} {problem}"))
+    }
+}
+
+/// Finds the value of a variable by its name.
+type LookUp = dyn Fn(&str) -> Option<String>;
+
+/// Where variables come from, and what was wrong with them so far.
+pub struct Environment {
+    look_up: Box<LookUp>,
+    problems: RefCell<Vec<(&'static str, String)>>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
+    pub fn of_process() -> Self {
+        Self::new(|name| std::env::var(name).ok())
+    }
+
+    /// Variables from anywhere else.
+    pub fn new(look_up: impl Fn(&str) -> Option<String> + 'static) -> Self {
+        Self { look_up: Box::new(look_up), problems: RefCell::default() }
+    }
+
+    /// The variable's value; one that is set to nothing counts as not set.
+    fn get(&self, name: &'static str) -> Option<String> {
+        self.get_or_empty(name).filter(|value| !value.is_empty())
+    }
+
+    fn get_or_empty(&self, name: &'static str) -> Option<String> {
+        (self.look_up)(name)
+    }
+
+    fn reject(&self, name: &'static str, problem: impl Into<String>) {
+        self.problems.borrow_mut().push((name, problem.into()));
+    }
+
+    /// The variable as `parse` reads it, or `default` where it is not set.
+    fn read<T>(&self, name: &'static str, default: T, expected: &str, parse: impl Fn(&str) -> Option<T>) -> T {
+        let Some(value) = self.get(name) else { return default };
+        parse(value.trim()).unwrap_or_else(|| {
+            self.reject(name, format!("is \"{value}\"; expected {expected}"));
+            default
+        })
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
+        &self,
+        name: &'static str,
+        default: T,
+        min: T,
+        max: T,
+    ) -> T {
+        let expected = format!("a whole number from {min} to {max}");
+        self.read(name, default, &expected, |value| value.parse().ok().filter(|number| (&min..=&max).contains(&number)))
+    }
+
+    fn duration(&self, name: &'static str, default: Duration) -> Duration {
+        self.read(name, default, "a duration such as \"500ms\", \"10s\" or \"2m\"", |value| {
+            humantime::parse_duration(value).ok().filter(|duration| !duration.is_zero())
+        })
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").field("problems", &self.problems).finish_non_exhaustive()
+    }
+}

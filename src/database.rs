@@ -1,0 +1,178 @@
+//! Connections: how each kind of database is reached, and whether it answers.
+
+mod availability;
+
+use std::{
+    str::FromStr as _,
+    time::{Duration, Instant},
+};
+
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
+    sqlx::{
+        self, ConnectOptions as _, Executor as _,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    },
+};
+use secrecy::ExposeSecret as _;
+use tracing::log::LevelFilter;
+
+use self::availability::Availability;
+use crate::{
+    config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget},
+    reports::Error,
+};
+
+/// SQLite asks its progress handler once per this many of its instructions, some tens of microseconds.
+const SQLITE_STEPS_PER_CHECK: i32 = 10_000;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reports: nothing can be written, and statements are cut off at the statement timeout.
+    Report,
+    /// Migrations and sample data: may write, and takes the time that it takes.
+    Maintain,
+}
+
+/// A pool of connections, and what is known of the database behind it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    connection: DatabaseConnection,
+    availability: Availability,
+}
+
+impl Database {
+    /// A pool on the configured database. PostgreSQL is connected to when the first statement comes,
+    /// so that a gateway starts, and recovers, without it; an SQLite file is opened at once.
+    ///
+    /// # Errors
+    /// When the SQLite file cannot be opened, or the PostgreSQL address cannot be understood.
+    pub async fn connect(config: &DatabaseConfig, access: Access) -> Result<Self, DbErr> {
+        match &config.target {
+            DatabaseTarget::Postgres(target) => {
+                let options = postgres_options(target).map_err(connect_error)?;
+                let availability = Availability::watching(options.clone());
+                let connection = postgres_pool(options, config, access);
+                Ok(Self { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(connection), availability })
+            }
+            DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) => {
+                let options = SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(access == Access::Maintain)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Normal)
+                    .foreign_keys(true)
+                    .busy_timeout(config.acquire_timeout)
+                    .log_statements(LevelFilter::Trace);
+                let pool = sqlite_pool(options, config, access).await.map_err(connect_error)?;
+                Ok(Self {
+                    connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
+                    availability: Availability::always(),
+                })
+            }
+        }
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Asks for one token's existence: cheap on a table of any size, and fails where reports would.
+    ///
+    /// # Errors
+    /// Why reports cannot be made.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.ensure_available()?;
+        let answer = self.connection.execute_unprepared("SELECT 1 FROM tokens LIMIT 1").await;
+        answer.map(drop).map_err(|error| self.noting(error.into()))
+    }
+
+    /// Fails at once while the database is known to be out of reach.
+    pub(crate) fn ensure_available(&self) -> Result<(), Error> {
+        if self.availability.is_down() { Err(Error::Unavailable(None)) } else { Ok(()) }
+    }
+
+    /// Looks into an error that hints at an outage, and hands it on.
+    pub(crate) fn noting(&self, error: Error) -> Error {
+        if matches!(error, Error::Unavailable(Some(_))) {
+            self.availability.investigate();
+        }
+        error
+    }
+}
+
+fn connect_error(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()))
+}
+
+fn postgres_options(target: &PostgresTarget) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = match target {
+        PostgresTarget::Url { url, .. } => PgConnectOptions::from_str(url.expose_secret())?,
+        PostgresTarget::Parts { host, port, database, username, password, .. } => {
+            PgConnectOptions::new_without_pgpass()
+                .host(host)
+                .port(*port)
+                .database(database)
+                .username(username)
+                .password(password.expose_secret())
+        }
+    };
+    let tls = target.tls();
+    let options = if let Some(mode) = tls.mode { options.ssl_mode(mode) } else { options };
+    let options = if let Some(path) = &tls.root_certificate { options.ssl_root_cert(path) } else { options };
+    Ok(options.application_name("coworking-analytics").log_statements(LevelFilter::Trace))
+}
+
+fn postgres_pool(options: PgConnectOptions, config: &DatabaseConfig, access: Access) -> sqlx::PgPool {
+    let statement_timeout = config.statement_timeout;
+    PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if access == Access::Report {
+                    // The database itself ends what takes too long, also when nobody waits any more.
+                    sqlx::query("SELECT set_config('statement_timeout', $1, false), set_config('default_transaction_read_only', 'on', false)")
+                        .bind(statement_timeout.as_millis().to_string())
+                        .execute(&mut *connection)
+                        .await?;
+                }
+                connection.execute("SET TIME ZONE 'UTC'").await.map(drop)
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+async fn sqlite_pool(
+    options: SqliteConnectOptions,
+    config: &DatabaseConfig,
+    access: Access,
+) -> Result<sqlx::SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().acquire_timeout(config.acquire_timeout);
+    if access == Access::Maintain {
+        return pool.max_connections(1).connect_with(options).await;
+    }
+    let limit = config.statement_timeout;
+    pool.max_connections(config.max_connections)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute("PRAGMA query_only = ON").await?;
+                arm(connection, limit).await
+            })
+        })
+        .before_acquire(move |connection, _| Box::pin(async move { arm(connection, limit).await.map(|()| true) }))
+        .connect_with(options)
+        .await
+}
+
+/// Lets SQLite run for `limit` from now on: the embedded counterpart of a statement timeout.
+async fn arm(connection: &mut SqliteConnection, limit: Duration) -> Result<(), sqlx::Error> {
+    let started = Instant::now();
+    let mut handle = connection.lock_handle().await?;
+    handle.set_progress_handler(SQLITE_STEPS_PER_CHECK, move || started.elapsed() < limit);
+    Ok(())
+}

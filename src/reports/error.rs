@@ -1,0 +1,78 @@
+//! What can go wrong with a report, told apart by what the caller can do about it.
+
+use sea_orm::{
+    DbErr, RuntimeErr,
+    sqlx::{self, error::DatabaseError, postgres::PgDatabaseError},
+};
+
+/// A request that no report can be made for: which argument, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{argument}` {problem}")]
+pub struct InvalidArgument {
+    /// The argument's path as the caller knows it, such as `filter.from`.
+    pub argument: &'static str,
+    /// What is wrong, as the rest of a sentence that begins with the argument's name.
+    pub problem: String,
+}
+
+impl InvalidArgument {
+    /// An error that reads "`argument` problem".
+    pub fn new(argument: &'static str, problem: impl Into<String>) -> Self {
+        Self { argument, problem: problem.into() }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The caller asked for something that does not exist; asking again will not help.
+    #[error(transparent)]
+    InvalidArgument(#[from] InvalidArgument),
+    /// The database did not answer within the statement timeout, and the statement was cancelled.
+    #[error("the database did not answer in time")]
+    Timeout(#[source] DbErr),
+    /// The database, or a free connection to it, is out of reach for now.
+    #[error("the database is out of reach")]
+    Unavailable(#[source] Option<DbErr>),
+    /// The database refused the statement: a missing table, a missing right, a damaged file.
+    #[error("the database refused the statement")]
+    Database(#[source] DbErr),
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(Some(error)),
+            DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source)) => {
+                match source.as_ref() {
+                    sqlx::Error::Database(source) if was_cancelled(source.as_ref()) => Self::Timeout(error),
+                    sqlx::Error::Database(source) if went_away(source.as_ref()) => Self::Unavailable(Some(error)),
+                    sqlx::Error::Io(_)
+                    | sqlx::Error::Tls(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::WorkerCrashed => Self::Unavailable(Some(error)),
+                    _ => Self::Database(error),
+                }
+            }
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// PostgreSQL `query_canceled` and `lock_not_available`; SQLite `SQLITE_INTERRUPT` and `SQLITE_BUSY`.
+fn was_cancelled(error: &dyn DatabaseError) -> bool {
+    let codes: &[&str] = if is_postgres(error) { &["57014", "55P03"] } else { &["9", "5"] };
+    error.code().is_some_and(|code| codes.contains(&code.as_ref()))
+}
+
+/// PostgreSQL classes 08 (connection), 53 (resources) and 57P (operator intervention).
+/// Source: <https://www.postgresql.org/docs/15/errcodes-appendix.html>
+fn went_away(error: &dyn DatabaseError) -> bool {
+    is_postgres(error)
+        && error.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+}
+
+fn is_postgres(error: &dyn DatabaseError) -> bool {
+    error.try_downcast_ref::<PgDatabaseError>().is_some()
+}

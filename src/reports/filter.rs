@@ -1,0 +1,251 @@
+//! What a caller may ask for. Fields are private and the constructors check, so that a filter that
+//! exists is valid. Dates are local to the filter's time zone and inclusive at both ends.
+
+use chrono::{Days, NaiveDate, Weekday};
+
+use super::{
+    InvalidArgument,
+    time_zone::{UtcBounds, Zone},
+};
+
+/// The most user ids that one filter may name.
+pub const MAX_USER_IDS: usize = 1_000;
+
+/// Which of a token's two times decides the day that a visit belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimeBasis {
+    /// The day on which the token was issued, as the legacy reports count.
+    #[default]
+    IssuedAt,
+    /// The day on which the token opened the door.
+    UsedAt,
+}
+
+/// What stands for days without tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GapFill {
+    /// Nothing: the day is left out.
+    #[default]
+    Omit,
+    /// A row of zeros.
+    Zero,
+    /// A row without measures.
+    Null,
+}
+
+/// Ascending or descending.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Smallest, or earliest, first.
+    #[default]
+    Ascending,
+    /// Largest, or latest, first.
+    Descending,
+}
+
+/// Local calendar dates, both ends included, either of them open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DateRange {
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+}
+
+impl DateRange {
+    /// The dates `from` to `to`.
+    ///
+    /// # Errors
+    /// When `from` is after `to`; the error names `argument`, the argument that gave `from`.
+    pub fn new(
+        argument: &'static str,
+        from: Option<NaiveDate>,
+        to: Option<NaiveDate>,
+    ) -> Result<Self, InvalidArgument> {
+        match (from, to) {
+            (Some(first), Some(last)) if first > last => {
+                Err(InvalidArgument::new(argument, format!("is {first}, which is after the end of its range, {last}")))
+            }
+            _ => Ok(Self { from, to }),
+        }
+    }
+
+    /// First date inside, if the range has a beginning.
+    #[must_use]
+    pub fn from(self) -> Option<NaiveDate> {
+        self.from
+    }
+
+    /// Last date inside, if the range has an end.
+    #[must_use]
+    pub fn to(self) -> Option<NaiveDate> {
+        self.to
+    }
+
+    /// Whether the range leaves nothing out.
+    #[must_use]
+    pub fn is_unbounded(self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+
+    pub(super) fn contains(self, date: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
+    }
+
+    pub(super) fn bounds(self, zone: Zone) -> UtcBounds {
+        zone.bounds(self.from, self.to)
+    }
+}
+
+/// Which members count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    ids: Option<Vec<i32>>,
+    joined: DateRange,
+    is_active: Option<bool>,
+}
+
+impl UserFilter {
+    /// Members with one of these ids, who joined on one of these local dates, and are active or not.
+    /// What is `None` or open does not restrict; an empty list of ids matches nobody.
+    ///
+    /// # Errors
+    /// When there are more than [`MAX_USER_IDS`] ids; the error names `argument`.
+    pub fn new(
+        argument: &'static str,
+        ids: Option<Vec<i32>>,
+        joined: DateRange,
+        is_active: Option<bool>,
+    ) -> Result<Self, InvalidArgument> {
+        match &ids {
+            Some(ids) if ids.len() > MAX_USER_IDS => Err(InvalidArgument::new(
+                argument,
+                format!("has {} ids; at most {MAX_USER_IDS} are allowed", ids.len()),
+            )),
+            _ => Ok(Self { ids, joined, is_active }),
+        }
+    }
+
+    pub(super) fn ids(&self) -> Option<&[i32]> {
+        self.ids.as_deref()
+    }
+
+    pub(super) fn joined(&self) -> DateRange {
+        self.joined
+    }
+
+    pub(super) fn is_active(&self) -> Option<bool> {
+        self.is_active
+    }
+
+    /// Whether the filter needs to see the `users` table.
+    pub(super) fn restricts_users(&self) -> bool {
+        !self.joined.is_unbounded() || self.is_active.is_some()
+    }
+}
+
+/// A set of days of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weekdays(u8);
+
+impl Default for Weekdays {
+    fn default() -> Self {
+        Self(0b111_1111)
+    }
+}
+
+impl Weekdays {
+    pub(super) fn contains(self, day: Weekday) -> bool {
+        self.0 & (1 << day.num_days_from_monday()) != 0
+    }
+}
+
+impl FromIterator<Weekday> for Weekdays {
+    fn from_iter<I: IntoIterator<Item = Weekday>>(days: I) -> Self {
+        Self(days.into_iter().fold(0, |set, day| set | 1 << day.num_days_from_monday()))
+    }
+}
+
+/// What `daily_usage` is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DailyUsageFilter {
+    /// The local dates to report.
+    pub range: DateRange,
+    /// Whose tokens count.
+    pub users: UserFilter,
+    /// The local days of the week to report.
+    pub weekdays: Weekdays,
+    /// The zone that cuts the days.
+    pub zone: Zone,
+    /// What puts a visit on a day.
+    pub basis: TimeBasis,
+    /// What stands for days without tokens.
+    pub gaps: GapFill,
+}
+
+impl DailyUsageFilter {
+    pub(super) fn contains(&self, date: NaiveDate) -> bool {
+        use chrono::Datelike as _;
+        self.range.contains(date) && self.weekdays.contains(date.weekday())
+    }
+
+    /// The dates from `first` to `last` that this filter reports, in order.
+    pub(super) fn dates(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+        std::iter::successors(Some(first), |date| date.checked_add_days(Days::new(1)))
+            .take_while(move |date| *date <= last)
+            .filter(|date| self.contains(*date))
+    }
+}
+
+/// A number of visits, both ends included, either of them open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VisitsRange {
+    min: Option<i32>,
+    max: Option<i32>,
+}
+
+impl VisitsRange {
+    /// `min` to `max` visits.
+    ///
+    /// # Errors
+    /// When a bound is negative, or `min` exceeds `max`.
+    pub fn new(min: Option<i32>, max: Option<i32>) -> Result<Self, InvalidArgument> {
+        for (argument, bound) in [("filter.minVisits", min), ("filter.maxVisits", max)] {
+            if let Some(bound) = bound.filter(|bound| *bound < 0) {
+                return Err(InvalidArgument::new(argument, format!("is {bound}; it cannot be negative")));
+            }
+        }
+        match (min, max) {
+            (Some(least), Some(most)) if least > most => Err(InvalidArgument::new(
+                "filter.minVisits",
+                format!("is {least}, which is more than `filter.maxVisits`, {most}"),
+            )),
+            _ => Ok(Self { min, max }),
+        }
+    }
+
+    pub(super) fn min(self) -> Option<i32> {
+        self.min
+    }
+
+    pub(super) fn max(self) -> Option<i32> {
+        self.max
+    }
+}
+
+/// What `user_visits` is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserVisitsFilter {
+    /// The local dates in which tokens count.
+    pub range: DateRange,
+    /// Which members are listed.
+    pub users: UserFilter,
+    /// The zone of every date in this filter.
+    pub zone: Zone,
+    /// What puts a visit into the range.
+    pub basis: TimeBasis,
+    /// Only members with so many visits.
+    pub visits: VisitsRange,
+    /// Only members whose last visit lies before this local date.
+    pub last_visit_before: Option<NaiveDate>,
+    /// Also list members without a token in the range.
+    pub include_users_without_visits: bool,
+}

@@ -1,0 +1,101 @@
+//! The domain: what a coworking space's check-ins say. It knows SeaORM and the two tables, and
+//! neither HTTP nor GraphQL; every face of the gateway asks here, so every face gives the same numbers.
+
+mod daily_usage;
+mod dialect;
+mod error;
+pub mod filter;
+pub mod model;
+pub mod page;
+pub mod time_zone;
+mod user_visits;
+mod users;
+
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, sea_query::SelectStatement};
+use tokio::sync::OnceCell;
+
+pub use self::{
+    daily_usage::{DailyUsageField, DailyUsageMeasures, DailyUsageOrder, MAX_DAYS},
+    error::{Error, InvalidArgument},
+    user_visits::UserVisitsParts,
+};
+use crate::{clock::Clock, database::Database};
+
+/// The reports: the one service that every face calls. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    database: Database,
+    clock: Clock,
+}
+
+/// All the reports of one request. They agree with each other: one `now`, and, once
+/// [`Session::share_snapshot`] was called, one snapshot of the database.
+#[derive(Debug)]
+pub struct Session {
+    database: Database,
+    now: DateTime<Utc>,
+    shares: OnceLock<()>,
+    snapshot: OnceCell<DatabaseTransaction>,
+}
+
+impl Reports {
+    /// Reports on `database`, with days that end by `clock`.
+    #[must_use]
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Reports for one request. Each is one statement, and reads without a transaction.
+    #[must_use]
+    pub fn session(&self) -> Arc<Session> {
+        Arc::new(Session {
+            database: self.database.clone(),
+            now: self.clock.now(),
+            shares: OnceLock::new(),
+            snapshot: OnceCell::new(),
+        })
+    }
+
+    /// Whether reports can be made now: the database answers and has tokens to read.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.database.check().await
+    }
+}
+
+impl Session {
+    /// From here on, every statement reads one and the same snapshot. To be called before the first,
+    /// by requests that will need more than one.
+    pub fn share_snapshot(&self) {
+        let _ = self.shares.set(());
+    }
+
+    /// The instant at which this request looks at the world.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.database.connection().get_database_backend()
+    }
+
+    async fn query_all(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
+        self.database.ensure_available()?;
+        let connection = self.database.connection();
+        let rows = if self.shares.get().is_some() {
+            match self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await {
+                Ok(snapshot) => snapshot.query_all(statement).await,
+                Err(error) => Err(error),
+            }
+        } else {
+            connection.query_all(statement).await
+        };
+        rows.map_err(|error| self.database.noting(error.into()))
+    }
+}

@@ -1,0 +1,109 @@
+//! What reports answer with. A measure that was not asked for, or that stands in a filled gap, is `None`.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+/// One local calendar day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyUsage {
+    /// The local date.
+    pub date: NaiveDate,
+    /// The first instant of the day.
+    pub starts_at: DateTime<Utc>,
+    /// Whether the day was not over when the report was made.
+    pub is_partial: bool,
+    /// Tokens used, on the day that the filter's time basis says.
+    pub visits: Option<i64>,
+    /// Tokens issued on the day.
+    pub tokens_issued: Option<i64>,
+    /// Tokens issued on the day and not used so far.
+    pub tokens_unused: Option<i64>,
+    /// Different members among the visits.
+    pub unique_visitors: Option<i64>,
+}
+
+impl DailyUsage {
+    /// Visits per issued token; `None` when none was issued. By the time of use it can exceed 1,
+    /// since a token may be used on a later day than its own.
+    #[must_use]
+    pub fn conversion_rate(&self) -> Option<f64> {
+        ratio(self.visits?, self.tokens_issued?)
+    }
+}
+
+/// Visits by date, as the legacy service answered and logged them: a map in order of the dates,
+/// without the days that have none.
+#[derive(Debug)]
+pub struct LegacyDailyUsage<'a>(pub &'a [DailyUsage]);
+
+impl Serialize for LegacyDailyUsage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for day in self.0 {
+            if let Some(visits) = day.visits.filter(|visits| *visits > 0) {
+                map.serialize_entry(&day.date, &visits)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// One member's visits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserVisits {
+    /// The member's id.
+    pub user_id: i32,
+    /// Tokens used.
+    pub visits: i64,
+    /// Tokens issued.
+    pub tokens_issued: i64,
+    /// Tokens issued and not used so far.
+    pub tokens_unused: i64,
+    /// The earliest visit, in UTC.
+    pub first_visit_at: Option<NaiveDateTime>,
+    /// The latest visit, in UTC.
+    pub last_visit_at: Option<NaiveDateTime>,
+    /// When the member joined, in UTC; `None` when there is no such row in `users`.
+    pub joined_at: Option<NaiveDateTime>,
+    /// Whether the membership is active; `None` when there is no such row in `users`.
+    pub is_active: Option<bool>,
+}
+
+/// Sums over everything that a `user_visits` filter matches, not only one page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UserVisitsTotals {
+    /// Members matched.
+    pub users: i64,
+    /// Tokens used.
+    pub visits: i64,
+    /// Tokens issued.
+    pub tokens_issued: i64,
+    /// Tokens issued and not used so far.
+    pub tokens_unused: i64,
+}
+
+impl UserVisitsTotals {
+    /// Visits per issued token; `None` when none was issued.
+    #[must_use]
+    pub fn conversion_rate(&self) -> Option<f64> {
+        ratio(self.visits, self.tokens_issued)
+    }
+}
+
+/// One page of `user_visits`, in the order asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserVisitsPage {
+    /// The members on the page.
+    pub rows: Vec<UserVisits>,
+    /// Sums over the whole filtered set, if asked for.
+    pub totals: Option<UserVisitsTotals>,
+    /// Whether members come before this page (false when not asked for).
+    pub has_previous: bool,
+    /// Whether members come after this page (false when not asked for).
+    pub has_next: bool,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of tokens stay far below 2^53")]
+fn ratio(part: i64, whole: i64) -> Option<f64> {
+    (whole != 0).then(|| part as f64 / whole as f64)
+}

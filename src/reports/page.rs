@@ -1,0 +1,229 @@
+//! Pages of `user_visits`: how many rows, in which order, from where on.
+
+use std::fmt::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, NaiveDateTime};
+use sea_orm::sea_query::Expr;
+
+use super::{InvalidArgument, filter::Direction, model::UserVisits};
+
+/// How many rows a page has when the caller does not say, and at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimits {
+    /// Rows when neither `first` nor `last` is given.
+    pub default: usize,
+    /// The most rows that may be asked for.
+    pub max: usize,
+}
+
+impl Default for PageLimits {
+    fn default() -> Self {
+        Self { default: 100, max: 1_000 }
+    }
+}
+
+/// What `user_visits` is sorted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UserVisitsField {
+    /// The member's id.
+    #[default]
+    UserId,
+    /// Tokens used.
+    Visits,
+    /// Tokens issued.
+    TokensIssued,
+    /// When the member joined.
+    JoinedAt,
+    /// The earliest visit.
+    FirstVisitAt,
+    /// The latest visit.
+    LastVisitAt,
+}
+
+impl UserVisitsField {
+    pub(super) fn column(self) -> &'static str {
+        match self {
+            Self::UserId => "user_id",
+            Self::Visits => "visits",
+            Self::TokensIssued => "tokens_issued",
+            Self::JoinedAt => "joined_at",
+            Self::FirstVisitAt => "first_visit_at",
+            Self::LastVisitAt => "last_visit_at",
+        }
+    }
+
+    /// Whether members may lack it. Those come last, in either direction.
+    pub(super) fn is_nullable(self) -> bool {
+        matches!(self, Self::JoinedAt | Self::FirstVisitAt | Self::LastVisitAt)
+    }
+}
+
+/// A total order of members: by a field, then by ascending id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UserVisitsOrder {
+    /// What to sort by.
+    pub field: UserVisitsField,
+    /// Which way.
+    pub direction: Direction,
+}
+
+impl UserVisitsOrder {
+    pub(super) fn is_ascending(self) -> bool {
+        self.direction == Direction::Ascending
+    }
+
+    /// The cursor of a row, opaque to callers: its sort key and id, marked with the order.
+    #[must_use]
+    pub fn cursor(self, row: &UserVisits) -> String {
+        let time = |time: Option<NaiveDateTime>| time.map(|time| time.and_utc().timestamp_micros());
+        let key = match self.field {
+            UserVisitsField::UserId => Some(row.user_id.into()),
+            UserVisitsField::Visits => Some(row.visits),
+            UserVisitsField::TokensIssued => Some(row.tokens_issued),
+            UserVisitsField::JoinedAt => time(row.joined_at),
+            UserVisitsField::FirstVisitAt => time(row.first_visit_at),
+            UserVisitsField::LastVisitAt => time(row.last_visit_at),
+        };
+        let mut text = self.tag();
+        if let Some(key) = key {
+            let _ = write!(text, "{key}");
+        }
+        let _ = write!(text, ":{}", row.user_id);
+        URL_SAFE_NO_PAD.encode(text)
+    }
+
+    fn parse(self, argument: &'static str, cursor: &str) -> Result<UserVisitsCursor, InvalidArgument> {
+        let broken =
+            || InvalidArgument::new(argument, "is no cursor of this list; take it from `edges.cursor` or `pageInfo`");
+        let bytes = if cursor.len() <= 64 { URL_SAFE_NO_PAD.decode(cursor).ok() } else { None };
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(broken)?;
+        if !text.starts_with("v1:") {
+            return Err(broken());
+        }
+        let rest = text.strip_prefix(&self.tag()).ok_or_else(|| {
+            InvalidArgument::new(argument, "belongs to another `orderBy`; page on in the order in which the list began")
+        })?;
+        let (key, user_id) = rest.split_once(':').ok_or_else(broken)?;
+        let number = |text: &str| text.parse::<i64>().map_err(|_| broken());
+        let key = match (key, self.field) {
+            ("", field) if field.is_nullable() => None,
+            (key, field) if field.is_nullable() => {
+                let time = DateTime::from_timestamp_micros(number(key)?).ok_or_else(broken)?;
+                Some(Expr::val(time.naive_utc()))
+            }
+            (key, _) => Some(Expr::val(number(key)?)),
+        };
+        Ok(UserVisitsCursor { key, user_id: user_id.parse().map_err(|_| broken())? })
+    }
+
+    fn tag(self) -> String {
+        format!("v1:{}:{}:", self.field.column(), if self.is_ascending() { "asc" } else { "desc" })
+    }
+}
+
+/// A place in an ordered list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UserVisitsCursor {
+    /// The sort key; none where the member lacks it.
+    pub(super) key: Option<Expr>,
+    pub(super) user_id: i32,
+}
+
+/// A window on an ordered list: everything, or some rows from one of its ends on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    size: Option<usize>,
+    backward: bool,
+    after: Option<UserVisitsCursor>,
+    before: Option<UserVisitsCursor>,
+}
+
+/// The paging arguments as a caller gives them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PageArguments<'a> {
+    /// Rows from the beginning, or from after `after`.
+    pub first: Option<i32>,
+    /// The cursor to begin behind.
+    pub after: Option<&'a str>,
+    /// Rows up to the end, or up to `before`.
+    pub last: Option<i32>,
+    /// The cursor to end before.
+    pub before: Option<&'a str>,
+}
+
+impl Page {
+    /// Every row.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The page that Relay's connection arguments describe.
+    /// Source: <https://relay.dev/graphql/connections.htm#sec-Arguments>
+    ///
+    /// # Errors
+    /// When `first` and `last` come together, a size is out of `1..=limits.max`, or a cursor is not
+    /// one of this order.
+    pub fn new(
+        arguments: PageArguments<'_>,
+        order: UserVisitsOrder,
+        limits: PageLimits,
+    ) -> Result<Self, InvalidArgument> {
+        let PageArguments { first, after, last, before } = arguments;
+        if first.is_some() && last.is_some() {
+            return Err(InvalidArgument::new("last", "came with `first`; ask for one of them"));
+        }
+        let size = match (first, last) {
+            (Some(size), _) => checked_size("first", size, limits.max)?,
+            (_, Some(size)) => checked_size("last", size, limits.max)?,
+            (None, None) => limits.default,
+        };
+        Ok(Self {
+            size: Some(size),
+            backward: last.is_some(),
+            after: after.map(|cursor| order.parse("after", cursor)).transpose()?,
+            before: before.map(|cursor| order.parse("before", cursor)).transpose()?,
+        })
+    }
+
+    pub(super) fn size(&self) -> Option<usize> {
+        self.size
+    }
+
+    pub(super) fn is_backward(&self) -> bool {
+        self.backward
+    }
+
+    pub(super) fn after(&self) -> Option<&UserVisitsCursor> {
+        self.after.as_ref()
+    }
+
+    pub(super) fn before(&self) -> Option<&UserVisitsCursor> {
+        self.before.as_ref()
+    }
+
+    /// The cursor that the page's own end starts from, and whether the page lies after it.
+    pub(super) fn behind(&self) -> Option<(&UserVisitsCursor, bool)> {
+        if self.backward {
+            self.before().map(|cursor| (cursor, false))
+        } else {
+            self.after().map(|cursor| (cursor, true))
+        }
+    }
+
+    pub(super) fn is_bounded_behind(&self) -> bool {
+        self.behind().is_some()
+    }
+}
+
+/// A number of rows that may be asked for.
+///
+/// # Errors
+/// When it is not in `1..=max`.
+pub fn checked_size(argument: &'static str, size: i32, max: usize) -> Result<usize, InvalidArgument> {
+    usize::try_from(size)
+        .ok()
+        .filter(|size| (1..=max).contains(size))
+        .ok_or_else(|| InvalidArgument::new(argument, format!("is {size}; it must be 1 to {max}")))
+}

@@ -1,0 +1,202 @@
+//! Local calendar <-> UTC instants, from the time zone database that is compiled into the binary.
+//!
+//! Both databases are given fixed offsets that come from here, never a zone's name: so both cut
+//! days alike, whatever release of the zone database their own system has, or has not.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, LazyLock, PoisonError, RwLock},
+};
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
+use chrono_tz::Tz;
+
+use super::InvalidArgument;
+
+/// An IANA time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Zone(Tz);
+
+/// A stretch of time in which a zone keeps one offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// First instant of the stretch, in UTC; it ends where the next one starts.
+    pub start: NaiveDateTime,
+    /// Local time minus UTC, in seconds.
+    pub offset: i32,
+}
+
+/// Half-open bounds `[from, to)` in UTC, either of them open, around a range of local dates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UtcBounds {
+    /// First instant inside.
+    pub from: Option<NaiveDateTime>,
+    /// First instant after.
+    pub to: Option<NaiveDateTime>,
+    /// Whether every instant inside has a local date in the range. False only where clocks were set
+    /// back across midnight, so that a local date begins, is left, and begins again.
+    pub exact: bool,
+}
+
+impl Zone {
+    /// Coordinated Universal Time.
+    pub const UTC: Self = Self(Tz::UTC);
+
+    /// The zone of that IANA name, such as `Europe/Berlin`; letters' case counts.
+    ///
+    /// # Errors
+    /// When there is no such zone.
+    pub fn parse(argument: &'static str, name: &str) -> Result<Self, InvalidArgument> {
+        name.parse().map(Self).map_err(|_| {
+            let name: String = name.chars().take(64).collect();
+            InvalidArgument::new(
+                argument,
+                format!("is \"{name}\", which is no IANA time zone; write it like \"Europe/Berlin\""),
+            )
+        })
+    }
+
+    /// The local calendar date at `instant`.
+    #[must_use]
+    pub fn date_at(self, instant: DateTime<Utc>) -> NaiveDate {
+        instant.with_timezone(&self.0).date_naive()
+    }
+
+    /// The first instant of a local day: local midnight, or what follows where clocks skip it.
+    #[must_use]
+    pub fn start_of_day(self, date: NaiveDate) -> DateTime<Utc> {
+        self.first_instant_from(date).and_utc()
+    }
+
+    /// The instant after which no moment of that local day is left.
+    #[must_use]
+    pub fn end_of_day(self, date: NaiveDate) -> DateTime<Utc> {
+        self.last_instant_until(date).and_utc()
+    }
+
+    /// The UTC bounds of the local dates `from` to `to`, both included.
+    #[must_use]
+    pub fn bounds(self, from: Option<NaiveDate>, to: Option<NaiveDate>) -> UtcBounds {
+        let lower = from.map(|date| self.first_instant_from(date));
+        let upper = to.map(|date| self.last_instant_until(date));
+        let clean_start = from.is_none_or(|date| lower == date.pred_opt().map(|day| self.last_instant_until(day)));
+        let clean_end = to.is_none_or(|date| upper == date.succ_opt().map(|day| self.first_instant_from(day)));
+        UtcBounds { from: lower, to: upper, exact: clean_start && clean_end }
+    }
+
+    /// The segments that overlap `[from, to)`, in order of time; never empty.
+    #[must_use]
+    pub fn segments(self, from: Option<NaiveDateTime>, to: Option<NaiveDateTime>) -> Vec<Segment> {
+        let all = self.all_segments();
+        let first = from.map_or(0, |from| all.partition_point(|segment| segment.start <= from).saturating_sub(1));
+        let last = to.map_or(all.len(), |to| all.partition_point(|segment| segment.start < to)).max(first + 1);
+        all[first..last].to_vec()
+    }
+
+    /// The earliest instant whose local date is `date` or later.
+    fn first_instant_from(self, date: NaiveDate) -> NaiveDateTime {
+        self.around_midnight(date)
+            .filter_map(|(start, end, midnight)| {
+                let instant = midnight.max(start);
+                (instant < end).then_some(instant)
+            })
+            .min()
+            .unwrap_or_else(|| midnight(date))
+    }
+
+    /// The first instant after the last one whose local date is `date` or earlier.
+    fn last_instant_until(self, date: NaiveDate) -> NaiveDateTime {
+        let next = date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX);
+        self.around_midnight(next)
+            .filter_map(|(start, end, midnight)| {
+                let instant = midnight.min(end);
+                (instant > start).then_some(instant)
+            })
+            .max()
+            .unwrap_or_else(|| midnight(next))
+    }
+
+    /// For each segment near the local midnight that begins `date`: its start, its end, and the UTC
+    /// instant at which that midnight would be by the segment's offset.
+    fn around_midnight(self, date: NaiveDate) -> impl Iterator<Item = (NaiveDateTime, NaiveDateTime, NaiveDateTime)> {
+        let midnight = midnight(date);
+        let far = TimeDelta::days(2);
+        let from = midnight.checked_sub_signed(far).unwrap_or(NaiveDateTime::MIN);
+        let to = midnight.checked_add_signed(far).unwrap_or(NaiveDateTime::MAX);
+        let segments = self.segments(Some(from), Some(to));
+        let ends: Vec<_> = segments.iter().skip(1).map(|next| next.start).chain([NaiveDateTime::MAX]).collect();
+        segments.into_iter().zip(ends).map(move |(segment, end)| {
+            let offset = TimeDelta::seconds(segment.offset.into());
+            (segment.start, end, midnight.checked_sub_signed(offset).unwrap_or(midnight))
+        })
+    }
+
+    /// Every segment of the zone. Found once per zone and kept: there are about 600 zones of some
+    /// 2 kB each, so the cache is bounded by what it describes.
+    fn all_segments(self) -> Arc<[Segment]> {
+        static KNOWN: LazyLock<RwLock<HashMap<Tz, Arc<[Segment]>>>> = LazyLock::new(RwLock::default);
+        if let Some(segments) = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&self.0) {
+            return Arc::clone(segments);
+        }
+        let segments = find_segments(self.0);
+        KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(self.0, Arc::clone(&segments));
+        segments
+    }
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self::UTC
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+fn midnight(date: NaiveDate) -> NaiveDateTime {
+    date.and_hms_opt(0, 0, 0).unwrap_or(NaiveDateTime::MAX)
+}
+
+/// Walks through the years that the compiled zone database covers, half a day at a time (no zone ever
+/// changed its offset twice within one), and narrows each change down to the second.
+fn find_segments(zone: Tz) -> Arc<[Segment]> {
+    let offset_at = |instant: NaiveDateTime| zone.offset_from_utc_datetime(&instant).fix().local_minus_utc();
+    let year = |year| NaiveDate::from_ymd_opt(year, 1, 1).map_or(NaiveDateTime::MIN, midnight);
+    let (mut before, last, step) = (year(1830), year(2101), TimeDelta::hours(12));
+    let mut segments = vec![Segment { start: NaiveDateTime::MIN, offset: offset_at(before) }];
+    while before < last {
+        let after = before + step;
+        let offset = offset_at(after);
+        if offset != offset_at(before) {
+            let (mut low, mut high) = (before, after);
+            while high - low > TimeDelta::seconds(1) {
+                let middle = (low + (high - low) / 2).with_nanosecond(0).unwrap_or(high);
+                if offset_at(middle) == offset { high = middle } else { low = middle }
+            }
+            segments.push(Segment { start: high, offset });
+        }
+        before = after;
+    }
+    segments.into()
+}
+
+/// A calendar date as callers write it: `YYYY-MM-DD`, in the years 1 to 9999.
+///
+/// # Errors
+/// When the text has another form, or the calendar has no such day.
+pub fn parse_date(argument: &'static str, text: &str) -> Result<NaiveDate, InvalidArgument> {
+    let shaped = text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+    let date = shaped.then(|| text.parse::<NaiveDate>().ok()).flatten().filter(|date| date.year() >= 1);
+    date.ok_or_else(|| {
+        let text: String = text.chars().take(32).collect();
+        InvalidArgument::new(argument, format!("is \"{text}\", which is no calendar date; write it as YYYY-MM-DD"))
+    })
+}
