@@ -1,0 +1,101 @@
+//! The codes under `extensions.code` of an error, and how errors come by one.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    ErrorExtensionValues, Response, ServerError, ServerResult, ValidationResult, Variables, async_trait,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextRequest, NextValidation},
+    parser::types::ExecutableDocument,
+};
+use tracing::{error, warn};
+
+use crate::reports;
+
+/// The document is not GraphQL.
+pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
+/// The document does not fit the schema, or exceeds a limit.
+pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
+/// An argument or a variable has a value that means nothing.
+pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
+/// The database took longer than the statement timeout, or the request longer than its own.
+pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
+/// The database is out of reach for now; asking again later helps.
+pub const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
+/// The fault is on this side; the log has the cause.
+pub const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
+
+/// The one place where a report's error becomes a client's: a fixed sentence and a code. What the
+/// database said goes to the log, and only there.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
+    let (code, message) = match &error {
+        reports::Error::InvalidArgument(invalid) => (BAD_USER_INPUT, invalid.to_string()),
+        reports::Error::Timeout(source) => {
+            warn!(error = %source, "report cancelled at the statement timeout");
+            (REQUEST_TIMEOUT, "The database did not answer in time; narrow the range and try again.".to_owned())
+        }
+        reports::Error::Unavailable(source) => {
+            if let Some(source) = source {
+                warn!(error = %source, "report failed: database out of reach");
+            }
+            (SERVICE_UNAVAILABLE, "The database is out of reach for now; try again shortly.".to_owned())
+        }
+        reports::Error::Database(source) => {
+            error!(error = %source, "report failed: database refused the statement");
+            (INTERNAL_SERVER_ERROR, "The report failed; the operators' log has the cause.".to_owned())
+        }
+    };
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", code);
+    if let reports::Error::InvalidArgument(invalid) = &error {
+        extensions.set("argument", invalid.argument);
+    }
+    async_graphql::Error { message, source: None, extensions: Some(extensions) }
+}
+
+fn with_code(mut error: ServerError, code: &'static str) -> ServerError {
+    let extensions = error.extensions.get_or_insert_default();
+    if extensions.get("code").is_none() {
+        extensions.set("code", code);
+    }
+    error
+}
+
+/// Gives a code to the library's own errors, by the step that they come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ErrorCodes;
+
+impl ExtensionFactory for ErrorCodes {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for ErrorCodes {
+    async fn parse_query(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        query: &str,
+        variables: &Variables,
+        next: NextParseQuery<'_>,
+    ) -> ServerResult<ExecutableDocument> {
+        next.run(ctx, query, variables).await.map_err(|error| with_code(error, PARSE_FAILED))
+    }
+
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let errors = |errors: Vec<_>| errors.into_iter().map(|error| with_code(error, VALIDATION_FAILED)).collect();
+        next.run(ctx).await.map_err(errors)
+    }
+
+    /// What is left are arguments and variables that could not be read: resolvers code their own.
+    async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
+        let mut response = next.run(ctx).await;
+        response.errors = response.errors.into_iter().map(|error| with_code(error, BAD_USER_INPUT)).collect();
+        response
+    }
+}

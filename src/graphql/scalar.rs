@@ -1,0 +1,101 @@
+//! Scalars with a name of the field's own. Inputs keep their text: the report's filter parses them,
+//! since only it knows which argument they stand in.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{DateTime as Instant, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+
+/// See its description in the schema, below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Date(pub(super) String);
+
+/// A calendar date without a time, written `YYYY-MM-DD`, such as `2026-03-29`. Which instants it
+/// covers depends on the time zone that the field is asked for.
+#[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
+impl ScalarType for Date {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+impl From<NaiveDate> for Date {
+    fn from(date: NaiveDate) -> Self {
+        Self(date.to_string())
+    }
+}
+
+/// See its description in the schema, below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DateTime(pub(super) Instant<Utc>);
+
+/// An instant in UTC by RFC 3339, such as `2026-03-29T00:30:00Z`, with as many digits of a second as
+/// it needs.
+#[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text.parse()?)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl From<NaiveDateTime> for DateTime {
+    fn from(instant: NaiveDateTime) -> Self {
+        Self(instant.and_utc())
+    }
+}
+
+/// See its description in the schema, below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EpochMillis(pub(super) i64);
+
+/// An instant as whole milliseconds since 1970-01-01T00:00:00Z, a JSON number, as chart axes take it.
+#[Scalar]
+impl ScalarType for EpochMillis {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => number.as_i64().map(Self).ok_or_else(|| InputValueError::expected_type(value)),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(self.0.into())
+    }
+}
+
+/// See its description in the schema, below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TimeZone(pub(super) String);
+
+/// The IANA name of a time zone, such as `Europe/Berlin`, `America/New_York` or `UTC`.
+#[Scalar(specified_by_url = "https://www.iana.org/time-zones")]
+impl ScalarType for TimeZone {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+impl Default for TimeZone {
+    fn default() -> Self {
+        Self("UTC".to_owned())
+    }
+}
