@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Fetches the third-party files of the GraphiQL page, as their packages ship them, and keeps them
+# compressed in the source tree. Run it to change a version; the result is the same on every machine.
+set -euo pipefail
+
+target=$(cd "$(dirname "$0")/../src/http/assets/graphiql" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+# package, version, sha512 of the package, files to keep
+packages=(
+  "graphiql 4.1.2 rNlzQIAzm6i2KBXmVQWBgLvt0TloxFVB2d18bukvdsvjEuFDHsKx5IVOomL1W1o5WW+tE54+ioHb2AEKzO2cUg== graphiql.min.js graphiql.min.css"
+  "react 18.3.1 wS+hAgJShR0KhEvPJArfuPVN1+Hz1t0Y6n5jLrGQbkb4urgPE/0Rve+1kMB1v/oWgHgm4WIcV+i7F2pTVj+2iQ== umd/react.production.min.js"
+  "react-dom 18.3.1 5m4nQKp+rZRb09LNH59GM4BxTh9251/ylbKIbpe7TpGxfJ+9kv6BLkLBXIjjspbgbnIBNqlI23tRnTWT0snUIw== umd/react-dom.production.min.js"
+)
+
+: >LICENSES.txt
+for line in "${packages[@]}"; do
+  read -r name version hash files <<<"$line"
+  npm pack --silent "$name@$version" >/dev/null
+  archive="$name-$version.tgz"
+  [ "$(openssl dgst -sha512 -binary "$archive" | base64 -w0)" = "$hash" ] || { echo "$archive is not what was reviewed" >&2; exit 1; }
+  mkdir "$name"
+  tar xzf "$archive" -C "$name" --strip-components 1
+  for file in $files; do
+    gzip -9 -n -c "$name/$file" >"$target/$(basename "$file").gz"
+  done
+  { echo "== $name $version =="; cat "$name/LICENSE"; echo; } >>LICENSES.txt
+done
+cp LICENSES.txt "$target/"

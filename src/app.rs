@@ -1,0 +1,131 @@
+//! The composition root: configuration -> database -> reports -> router -> jobs, and the way back.
+
+use std::{io, net::SocketAddr, path::Path, time::Duration};
+
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::DbErr;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    config::{
+        Config,
+        database::{DatabaseConfig, DatabaseTarget},
+    },
+    database::{Access, Database},
+    http::{self, Gateway},
+    jobs::usage_log,
+    reports::Reports,
+    seed::{self, SeedError, Size},
+    shutdown::{self, StopSignal},
+    telemetry::error_chain,
+};
+
+/// After SIGTERM, requests are still taken for this long while readiness already fails, so that load
+/// balancers find out before connections are refused.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why the service ended, or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The port is taken, or not ours to take.
+    #[error("cannot listen on {0}: {1}; is another instance running, or APP_PORT wrong?")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The database file cannot be used.
+    #[error("cannot open the database: {0}; `coworking-analytics migrate` creates a missing file")]
+    Database(#[from] DbErr),
+    /// The embedded database could not be filled.
+    #[error("cannot prepare the embedded sample database: {0}; remove the folder `data` to begin anew")]
+    Sample(#[source] SeedError),
+    /// The folder of the embedded database cannot be made.
+    #[error("cannot create the folder of the embedded database: {0}")]
+    Folder(#[source] io::Error),
+    /// The process cannot listen for signals, or accept connections.
+    #[error("cannot serve: {0}")]
+    Serve(#[from] io::Error),
+}
+
+/// Serves until the process is told to stop, then lets requests in flight finish.
+///
+/// # Errors
+/// When the service cannot start.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let clock = Clock::system();
+    if let DatabaseTarget::Embedded(path) = &config.database.target {
+        prepare_embedded(&config.database, path, &clock).await?;
+    }
+    // Bound before the database is asked: a taken port should say so at once.
+    let address = config.server.address;
+    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, error))?;
+    let database = Database::connect(&config.database, Access::Report).await?;
+    let reports = Reports::new(database, clock);
+    if let Err(error) = reports.check().await {
+        warn!(error = error_chain(&error), "database not readable yet: readiness fails until it is");
+    }
+
+    let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
+    let jobs = TaskTracker::new();
+    if let Some(period) = config.server.usage_log_interval {
+        jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
+    }
+    jobs.close();
+    let router = http::router(Gateway::new(reports, &config.server, draining.clone()));
+    announce(listener.local_addr()?, &config.database.target);
+
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = tokio::spawn(server.into_future());
+    let signal = shutdown::requested().await?;
+    draining.cancel();
+    info!(?signal, "stopping: readiness fails from now on");
+    if signal == StopSignal::Terminate {
+        tokio::time::sleep(DRAIN).await;
+    }
+    stop.cancel();
+    let drained = timeout(config.server.shutdown_timeout, async {
+        jobs.wait().await;
+        server.await
+    });
+    match drained.await {
+        Ok(_) => info!("stopped: every request was answered"),
+        Err(_) => {
+            warn!(timeout = ?config.server.shutdown_timeout, "stopped: requests that took longer than SHUTDOWN_TIMEOUT were cut off");
+        }
+    }
+    Ok(())
+}
+
+/// Creates and migrates the embedded database; fills it with sample data when it is new.
+async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -> Result<(), ServeError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(ServeError::Folder)?;
+    }
+    let database = Database::connect(config, Access::Maintain).await?;
+    Migrator::up(database.connection(), None).await?;
+    match seed::fill(&database, Size::SAMPLE, clock.now(), false).await {
+        Ok(()) => info!(path = %path.display(), "sample database created, with invented members"),
+        Err(SeedError::NotEmpty) => {}
+        Err(error) => return Err(ServeError::Sample(error)),
+    }
+    database.connection().close_by_ref().await?;
+    Ok(())
+}
+
+fn announce(address: SocketAddr, target: &DatabaseTarget) {
+    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
+    let base = format!("http://{host}:{}", address.port());
+    let database = match target {
+        DatabaseTarget::Embedded(_) => "embedded SQLite with sample data",
+        DatabaseTarget::Sqlite(_) => "SQLite",
+        DatabaseTarget::Postgres(_) => "PostgreSQL",
+    };
+    info!(
+        database,
+        graphiql = format!("{base}/graphiql"),
+        graphql = format!("{base}/graphql"),
+        daily_usage = format!("{base}/api/reports/daily_usage"),
+        user_visits = format!("{base}/api/reports/user_visits"),
+        "serving"
+    );
+}

@@ -1,0 +1,179 @@
+//! The command line: what can be done, and with which exit code.
+
+use std::{io::Write as _, net::SocketAddr, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use migration::{MigrationStatus, Migrator, MigratorTrait as _};
+use tracing::{error, info};
+
+use crate::{
+    app,
+    clock::Clock,
+    config::{Config, Environment, database::DatabaseTarget},
+    database::{Access, Database},
+    graphql, probe, seed, telemetry,
+};
+
+/// GraphQL analytics gateway for coworking spaces. Configured by environment variables, or a file
+/// `.env`; see `.env.example`.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve GraphQL, the legacy reports and the probes (the default)
+    Serve,
+    /// Create the tables, or adopt those of an existing database; no row is touched
+    Migrate {
+        #[command(subcommand)]
+        step: Option<MigrateStep>,
+    },
+    /// Fill an empty database with invented members and tokens
+    Seed(SeedArguments),
+    /// Print the GraphQL schema (SDL); needs no database
+    Schema,
+    /// Ask the running service's own probe: exit code 0 when it answers ok, 1 otherwise
+    Health {
+        /// Ask whether it can serve, not only whether it is alive
+        #[arg(long)]
+        ready: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum MigrateStep {
+    /// Apply what is missing (the default)
+    Up,
+    /// Undo the last migration; the tables of the coworking service, and their rows, stay
+    Down,
+    /// List the migrations and whether they are applied
+    Status,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct SeedArguments {
+    /// Members to invent
+    #[arg(long, default_value_t = seed::Size::SAMPLE.users, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    users: u32,
+    /// Tokens to invent
+    #[arg(long, default_value_t = seed::Size::SAMPLE.tokens, value_parser = clap::value_parser!(u32).range(0..=1_000_000_000))]
+    tokens: u32,
+    /// Days up to now over which the tokens are spread
+    #[arg(long, default_value_t = seed::Size::SAMPLE.days, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: u32,
+    /// Add to a database that has rows already
+    #[arg(long)]
+    append: bool,
+}
+
+/// Exit code for a configuration or a command line that makes no sense.
+const MISUSE: u8 = 2;
+
+impl Cli {
+    /// Runs the command. Failures are told on standard error.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let command = self.command.unwrap_or(Command::Serve);
+        if matches!(command, Command::Schema) {
+            return print(&graphql::sdl());
+        }
+        let config = match Config::read(&Environment::of_process()) {
+            Ok(config) => config,
+            Err(error) => {
+                // Logging is not configured yet, and people read this.
+                let _ = writeln!(std::io::stderr(), "{error}");
+                return ExitCode::from(MISUSE);
+            }
+        };
+        telemetry::init(&config.log);
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return failed(&error),
+        };
+        let code = runtime.block_on(run(command, config));
+        runtime.shutdown_background();
+        code
+    }
+}
+
+async fn run(command: Command, config: Config) -> ExitCode {
+    match command {
+        Command::Serve => app::serve(config).await.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
+        Command::Migrate { step } => migrate(&config, step.unwrap_or(MigrateStep::Up)).await,
+        Command::Seed(arguments) => fill(&config, arguments).await,
+        Command::Health { ready } => health(config.server.address, ready).await,
+        Command::Schema => print(&graphql::sdl()),
+    }
+}
+
+async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
+    let migrated = async {
+        let database = open(config).await?;
+        let connection = database.connection();
+        match step {
+            MigrateStep::Up => Migrator::up(connection, None).await?,
+            MigrateStep::Down => Migrator::down(connection, Some(1)).await?,
+            MigrateStep::Status => {}
+        }
+        Migrator::get_migration_with_status(connection).await
+    };
+    match migrated.await {
+        Ok(migrations) => {
+            let state = |applied| if applied == MigrationStatus::Applied { "applied" } else { "pending" };
+            let lines: Vec<_> =
+                migrations.iter().map(|each| format!("{:8} {}\n", state(each.status()), each.name())).collect();
+            print(&lines.concat())
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+async fn fill(config: &Config, SeedArguments { users, tokens, days, append }: SeedArguments) -> ExitCode {
+    let filled = async {
+        let database = open(config).await?;
+        Migrator::up(database.connection(), None).await?;
+        seed::fill(&database, seed::Size { users, tokens, days }, Clock::system().now(), append).await
+    };
+    match filled.await {
+        Ok(()) => {
+            info!(users, tokens, days, "database filled");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+async fn health(service: SocketAddr, ready: bool) -> ExitCode {
+    match probe::ask(service, if ready { "/readiness_check" } else { "/health_check" }).await {
+        Ok(()) => print("ok\n"),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn open(config: &Config) -> Result<Database, sea_orm::DbErr> {
+    if let DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) = &config.database.target
+        && let Some(folder) = path.parent()
+    {
+        // Opening the file says what is wrong with its folder.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    Database::connect(&config.database, Access::Maintain).await
+}
+
+/// Output is for programs and people: standard output, unlike the log.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    error!("{error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,105 @@
+//! The HTTP face: routes, and what surrounds every request. GraphQL, the legacy reports and the
+//! probes are a file each; none of them knows a table.
+
+mod assets;
+pub mod error;
+mod graphql;
+mod log;
+mod probes;
+mod reports;
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{Method, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Redirect, Response},
+    routing::get,
+};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::error::Failure;
+use crate::{config::server::ServerConfig, graphql::Schema, reports::Reports};
+
+/// What handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    /// The schema, ready to execute.
+    pub schema: Schema,
+    /// The reports behind it.
+    pub reports: Reports,
+    /// Cancelled when the process is about to stop: readiness fails from then on.
+    pub draining: CancellationToken,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long the readiness probe waits for the database.
+    pub readiness_timeout: Duration,
+    /// The largest request body.
+    pub max_body_bytes: usize,
+}
+
+impl Gateway {
+    /// A gateway to `reports`, bounded as `config` says, until `draining` is cancelled.
+    #[must_use]
+    pub fn new(reports: Reports, config: &ServerConfig, draining: CancellationToken) -> Self {
+        Self {
+            schema: crate::graphql::schema(config.pages),
+            reports,
+            draining,
+            request_timeout: config.request_timeout,
+            readiness_timeout: config.readiness_timeout,
+            max_body_bytes: config.max_body_bytes,
+        }
+    }
+}
+
+/// Every route, and the layers around them: log outside, so that it sees what the others answer.
+pub fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/", get(|| async { Redirect::temporary("/graphiql") }))
+        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/graphiql", get(assets::page))
+        .route("/graphiql/{file}", get(assets::file))
+        .route("/health_check", get(probes::health_check))
+        .route("/readiness_check", get(probes::readiness_check))
+        .route("/api/reports/daily_usage", get(reports::daily_usage))
+        .route("/api/reports/user_visits", get(reports::user_visits))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(gateway.clone(), limit_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(log::requests))
+        .with_state(gateway)
+}
+
+async fn limit_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    timeout(gateway.request_timeout, next.run(request)).await.unwrap_or_else(|_| Failure::TimedOut.into_response())
+}
+
+/// The panic itself was logged where it happened.
+fn panicked(_cause: Box<dyn Any + Send>) -> Response {
+    Failure::Internal.into_response()
+}
+
+async fn no_such_path(uri: Uri) -> Response {
+    Failure::NotFound(uri.path().to_owned()).into_response()
+}
+
+/// axum adds `Allow`.
+async fn no_such_method(method: Method) -> Response {
+    Failure::MethodNotAllowed(method).into_response()
+}
+
+/// A body of a fixed media type.
+fn body(media_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
+    ([(header::CONTENT_TYPE, media_type)], body.into()).into_response()
+}
+
+/// A plain text that calls itself HTML, as the legacy service's did.
+fn legacy_text(status: StatusCode, text: &'static str) -> Response {
+    (status, body("text/html; charset=utf-8", text)).into_response()
+}

@@ -1,0 +1,58 @@
+//! The legacy reports, byte for byte. Only their JSON is made here; the numbers are `reports`' own.
+
+use axum::{extract::State, response::Response};
+use chrono::{NaiveDateTime, Timelike as _};
+use serde::{Serialize, Serializer};
+
+use super::{Gateway, body, error::Failure};
+use crate::reports::{
+    DailyUsageMeasures, UserVisitsParts,
+    filter::{DailyUsageFilter, UserVisitsFilter},
+    model::{LegacyDailyUsage, UserVisits},
+    page::{Page, UserVisitsOrder},
+};
+
+/// `{"2024-03-01":18,…}`: tokens used, by the day of their issue. Days without are absent.
+pub(super) async fn daily_usage(State(gateway): State<Gateway>) -> Result<Response, Failure> {
+    let measures = DailyUsageMeasures { visits: true, ..DailyUsageMeasures::default() };
+    let days = gateway.reports.session().daily_usage(&DailyUsageFilter::default(), measures).await?;
+    json(&LegacyDailyUsage(&days))
+}
+
+/// `{"1":{"joined_at":"…","visits":6},…}`: all tokens, used or not, of every member who has any.
+pub(super) async fn user_visits(State(gateway): State<Gateway>) -> Result<Response, Failure> {
+    let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
+    let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };
+    let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await?;
+    json(&LegacyUserVisits(&page.rows))
+}
+
+/// Compact, and one newline at the end, as Flask's `jsonify` writes it.
+fn json(report: &impl Serialize) -> Result<Response, Failure> {
+    let mut bytes = serde_json::to_vec(report).map_err(|_| Failure::Internal)?;
+    bytes.push(b'\n');
+    Ok(body("application/json", bytes))
+}
+
+struct LegacyUserVisits<'a>(&'a [UserVisits]);
+
+impl Serialize for LegacyUserVisits<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Entry {
+            joined_at: String,
+            visits: i64,
+        }
+        let entry = |row: &UserVisits| Entry { joined_at: python_str(row.joined_at), visits: row.tokens_issued };
+        serializer.collect_map(self.0.iter().map(|row| (row.user_id, entry(row))))
+    }
+}
+
+/// Python's `str(datetime)`: six digits of a second or none; and `str(None)`.
+fn python_str(instant: Option<NaiveDateTime>) -> String {
+    match instant {
+        None => "None".to_owned(),
+        Some(instant) if instant.nanosecond() / 1_000 == 0 => instant.format("%Y-%m-%d %H:%M:%S").to_string(),
+        Some(instant) => instant.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
+    }
+}

@@ -1,0 +1,67 @@
+//! Asks a running service for its health, as a container without `curl` has to.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use hyper::{Request, StatusCode, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, time::timeout};
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why the service is not healthy.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Nothing listens there.
+    #[error("no service answers on {0}: {1}")]
+    Connect(SocketAddr, #[source] std::io::Error),
+    /// What listens there does not speak HTTP.
+    #[error("the service on {0} broke off: {1}")]
+    Http(SocketAddr, #[source] hyper::Error),
+    /// The probe failed.
+    #[error("{1} on {0} answered {2} {3:?}")]
+    Unhealthy(SocketAddr, &'static str, StatusCode, String),
+    /// There was no answer.
+    #[error("no answer from {0} within {PATIENCE:?}")]
+    TimedOut(SocketAddr),
+}
+
+/// Gets `path` from the service that listens on `service`.
+///
+/// # Errors
+/// Unless the answer is 200 within three seconds.
+pub async fn ask(service: SocketAddr, path: &'static str) -> Result<(), ProbeError> {
+    let address = SocketAddr::new(reachable(service.ip()), service.port());
+    timeout(PATIENCE, get(address, path)).await.unwrap_or(Err(ProbeError::TimedOut(address)))
+}
+
+async fn get(address: SocketAddr, path: &'static str) -> Result<(), ProbeError> {
+    let http = |error| ProbeError::Http(address, error);
+    let stream = TcpStream::connect(address).await.map_err(|error| ProbeError::Connect(address, error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
+    tokio::spawn(connection);
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = hyper::Uri::from_static(path);
+    request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
+    let response = sender.send_request(request).await.map_err(http)?;
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(());
+    }
+    let body = response.into_body().collect().await.map_err(http)?.to_bytes();
+    let body = String::from_utf8_lossy(&body).chars().take(200).collect();
+    Err(ProbeError::Unhealthy(address, path, status, body))
+}
+
+/// A service on every interface is reached through the loopback one.
+fn reachable(listening: IpAddr) -> IpAddr {
+    match listening {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}

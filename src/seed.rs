@@ -1,0 +1,213 @@
+//! Invented members and tokens that look like a real space's: weekdays busier than weekends, peaks in
+//! the morning and after lunch, regulars and members who never came, half of the tokens unused.
+//! The same size and instant give the same rows.
+
+use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _, TimeDelta, Timelike as _, Utc};
+use entity::{token, user};
+use indicatif::{ProgressBar, ProgressStyle};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbErr, TransactionTrait as _,
+    sea_query::{Expr, Func, Query},
+};
+
+use crate::database::Database;
+
+/// Rows per statement: SQLite takes 32,766 bound values, a user has five.
+const BATCH: usize = 6_000;
+/// What stands in `tokens.token`: six letters that no door takes.
+const NO_CODE: &str = "sample";
+
+/// How much to invent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Members.
+    pub users: u32,
+    /// Tokens.
+    pub tokens: u32,
+    /// Days up to now over which the tokens are spread.
+    pub days: u32,
+}
+
+impl Size {
+    /// What the embedded database is filled with.
+    pub const SAMPLE: Self = Self { users: 1_000, tokens: 6_000, days: 90 };
+}
+
+/// Why nothing was filled in. Whatever the reason: not a row was left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// There are rows already.
+    #[error("the database has rows already; nothing was added (--append adds to them)")]
+    NotEmpty,
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+/// Adds invented rows, all of them or none.
+///
+/// # Errors
+/// [`SeedError::NotEmpty`] when the tables have rows, unless `append`; otherwise what the database says.
+pub async fn fill(database: &Database, size: Size, now: DateTime<Utc>, append: bool) -> Result<(), SeedError> {
+    let transaction = database.connection().begin().await?;
+    let first_user = next_id(&transaction, user::Entity).await?;
+    if !append && (first_user > 1 || next_id(&transaction, token::Entity).await? > 1) {
+        return Err(SeedError::NotEmpty);
+    }
+    let mut inventor = Inventor::new(size, now.naive_utc().trunc_subsecs(0), first_user);
+    let progress = progress_bar(size);
+    insert_users(&transaction, &mut inventor, &progress).await?;
+    insert_tokens(&transaction, &mut inventor, &progress).await?;
+    transaction.commit().await?;
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// Drawn on a terminal only.
+fn progress_bar(size: Size) -> ProgressBar {
+    let bar = ProgressBar::new(u64::from(size.users) + u64::from(size.tokens));
+    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+async fn next_id(connection: &DatabaseTransaction, table: impl sea_orm::sea_query::IntoTableRef) -> Result<i32, DbErr> {
+    let highest = Query::select().expr_as(Func::max(Expr::col("id")), "highest").from(table).take();
+    let row = connection.query_one(&highest).await?;
+    Ok(row.map(|row| row.try_get::<Option<i32>>("", "highest")).transpose()?.flatten().unwrap_or(0) + 1)
+}
+
+async fn insert_users(
+    connection: &DatabaseTransaction,
+    inventor: &mut Inventor,
+    bar: &ProgressBar,
+) -> Result<(), DbErr> {
+    for batch in batches(inventor.size.users) {
+        let mut insert = Query::insert();
+        insert.into_table(user::Entity).columns([
+            user::Column::FirstName,
+            user::Column::LastName,
+            user::Column::JoinedAt,
+            user::Column::IsActive,
+        ]);
+        for _ in 0..batch {
+            let (first, last, joined_at, is_active) = inventor.user();
+            insert.values_panic([first.into(), last.into(), joined_at.into(), is_active.into()]);
+        }
+        connection.execute(&insert).await?;
+        bar.inc(batch as u64);
+    }
+    Ok(())
+}
+
+async fn insert_tokens(
+    connection: &DatabaseTransaction,
+    inventor: &mut Inventor,
+    bar: &ProgressBar,
+) -> Result<(), DbErr> {
+    for batch in batches(inventor.size.tokens) {
+        let mut insert = Query::insert();
+        insert.into_table(token::Entity).columns(["user_id", "token", "created_at", "used_at"]);
+        for _ in 0..batch {
+            let (user_id, created_at, used_at) = inventor.token();
+            insert.values_panic([user_id.into(), NO_CODE.into(), created_at.into(), used_at.into()]);
+        }
+        connection.execute(&insert).await?;
+        bar.inc(batch as u64);
+    }
+    Ok(())
+}
+
+fn batches(rows: u32) -> impl Iterator<Item = usize> {
+    let rows = rows as usize;
+    (0..rows).step_by(BATCH).map(move |done| BATCH.min(rows - done))
+}
+
+/// Draws members and tokens from the patterns above.
+struct Inventor {
+    size: Size,
+    now: NaiveDateTime,
+    first_user: i32,
+    /// When each invented member joined.
+    joined: Vec<NaiveDateTime>,
+    random: fastrand::Rng,
+}
+
+const FIRST_NAMES: [&str; 24] = [
+    "Ada", "Amara", "Bruno", "Chidi", "Dana", "Elif", "Farah", "Goran", "Hana", "Ines", "Jonas", "Kemal", "Lena",
+    "Mateo", "Nadia", "Olga", "Pavel", "Qi", "Rosa", "Samir", "Tove", "Viktor", "Wanda", "Zoltan",
+];
+const LAST_NAMES: [&str; 24] = [
+    "Ahmadi", "Bauer", "Castro", "Dahl", "Engel", "Fofana", "Grau", "Haile", "Ivanova", "Jansen", "Kowalski", "Lind",
+    "Moreau", "Nowak", "Okafor", "Petrov", "Quispe", "Rossi", "Silva", "Tanaka", "Usman", "Varga", "Weber", "Zanetti",
+];
+/// How busy Monday to Sunday are, against the busiest.
+const WEEKDAYS: [f64; 7] = [0.9, 1.0, 1.0, 0.95, 0.7, 0.25, 0.15];
+/// How busy each hour of the day is, against the busiest.
+const HOURS: [f64; 24] = [
+    0.02, 0.01, 0.0, 0.0, 0.0, 0.02, 0.1, 0.35, 0.8, 1.0, 0.7, 0.5, 0.45, 0.75, 0.6, 0.4, 0.35, 0.4, 0.35, 0.25, 0.15,
+    0.1, 0.06, 0.05,
+];
+
+impl Inventor {
+    fn new(size: Size, now: NaiveDateTime, first_user: i32) -> Self {
+        let random = fastrand::Rng::with_seed(0x0c0_ffee ^ u64::from(first_user.unsigned_abs()));
+        Self { size, now, first_user, joined: Vec::new(), random }
+    }
+
+    /// Most members joined before the tokens begin, a third since.
+    fn user(&mut self) -> (&'static str, &'static str, NaiveDateTime, bool) {
+        let first = FIRST_NAMES[self.random.usize(..FIRST_NAMES.len())];
+        let last = LAST_NAMES[self.random.usize(..LAST_NAMES.len())];
+        let days = f64::from(self.size.days);
+        let age = if self.random.f64() < 0.33 { days * self.random.f64() } else { days + 500.0 * self.random.f64() };
+        let joined_at = self.ago(age);
+        self.joined.push(joined_at);
+        (first, last, joined_at, self.random.f64() < 0.85)
+    }
+
+    /// An instant in the past, in microseconds.
+    fn ago(&mut self, days: f64) -> NaiveDateTime {
+        #[expect(clippy::cast_possible_truncation, reason = "centuries of microseconds fit into 63 bits")]
+        let micros = (days * 86_400e6) as i64;
+        self.now - TimeDelta::microseconds(micros) - TimeDelta::microseconds(self.random.i64(0..1_000_000))
+    }
+
+    /// A fifth of the members never comes; the others come the oftener the lower their number, and
+    /// not before they joined.
+    fn token(&mut self) -> (i32, NaiveDateTime, Option<NaiveDateTime>) {
+        let regularity = self.random.f64().powf(1.4) * 0.8;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the number of users")]
+        let index = (regularity * f64::from(self.size.users)) as usize;
+        let joined_at = self.joined.get(index).copied().unwrap_or(self.now);
+        let created_at = self.busy_instant(joined_at);
+        let used_at = self.random.bool().then(|| created_at + self.delay()).filter(|used_at| *used_at <= self.now);
+        (self.first_user.saturating_add_unsigned(u32::try_from(index).unwrap_or_default()), created_at, used_at)
+    }
+
+    /// An instant since `from` that is the likelier the busier its weekday and its hour are.
+    fn busy_instant(&mut self, from: NaiveDateTime) -> NaiveDateTime {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of some years")]
+        let age = ((self.now - from).num_seconds() as f64 / 86_400.0).min(f64::from(self.size.days));
+        loop {
+            let days_ago = age * self.random.f64();
+            let instant = self.ago(days_ago);
+            let weekday = WEEKDAYS[instant.weekday().num_days_from_monday() as usize];
+            // The smallest chance ends the search also for who joined in the middle of the night.
+            if self.random.f64() < (weekday * HOURS[instant.hour() as usize]).max(0.001) {
+                return instant;
+            }
+        }
+    }
+
+    /// Most tokens open the door within the hour; some clocks are behind, so that a token is used
+    /// before it was issued; some guests come after midnight.
+    fn delay(&mut self) -> TimeDelta {
+        let minutes = match self.random.u8(..100) {
+            0..=11 => -self.random.f64() * 15.0,
+            12..=96 => self.random.f64().powi(2) * 60.0,
+            _ => 120.0 + self.random.f64() * 840.0,
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "a few hours of microseconds")]
+        TimeDelta::microseconds((minutes * 60e6) as i64)
+    }
+}
