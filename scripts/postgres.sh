@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# A throw-away PostgreSQL for tests, in a folder of its own, reachable on 127.0.0.1 only.
+#   postgres.sh install      installs the server where it is missing (Debian, Ubuntu)
+#   postgres.sh start DIR    starts it (creates it the first time) and prints its URL
+#   postgres.sh stop DIR     stops it, cutting off its clients
+set -euo pipefail
+
+programs() {
+  { command -v postgres && command -v initdb; } >/dev/null && dirname "$(command -v postgres)" && return
+  find /usr/lib/postgresql /opt/homebrew/opt /usr/local/opt -maxdepth 3 -name initdb -printf '%h\n' 2>/dev/null | sort -V | tail -n 1
+}
+
+# PostgreSQL refuses to run as root.
+as_owner() {
+  if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
+}
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+install() {
+  [ -n "$(programs)" ] || "$(dirname "$0")/install.sh" postgresql
+}
+
+start() {
+  local dir=$1 bin
+  bin=$(programs)
+  [ -n "$bin" ] || { echo "PostgreSQL is not installed: run scripts/postgres.sh install" >&2; exit 1; }
+  if [ ! -d "$dir/data" ]; then
+    mkdir -p "$dir"
+    [ "$(id -u)" != 0 ] || chown postgres "$dir"
+    as_owner "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log"
+    free_port >"$dir/port"
+  fi
+  as_owner "$bin/pg_ctl" -D "$dir/data" -w -t 60 -l "$dir/data/server.log" -o \
+    "-p $(cat "$dir/port") -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=300 -c timezone=Asia/Tokyo" \
+    start >/dev/null || { cat "$dir/data/server.log" >&2; exit 1; }
+  echo "postgres://postgres@127.0.0.1:$(cat "$dir/port")/postgres"
+}
+
+stop() {
+  as_owner "$(programs)/pg_ctl" -D "$1/data" -m immediate -w stop >/dev/null
+}
+
+"$@"

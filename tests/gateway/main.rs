@@ -1,0 +1,14 @@
+//! The gateway as its users meet it: through the real router, on both databases, and as a process.
+//! Run by `make test`, which starts the PostgreSQL that these tests need.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command_line;
+mod daily_usage;
+mod errors;
+mod http;
+mod legacy;
+mod operations;
+mod parity;
+mod schema;
+mod support;
+mod user_visits;

@@ -1,0 +1,87 @@
+//! Databases for one test each: an SQLite file, or a database on the test run's own PostgreSQL.
+
+use std::path::{Path, PathBuf};
+
+use coworking_analytics::database::{Access, Database};
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::config;
+
+/// The kinds of database that every report runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A database that lives as long as its test.
+pub struct TestDatabase {
+    pub url: String,
+    /// A connection that may write, as the coworking service itself would.
+    pub owner: DatabaseConnection,
+    _folder: Option<TempDir>,
+}
+
+impl TestDatabase {
+    /// Nothing in it at all.
+    pub async fn bare(backend: Backend) -> Self {
+        let (url, folder) = match backend {
+            Backend::Sqlite => {
+                let folder = TempDir::new().unwrap();
+                (format!("sqlite:{}", folder.path().join("test.db").display()), Some(folder))
+            }
+            Backend::Postgres => (create_postgres_database().await, None),
+        };
+        let owner = open(&url).await;
+        Self { url, owner, _folder: folder }
+    }
+
+    /// The tables, without rows.
+    pub async fn empty(backend: Backend) -> Self {
+        let database = Self::bare(backend).await;
+        Migrator::up(&database.owner, None).await.unwrap();
+        database
+    }
+
+    /// The recorded legacy database.
+    pub async fn recorded(backend: Backend) -> Self {
+        let database = Self::empty(backend).await;
+        database.execute(&fixture("data.sql")).await;
+        database
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        self.owner.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{error} in {sql:.200}"));
+    }
+}
+
+pub fn fixture_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/legacy").join(name)
+}
+
+pub fn fixture(name: &str) -> String {
+    std::fs::read_to_string(fixture_path(name)).unwrap()
+}
+
+/// The PostgreSQL that `make test` started. Nothing is skipped without it: the test fails.
+#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
+pub fn postgres_url() -> String {
+    std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set; run the tests with `make test`")
+}
+
+/// A fresh database on the test run's PostgreSQL, by its URL. It goes with the cluster.
+pub async fn create_postgres_database() -> String {
+    let server = postgres_url();
+    let name = format!("test_{}", Uuid::new_v4().simple());
+    open(&server).await.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let (address, _) = server.rsplit_once('/').unwrap();
+    format!("{address}/{name}")
+}
+
+async fn open(url: &str) -> DatabaseConnection {
+    let config = config(url, &[("DB_MAX_CONNECTIONS", "1")]);
+    Database::connect(&config.database, Access::Maintain).await.unwrap().connection().clone()
+}

@@ -1,0 +1,138 @@
+//! What the tests stand on: real databases, the real router, and the real binary.
+
+pub mod database;
+pub mod process;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode},
+    response::Response,
+};
+use chrono::{DateTime, Utc};
+use coworking_analytics::{
+    clock::Clock,
+    config::{Config, Environment},
+    database::{Access, Database},
+    http::{self, Gateway},
+    reports::Reports,
+};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+pub use self::database::{Backend, TestDatabase};
+
+/// The moment at which tests look at the world: noon of the last day of the recorded data.
+pub const NOW: &str = "2024-04-14T12:00:00Z";
+
+/// Runs each test on both databases.
+macro_rules! on_both_databases {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() { super::$test($crate::support::Backend::Sqlite).await })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() { super::$test($crate::support::Backend::Postgres).await })+
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// The service on a database of its own, without a socket.
+pub struct TestGateway {
+    pub router: Router,
+    pub database: TestDatabase,
+    pub reports: Reports,
+    pub draining: CancellationToken,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.body))
+    }
+}
+
+impl TestGateway {
+    /// On the recorded legacy database.
+    pub async fn recorded(backend: Backend) -> Self {
+        Self::on(TestDatabase::recorded(backend).await, &[]).await
+    }
+
+    /// On tables without rows.
+    pub async fn empty(backend: Backend) -> Self {
+        Self::on(TestDatabase::empty(backend).await, &[]).await
+    }
+
+    /// On a given database, with variables of the environment.
+    pub async fn on(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
+        // What the gateway logs is shown when a test fails.
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
+        let config = config(&database.url, variables);
+        let pool = Database::connect(&config.database, Access::Report).await.unwrap();
+        let reports = Reports::new(pool, Clock::fixed(now()));
+        let draining = CancellationToken::new();
+        let gateway = Gateway::new(reports.clone(), &config.server, draining.clone());
+        Self { router: http::router(gateway), database, reports, draining }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        read(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// The answer to a document, whatever it is.
+    pub async fn post(&self, query: &str, variables: Value) -> Answer {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let request = Request::post("/graphql").header("content-type", "application/json");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    /// The whole answer to a document, data and errors.
+    pub async fn answer(&self, query: &str) -> Value {
+        self.post(query, json!({})).await.json()
+    }
+
+    /// The data of a document that must succeed.
+    pub async fn query(&self, query: &str) -> Value {
+        let mut answer = self.answer(query).await;
+        assert!(answer.get("errors").is_none(), "{query}\n{answer:#}");
+        answer["data"].take()
+    }
+}
+
+/// The configuration that the gateway would read, on a test's database.
+pub fn config(url: &str, variables: &[(&str, &str)]) -> Config {
+    let mut all = vec![("DATABASE_URL".to_owned(), url.to_owned()), ("DB_MAX_CONNECTIONS".to_owned(), "4".to_owned())];
+    all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let look_up = move |name: &str| all.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    Config::read(&Environment::new(look_up)).unwrap()
+}
+
+pub fn now() -> DateTime<Utc> {
+    NOW.parse().unwrap()
+}
+
+pub async fn read(response: Response) -> Answer {
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+}

@@ -1,0 +1,138 @@
+//! The real binary as a child process, with an environment of its own.
+
+use std::{
+    fs::File,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use hyper::{Request, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use super::Answer;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary, ready to be given arguments: in a folder of its own, with nothing set.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coworking-analytics"));
+    command.env_clear().current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// Runs the binary to its end: exit code, standard output, standard error.
+pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
+    let output = command(folder).envs(variables.iter().copied()).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A running service.
+pub struct Service {
+    pub address: SocketAddr,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Service {
+    /// Starts the binary without arguments and waits until it is ready.
+    pub async fn start(variables: &[(&str, &str)]) -> Self {
+        let service = Self::spawn(variables);
+        service.wait_for("/readiness_check", 200).await;
+        service
+    }
+
+    /// Starts the binary without arguments.
+    pub fn spawn(variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let child = command(folder.path())
+            .env("APP_PORT", address.port().to_string())
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { address, child, folder }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Asks until the answer has that status.
+    pub async fn wait_for(&self, path: &str, status: u16) {
+        let started = Instant::now();
+        loop {
+            if self.try_get(path).await.is_ok_and(|answer| answer.status == status) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{path} never answered {status}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.try_get(path).await.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
+    }
+
+    pub async fn try_get(&self, path: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+        self.try_send(Request::get(path).body(Body::empty())?).await
+    }
+
+    pub async fn query(&self, query: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+        let body = serde_json::json!({ "query": query }).to_string();
+        self.try_send(Request::post("/graphql").header("content-type", "application/json").body(Body::from(body))?)
+            .await
+    }
+
+    async fn try_send(&self, mut request: Request<Body>) -> Result<Answer, Box<dyn std::error::Error>> {
+        let exchange = async {
+            let stream = TcpStream::connect(self.address).await?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(connection);
+            request.headers_mut().insert("host", "localhost".parse()?);
+            let (parts, body) = sender.send_request(request).await?.into_parts();
+            let bytes = body.collect().await?.to_bytes();
+            Ok(Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body: String::from_utf8_lossy(&bytes).into_owned(),
+            })
+        };
+        tokio::time::timeout(PATIENCE, exchange).await?
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the process to end by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the process never ended:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
