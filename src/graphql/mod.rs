@@ -8,12 +8,13 @@ mod loader;
 mod scalar;
 mod snapshot;
 mod user_visits;
+mod variables;
 
 use std::sync::Arc;
 
 use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
 
-use self::{daily_usage::DailyUsageQuery, error::ErrorCodes, snapshot::SharedSnapshot, user_visits::UserVisitsQuery};
+use self::{daily_usage::DailyUsageQuery, error::ErrorCodes, snapshot::SharedSnapshot, user_visits::UserVisitsQuery, variables::OmittedVariables};
 use crate::reports::{Reports, Session, page::PageLimits};
 
 /// What a report costs before its first row, in the units of the complexity limit.
@@ -45,6 +46,7 @@ fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
         .limit_directives(MAX_DIRECTIVES)
         .extension(ErrorCodes)
         .extension(SharedSnapshot)
+        .extension(OmittedVariables)
 }
 
 /// The schema for a gateway whose pages are bounded by `limits`.

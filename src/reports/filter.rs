@@ -191,7 +191,8 @@ impl DailyUsageFilter {
     pub(super) fn dates(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
         std::iter::successors(Some(first), |date| date.checked_add_days(Days::new(1)))
             .take_while(move |date| *date <= last)
-            .filter(|date| self.contains(*date))
+            // A day that the zone skipped altogether has no instant.
+            .filter(|date| self.contains(*date) && self.zone.start_of_day(*date) < self.zone.end_of_day(*date))
     }
 }
 

@@ -19,6 +19,7 @@ pub enum Backend {
 
 /// A database that lives as long as its test.
 pub struct TestDatabase {
+    pub backend: Backend,
     pub url: String,
     /// A connection that may write, as the coworking service itself would.
     pub owner: DatabaseConnection,
@@ -36,7 +37,7 @@ impl TestDatabase {
             Backend::Postgres => (create_postgres_database().await, None),
         };
         let owner = open(&url).await;
-        Self { url, owner, _folder: folder }
+        Self { backend, url, owner, _folder: folder }
     }
 
     /// The tables, without rows.
