@@ -53,7 +53,8 @@ pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
     async_graphql::Error { message, source: None, extensions: Some(extensions) }
 }
 
-fn with_code(mut error: ServerError, code: &'static str) -> ServerError {
+/// The same error, with a code unless it has one.
+pub(super) fn with_code(mut error: ServerError, code: &'static str) -> ServerError {
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
         extensions.set("code", code);

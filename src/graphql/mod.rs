@@ -14,7 +14,13 @@ use std::sync::Arc;
 
 use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
 
-use self::{daily_usage::DailyUsageQuery, error::ErrorCodes, snapshot::SharedSnapshot, user_visits::UserVisitsQuery, variables::OmittedVariables};
+use self::{
+    daily_usage::DailyUsageQuery,
+    error::ErrorCodes,
+    snapshot::SharedSnapshot,
+    user_visits::UserVisitsQuery,
+    variables::{OmittedVariables, OperationName},
+};
 use crate::reports::{Reports, Session, page::PageLimits};
 
 /// What a report costs before its first row, in the units of the complexity limit.
@@ -65,5 +71,6 @@ pub fn sdl() -> String {
 #[must_use]
 pub fn prepare(request: async_graphql::Request, reports: &Reports) -> async_graphql::Request {
     let session: Arc<Session> = reports.session();
-    request.data(loader::users(Arc::clone(&session))).data(session)
+    let operation = OperationName(request.operation_name.clone());
+    request.data(loader::users(Arc::clone(&session))).data(session).data(operation)
 }

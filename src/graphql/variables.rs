@@ -1,18 +1,23 @@
-//! Variables that a client left out. By the specification, an argument whose variable was left out
-//! counts as left out itself, so that its default applies; the library would take null for it, or, in
-//! the arguments that a field's cost depends on, fail. So such arguments are taken out of the document.
+//! Variables that a client left out. A required one is an error of the request. Otherwise, by the
+//! specification, the variable's default stands for it; without one, an argument whose variable was
+//! left out counts as left out itself, so that its own default applies. The library gets four cases
+//! wrong: required variables count as null, `@include` and `@skip` ignore the variable's default,
+//! arguments with a default get null, and arguments that a field's cost depends on fail. So the
+//! document is rewritten without such variables before the library looks at it.
 //! Source: <https://spec.graphql.org/September2025/#CoerceArgumentValues()>
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{
-    Name, Positioned, ServerResult, Variables, async_trait,
+    Name, Pos, Positioned, ServerError, ServerResult, Variables, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery},
-    parser::types::{Directive, DocumentOperations, ExecutableDocument, Selection, SelectionSet},
+    parser::types::{Directive, DocumentOperations, ExecutableDocument, Selection, VariableDefinition},
 };
 use async_graphql_value::Value;
 
-/// Takes arguments out whose variables were left out.
+use super::error::{BAD_USER_INPUT, with_code};
+
+/// Rewrites documents whose variables were left out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OmittedVariables;
 
@@ -32,34 +37,52 @@ impl Extension for OmittedVariables {
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
         let mut document = next.run(ctx, query, variables).await?;
-        remove_omitted(&mut document, variables);
+        let name = ctx.data_opt::<OperationName>().and_then(|OperationName(name)| name.as_deref());
+        rewrite(&mut document, name, variables)?;
         Ok(document)
     }
 }
 
-fn remove_omitted(document: &mut ExecutableDocument, variables: &Variables) {
+/// The operation that a request asks for, where its document has several.
+#[derive(Debug)]
+pub(super) struct OperationName(pub(super) Option<String>);
+
+/// What stands for each variable that was left out: its default, or nothing.
+type Omitted = HashMap<Name, Option<Value>>;
+
+fn rewrite(document: &mut ExecutableDocument, name: Option<&str>, variables: &Variables) -> ServerResult<()> {
+    let operation = match (&document.operations, name) {
+        (DocumentOperations::Single(operation), _) => Some(operation),
+        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
+        (DocumentOperations::Multiple(_), None) => None,
+    };
+    // The library refuses a request that names no operation of its document.
+    let Some(operation) = operation else { return Ok(()) };
+    let mut omitted = Omitted::new();
+    for Positioned { pos, node: definition } in &operation.node.variable_definitions {
+        let (name, required) = (&definition.name.node, !definition.var_type.node.nullable);
+        let default = definition.default_value.as_ref().map(|default| default.node.clone().into_value());
+        match variables.get(name) {
+            None if required && default.is_none() => return Err(missing(name, definition, "was not given", *pos)),
+            Some(async_graphql::Value::Null) if required => return Err(missing(name, definition, "is null", *pos)),
+            None => drop(omitted.insert(name.clone(), default)),
+            Some(_) => {}
+        }
+    }
+    if omitted.is_empty() {
+        return Ok(());
+    }
+    // The other operations share the fragments, so they lose the variables too.
     let operations: Vec<_> = match &mut document.operations {
         DocumentOperations::Single(operation) => vec![operation],
         DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
     };
-    let mut omitted = HashSet::new();
-    let mut sets: Vec<&mut SelectionSet> = Vec::new();
+    let fragments = document.fragments.values_mut().map(|fragment| &mut fragment.node.selection_set.node);
+    let mut sets: Vec<_> = fragments.collect();
     for operation in operations {
-        operation.node.variable_definitions.retain(|definition| {
-            let definition = &definition.node;
-            let optional = definition.var_type.node.nullable && definition.default_value.is_none();
-            let keep = !optional || variables.contains_key(&definition.name.node);
-            if !keep {
-                omitted.insert(definition.name.node.clone());
-            }
-            keep
-        });
+        operation.node.variable_definitions.retain(|definition| !omitted.contains_key(&definition.node.name.node));
         sets.push(&mut operation.node.selection_set.node);
     }
-    if omitted.is_empty() {
-        return;
-    }
-    sets.extend(document.fragments.values_mut().map(|fragment| &mut fragment.node.selection_set.node));
     while let Some(set) = sets.pop() {
         for selection in &mut set.items {
             match &mut selection.node {
@@ -76,31 +99,42 @@ fn remove_omitted(document: &mut ExecutableDocument, variables: &Variables) {
             }
         }
     }
+    Ok(())
 }
 
-fn remove_in_directives(directives: &mut [Positioned<Directive>], omitted: &HashSet<Name>) {
+fn missing(name: &Name, definition: &VariableDefinition, problem: &str, pos: Pos) -> ServerError {
+    let message = format!("The variable `${name}` {problem}; its type is {}", definition.var_type.node);
+    with_code(ServerError::new(message, Some(pos)), BAD_USER_INPUT)
+}
+
+fn remove_in_directives(directives: &mut [Positioned<Directive>], omitted: &Omitted) {
     for directive in directives {
         remove_arguments(&mut directive.node.arguments, omitted);
     }
 }
 
-fn remove_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>, omitted: &HashSet<Name>) {
-    arguments.retain_mut(|(_, value)| !is_omitted(&mut value.node, omitted));
+fn remove_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>, omitted: &Omitted) {
+    arguments.retain_mut(|(_, value)| keep(&mut value.node, omitted));
 }
 
-/// Whether a value is a variable that was left out. Objects lose fields that are; in lists they are null.
-fn is_omitted(value: &mut Value, omitted: &HashSet<Name>) -> bool {
+/// Puts defaults in place, and tells whether anything is left of a value. Objects lose the fields of
+/// which nothing is; in lists those are null.
+fn keep(value: &mut Value, omitted: &Omitted) -> bool {
     match value {
-        Value::Variable(name) => return omitted.contains(name),
-        Value::Object(fields) => fields.retain(|_, value| !is_omitted(value, omitted)),
+        Value::Variable(name) => match omitted.get(name) {
+            Some(Some(default)) => *value = default.clone(),
+            Some(None) => return false,
+            None => {}
+        },
+        Value::Object(fields) => fields.retain(|_, value| keep(value, omitted)),
         Value::List(items) => {
             for item in items {
-                if is_omitted(item, omitted) {
+                if !keep(item, omitted) {
                     *item = Value::Null;
                 }
             }
         }
         _ => {}
     }
-    false
+    true
 }

@@ -68,7 +68,9 @@ pub(super) async fn post(State(gateway): State<Gateway>, headers: HeaderMap, bod
         return Err(Failure::TooLarge(limit));
     }
     let bytes = to_bytes(body, limit).await.map_err(|_| Failure::TooLarge(limit))?;
-    let parameters = serde_json::from_slice(&bytes)
+    // By way of a map: the derived reader would take an array for the struct.
+    let parameters = serde_json::from_slice::<Map<String, Value>>(&bytes)
+        .and_then(|body| serde_json::from_value(Value::Object(body)))
         .map_err(|error| Failure::BadRequest(format!("The request body is no GraphQL request in JSON: {error}.")))?;
     execute(&gateway, &headers, parameters).await
 }

@@ -182,7 +182,7 @@ fn check_days(first: NaiveDate, last: NaiveDate) -> Result<(), InvalidArgument> 
     if days > i64::try_from(MAX_DAYS).unwrap_or(i64::MAX) {
         return Err(InvalidArgument::new(
             "gaps",
-            format!("asks for {days} days to be filled; at most {MAX_DAYS} are, so give `filter.from` and `filter.to`"),
+            format!("asks for {days} days to be filled; at most {MAX_DAYS} are: narrow `filter.from` and `filter.to`"),
         ));
     }
     Ok(())

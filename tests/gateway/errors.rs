@@ -1,1 +1,132 @@
+//! What goes wrong is told with a code and a sentence that names the argument, and nothing is computed.
 
+use axum::{body::Body, http::Request};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Backend, TestDatabase, TestGateway, snapshot};
+
+/// Documents whose only mistake is an argument's value.
+const BAD_INPUT: [(&str, &str); 20] = [
+    ("from_after_to", "{ dailyUsage(filter: { from: \"2024-03-02\", to: \"2024-03-01\" }) { date } }"),
+    (
+        "joined_from_after_to",
+        "{ dailyUsage(filter: { joinedFrom: \"2024-03-02\", joinedTo: \"2024-03-01\" }) { date } }",
+    ),
+    ("no_such_date", "{ dailyUsage(filter: { from: \"2023-02-29\" }) { date } }"),
+    ("date_in_another_form", "{ dailyUsage(filter: { to: \"1.3.2024\" }) { date } }"),
+    ("date_with_time", "{ dailyUsage(filter: { to: \"2024-03-01T00:00:00Z\" }) { date } }"),
+    ("unknown_zone", "{ dailyUsage(timeZone: \"Mars/Olympus\") { date } }"),
+    ("unknown_zone_in_filter", "{ userVisits(filter: { timeZone: \"europe/berlin\" }) { totalCount } }"),
+    ("first_0", "{ dailyUsage(first: 0) { date } }"),
+    ("first_negative", "{ userVisits(first: -1) { totalCount } }"),
+    ("first_over_the_limit", "{ userVisits(first: 1001) { totalCount } }"),
+    ("last_over_the_limit", "{ userVisits(last: 1001) { totalCount } }"),
+    ("first_with_last", "{ userVisits(first: 1, last: 1) { totalCount } }"),
+    ("broken_cursor", "{ userVisits(after: \"bm9uc2Vuc2U\") { totalCount } }"),
+    ("cursor_that_is_no_base64", "{ userVisits(before: \"%%%\") { totalCount } }"),
+    (
+        "cursor_of_another_order",
+        "{ userVisits(after: \"djE6dXNlcl9pZDphc2M6Mjoy\", orderBy: { field: VISITS }) { totalCount } }",
+    ),
+    ("negative_visits", "{ userVisits(filter: { minVisits: -1 }) { totalCount } }"),
+    ("more_min_than_max_visits", "{ userVisits(filter: { minVisits: 3, maxVisits: 2 }) { totalCount } }"),
+    ("last_visit_before_no_date", "{ userVisits(filter: { lastVisitBefore: \"yesterday\" }) { totalCount } }"),
+    (
+        "too_many_days_to_fill",
+        "{ dailyUsage(filter: { from: \"1990-01-01\", to: \"2024-01-01\" }, gaps: ZERO) { date } }",
+    ),
+    ("year_zero", "{ dailyUsage(filter: { from: \"0000-01-01\" }) { date } }"),
+];
+
+/// On tables that are gone: whoever asks the database anyway gets another error.
+async fn without_tables() -> TestGateway {
+    let gateway = TestGateway::empty(Backend::Sqlite).await;
+    gateway.database.execute("DROP TABLE tokens; DROP TABLE users").await;
+    gateway
+}
+
+#[tokio::test]
+async fn bad_input_is_named_and_nothing_is_computed() {
+    let gateway = without_tables().await;
+    for (name, document) in BAD_INPUT {
+        let answer = gateway.post(document, json!({})).await;
+        assert_eq!(answer.status, 200, "{name}");
+        let answer = answer.json();
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{name}: {answer}");
+        snapshot(&format!("bad_input_{name}"), &answer);
+    }
+    let ids: Vec<i32> = (0..2_000).collect();
+    let query = "query($ids: [Int!]) { userVisits(filter: { userIds: $ids }) { totalCount } }";
+    snapshot("bad_input_2000_user_ids", &gateway.post(query, json!({ "ids": ids })).await.json());
+}
+
+#[tokio::test]
+async fn one_bad_field_leaves_its_siblings_alone() {
+    let gateway = TestGateway::recorded(Backend::Sqlite).await;
+    let query = "{ bad: dailyUsage(first: 0) { date } good: dailyUsage(first: 1) { date } }";
+    snapshot("one_bad_field", &gateway.answer(query).await);
+}
+
+#[tokio::test]
+async fn documents_that_do_not_fit_are_refused() {
+    let gateway = without_tables().await;
+    let list = "userVisits(first: 1000) { nodes { userId visits user { id firstName lastName joinedAt isActive } } }";
+    let too_complex: String = (0..20).map(|i| format!("list{i}: {list} ")).collect();
+    let too_complex = format!("{{ {too_complex} }}");
+    let cases = [
+        ("no_graphql", "{ dailyUsage", json!({})),
+        ("unknown_field", "{ dailyUsage { dat } }", json!({})),
+        ("unknown_argument", "{ dailyUsage(form: \"2024-03-01\") { date } }", json!({})),
+        ("wrong_type", "{ dailyUsage(first: \"ten\") { date } }", json!({})),
+        ("unknown_enum_value", "{ dailyUsage(gaps: FILL) { date } }", json!({})),
+        ("variable_missing", "query($to: Date!) { dailyUsage(filter: { to: $to }) { date } }", json!({})),
+        ("variable_of_wrong_type", "query($n: Int) { dailyUsage(first: $n) { date } }", json!({ "n": "ten" })),
+        ("too_complex", &too_complex, json!({})),
+        ("mutation", "mutation { dailyUsage { date } }", json!({})),
+    ];
+    for (name, document, variables) in cases {
+        let answer = gateway.post(document, variables).await.json();
+        snapshot(&format!("refused_{name}"), &answer);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_are_no_graphql_are_refused() {
+    let gateway = TestGateway::on(TestDatabase::empty(Backend::Sqlite).await, &[("MAX_BODY_BYTES", "1024")]).await;
+    let post = async |media_type: &str, body: &str| {
+        let request = Request::post("/graphql").header("content-type", media_type).body(Body::from(body.to_owned()));
+        described(gateway.send(request.unwrap()).await)
+    };
+    snapshot("http_no_json", &post("application/json", "{").await);
+    snapshot("http_no_query", &post("application/json", "{}").await);
+    snapshot("http_batch", &post("application/json", "[{\"query\":\"{__typename}\"}]").await);
+    snapshot(
+        "http_variables_no_object",
+        &post("application/json", "{\"query\":\"{__typename}\",\"variables\":[]}").await,
+    );
+    snapshot("http_form", &post("application/x-www-form-urlencoded", "query=%7B__typename%7D").await);
+    snapshot("http_text", &post("text/plain", "{\"query\":\"{__typename}\"}").await);
+    snapshot("http_too_large", &post("application/json", &" ".repeat(1_025)).await);
+    let get = async |path: &str| described(gateway.get(path).await);
+    snapshot("http_get_variables_no_json", &get("/graphql?query=%7B__typename%7D&variables=x").await);
+    snapshot("http_get_nothing", &get("/graphql").await);
+    snapshot("http_not_found", &get("/nothing").await);
+}
+
+#[tokio::test]
+async fn refused_documents_are_bad_requests_to_those_who_accept_graphql_json() {
+    let gateway = without_tables().await;
+    let status = async |document: &str| {
+        let request = Request::post("/graphql")
+            .header("content-type", "application/json")
+            .header("accept", "application/graphql-response+json");
+        gateway.send(request.body(json!({ "query": document }).to_string().into()).unwrap()).await.status.as_u16()
+    };
+    assert_eq!(status("{ dailyUsage").await, 400);
+    assert_eq!(status("{ dailyUsage { dat } }").await, 400);
+    assert_eq!(status("{ dailyUsage(first: 0) { date } }").await, 200);
+}
+
+fn described(answer: Answer) -> Value {
+    json!({ "status": answer.status.as_u16(), "contentType": answer.header("content-type"), "body": answer.json() })
+}
