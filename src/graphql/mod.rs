@@ -5,6 +5,7 @@ mod daily_usage;
 pub mod error;
 mod input;
 mod loader;
+mod operation;
 mod scalar;
 mod snapshot;
 mod user_visits;
@@ -12,14 +13,12 @@ mod variables;
 
 use std::sync::Arc;
 
+pub use self::operation::RequestedOperation;
 use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
 
 use self::{
-    daily_usage::DailyUsageQuery,
-    error::ErrorCodes,
-    snapshot::SharedSnapshot,
-    user_visits::UserVisitsQuery,
-    variables::{OmittedVariables, OperationName},
+    daily_usage::DailyUsageQuery, error::ErrorCodes, snapshot::SharedSnapshot, user_visits::UserVisitsQuery,
+    variables::OmittedVariables,
 };
 use crate::reports::{Reports, Session, page::PageLimits};
 
@@ -67,10 +66,10 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(SDLExportOptions::new().include_specified_by())
 }
 
-/// Attaches to a request what its resolvers need.
+/// Attaches to a request what its resolvers need, and what tells which operation it runs.
 #[must_use]
-pub fn prepare(request: async_graphql::Request, reports: &Reports) -> async_graphql::Request {
+pub fn prepare(request: async_graphql::Request, reports: &Reports) -> (async_graphql::Request, RequestedOperation) {
     let session: Arc<Session> = reports.session();
-    let operation = OperationName(request.operation_name.clone());
-    request.data(loader::users(Arc::clone(&session))).data(session).data(operation)
+    let operation = RequestedOperation::new(request.operation_name.clone());
+    (request.data(loader::users(Arc::clone(&session))).data(session).data(operation.clone()), operation)
 }

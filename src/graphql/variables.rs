@@ -15,7 +15,10 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-use super::error::{BAD_USER_INPUT, with_code};
+use super::{
+    error::{BAD_USER_INPUT, with_code},
+    operation::RequestedOperation,
+};
 
 /// Rewrites documents whose variables were left out.
 #[derive(Debug, Clone, Copy)]
@@ -37,27 +40,21 @@ impl Extension for OmittedVariables {
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
         let mut document = next.run(ctx, query, variables).await?;
-        let name = ctx.data_opt::<OperationName>().and_then(|OperationName(name)| name.as_deref());
-        rewrite(&mut document, name, variables)?;
+        let operation = ctx.data_opt::<RequestedOperation>().cloned().unwrap_or_default();
+        rewrite(&mut document, &operation, variables)?;
         Ok(document)
     }
 }
 
-/// The operation that a request asks for, where its document has several.
-#[derive(Debug)]
-pub(super) struct OperationName(pub(super) Option<String>);
-
 /// What stands for each variable that was left out: its default, or nothing.
 type Omitted = HashMap<Name, Option<Value>>;
 
-fn rewrite(document: &mut ExecutableDocument, name: Option<&str>, variables: &Variables) -> ServerResult<()> {
-    let operation = match (&document.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
-        (DocumentOperations::Multiple(_), None) => None,
-    };
-    // The library refuses a request that names no operation of its document.
-    let Some(operation) = operation else { return Ok(()) };
+fn rewrite(
+    document: &mut ExecutableDocument,
+    operation: &RequestedOperation,
+    variables: &Variables,
+) -> ServerResult<()> {
+    let Some(operation) = operation.find(document) else { return Ok(()) };
     let mut omitted = Omitted::new();
     for Positioned { pos, node: definition } in &operation.node.variable_definitions {
         let (name, required) = (&definition.name.node, !definition.var_type.node.nullable);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::{Gateway, error::Failure, log::Operation};
+use super::{Gateway, error::Failure};
 use crate::graphql::{self, error as code};
 
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
@@ -80,7 +80,7 @@ async fn execute(gateway: &Gateway, headers: &HeaderMap, parameters: Parameters)
         return Err(Failure::BadRequest("The request has no `query`.".to_owned()));
     };
     let mut request = Request::new(query);
-    request.operation_name.clone_from(&parameters.operation_name);
+    request.operation_name = parameters.operation_name;
     request.variables = Variables::from_json(Value::Object(parameters.variables.unwrap_or_default()));
     request.extensions.extend(
         parameters
@@ -89,13 +89,11 @@ async fn execute(gateway: &Gateway, headers: &HeaderMap, parameters: Parameters)
             .flatten()
             .map(|(name, value)| (name, async_graphql::Value::from_json(value).unwrap_or_default())),
     );
-    let request = graphql::prepare(request, &gateway.reports);
+    let (request, operation) = graphql::prepare(request, &gateway.reports);
     let answer =
         timeout(gateway.request_timeout, gateway.schema.execute(request)).await.map_err(|_| Failure::TimedOut)?;
     let mut response = respond(answer, accepts(headers, GRAPHQL_JSON));
-    if let Some(name) = parameters.operation_name {
-        response.extensions_mut().insert(Operation(name));
-    }
+    response.extensions_mut().insert(operation);
     Ok(response)
 }
 

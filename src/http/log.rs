@@ -11,13 +11,11 @@ use axum::{
 use tracing::{Instrument as _, Level, event, info_span};
 use uuid::Uuid;
 
+use crate::graphql::RequestedOperation;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id, and operation name, that is taken over from a client.
 const MAX_LENGTH: usize = 128;
-
-/// The operation that a GraphQL answer belongs to, handed on beside the response.
-#[derive(Debug, Clone)]
-pub(super) struct Operation(pub(super) String);
 
 /// Logs each request with its route, status and duration; probes that succeed only at debug level.
 pub(super) async fn requests(mut request: Request, next: Next) -> Response {
@@ -34,7 +32,8 @@ pub(super) async fn requests(mut request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let operation = response.extensions().get::<Operation>().map(|Operation(name)| shortened(name));
+        let operation =
+            response.extensions().get::<RequestedOperation>().and_then(RequestedOperation::name).map(shortened);
         let is_probe = matches!(route.as_str(), "/health_check" | "/readiness_check");
         if status >= 500 {
             event!(Level::WARN, %method, route, status, duration_ms, operation, "request failed");

@@ -1,1 +1,214 @@
+//! The commands, as a person types them.
 
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{
+    Backend, TestDatabase, on_both_databases,
+    process::{Service, run},
+    snapshot_text,
+};
+
+on_both_databases!(
+    migrate_creates_reports_and_adopts,
+    migrate_adopts_without_touching_a_row,
+    seed_fills_an_empty_database_once,
+);
+
+#[tokio::test]
+async fn without_any_configuration_there_is_a_sample_database() {
+    let mut service = Service::start(&[("LOG_FORMAT", "json")]).await;
+    let first = service.get("/api/reports/user_visits").await.body;
+    let members: Value = serde_json::from_str(&first).unwrap();
+    assert!(members.as_object().unwrap().len() > 500);
+    let announced = service.log();
+    for url in ["/graphiql", "/graphql", "/api/reports/daily_usage", "/api/reports/user_visits"] {
+        assert!(announced.contains(&format!("http://localhost:{}{url}", service.address.port())), "{announced}");
+    }
+    service.signal("INT");
+    assert_eq!(service.ended().await.code(), Some(0));
+    let service = service.start_again().await;
+    assert_eq!(service.get("/api/reports/user_visits").await.body, first);
+}
+
+#[test]
+fn every_mistake_in_the_configuration_is_told_at_once() {
+    let folder = TempDir::new().unwrap();
+    let variables = [
+        ("APP_PORT", "many"),
+        ("DB_HOST", "localhost"),
+        ("DB_SSLMODE", "maybe"),
+        ("LOG_FORMAT", "xml"),
+        ("REQUEST_TIMEOUT", "soon"),
+        ("PAGE_SIZE_MAX", "0"),
+    ];
+    let (code, out, err) = run(folder.path(), &variables, &[]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    snapshot_text("configuration_mistakes", &err);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing was created");
+}
+
+#[test]
+fn a_database_address_is_never_shown() {
+    let folder = TempDir::new().unwrap();
+    let (code, _, err) = run(folder.path(), &[("DATABASE_URL", "mysql://user:secret@host/name")], &["migrate"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("DATABASE_URL") && !err.contains("secret"), "{err}");
+}
+
+#[test]
+fn variables_are_read_from_a_file() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join(".env"), "APP_PORT=none\n").unwrap();
+    let (code, _, err) = run(folder.path(), &[], &[]);
+    assert_eq!(code, 2);
+    assert!(err.contains("APP_PORT is \"none\""), "{err}");
+    std::fs::write(folder.path().join(".env"), "what is this\n").unwrap();
+    let (code, _, err) = run(folder.path(), &[], &[]);
+    assert!(code == 2 && err.contains(".env"), "{err}");
+}
+
+#[test]
+fn the_example_of_a_configuration_names_every_variable_and_is_accepted() {
+    let folder = TempDir::new().unwrap();
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let all: String = example
+        .lines()
+        .map(|line| line.strip_prefix("#").filter(|line| is_setting(line)).unwrap_or(line))
+        .fold(String::new(), |all, line| all + line + "\n");
+    // Of the two ways to name a PostgreSQL, and a certificate that is not there, only the names count.
+    let usable: String = all
+        .lines()
+        .filter(|line| !line.starts_with("DB_SSLROOTCERT") && !line.starts_with("DATABASE_URL"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    std::fs::write(folder.path().join(".env"), usable + "APP_PORT=wrong\n").unwrap();
+    let (_, _, err) = run(folder.path(), &[("APP_PORT", "wrong")], &[]);
+    assert_eq!(err.lines().count(), 2, "only APP_PORT is wrong: {err}");
+    let read: Vec<_> =
+        VARIABLES.iter().filter(|name| !all.lines().any(|line| line.starts_with(&format!("{name}=")))).collect();
+    assert!(read.is_empty(), "not in .env.example: {read:?}");
+}
+
+/// Every variable that the code reads, found in the code.
+static VARIABLES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .flat_map(|file| {
+            let code = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            code.split('"').filter(|text| is_name(text)).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    assert!(names.len() > 15, "{names:?}");
+    names
+});
+
+fn is_name(text: &str) -> bool {
+    text.contains('_') && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+fn is_setting(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(name, _)| is_name(name))
+}
+
+#[test]
+fn the_schema_needs_no_database() {
+    let folder = TempDir::new().unwrap();
+    let (code, out, _) = run(folder.path(), &[("DATABASE_URL", "nonsense")], &["schema"]);
+    assert_eq!((code, out), (0, coworking_analytics::graphql::sdl()));
+}
+
+#[tokio::test]
+async fn health_asks_the_running_service() {
+    let service = Service::start(&[]).await;
+    let port = service.address.port().to_string();
+    let folder = TempDir::new().unwrap();
+    let health = |port: &str, arguments: &[&str]| run(folder.path(), &[("APP_PORT", port)], arguments);
+    assert_eq!(health(&port, &["health"]).0, 0);
+    assert_eq!(health(&port, &["health", "--ready"]).0, 0);
+    drop(service);
+    let (code, _, err) = health(&port, &["health"]);
+    assert!(code == 1 && err.contains("no service answers"), "{err}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told() {
+    let service = Service::start(&[]).await;
+    let folder = TempDir::new().unwrap();
+    let (code, _, err) =
+        run(folder.path(), &[("APP_PORT", &service.address.port().to_string()), ("LOG_FORMAT", "text")], &[]);
+    assert!(code == 1 && err.contains("cannot listen on") && err.contains("APP_PORT"), "{err}");
+}
+
+#[test]
+fn a_missing_database_file_is_told() {
+    let folder = TempDir::new().unwrap();
+    let (code, _, err) = run(folder.path(), &[("DATABASE_URL", "sqlite:none.db"), ("APP_PORT", "0")], &[]);
+    assert!(code == 1 && err.contains("coworking-analytics migrate"), "{err}");
+}
+
+async fn migrate_creates_reports_and_adopts(backend: Backend) {
+    let database = TestDatabase::bare(backend).await;
+    let folder = TempDir::new().unwrap();
+    let migrate =
+        |step: &[&str]| run(folder.path(), &[("DATABASE_URL", &database.url)], &[&["migrate"], step].concat());
+    assert_eq!(migrate(&["status"]).1, "pending  m20261123_000001_adopt_or_create_tables\n");
+    assert_eq!(migrate(&[]).1, "applied  m20261123_000001_adopt_or_create_tables\n");
+    assert_eq!(migrate(&["up"]).0, 0);
+    database
+        .execute("INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2024-01-01 00:00:00')")
+        .await;
+    assert_eq!(migrate(&["down"]).1, "pending  m20261123_000001_adopt_or_create_tables\n");
+    assert_eq!(count(&database, "users").await, 1, "undoing keeps the coworking service's rows");
+}
+
+async fn migrate_adopts_without_touching_a_row(backend: Backend) {
+    let database = TestDatabase::recorded(backend).await;
+    database.execute("DROP TABLE seaql_migrations").await;
+    let folder = TempDir::new().unwrap();
+    let before = contents(&database).await;
+    let (code, out, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
+    assert_eq!((code, out.starts_with("applied")), (0, true), "{err}");
+    assert_eq!(contents(&database).await, before);
+    // Tables that are not what they should be are told, not adopted.
+    database.execute("DROP TABLE seaql_migrations; ALTER TABLE tokens RENAME COLUMN used_at TO opened_at").await;
+    let (code, _, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
+    assert!(code == 1 && err.contains("used_at"), "{err}");
+}
+
+async fn seed_fills_an_empty_database_once(backend: Backend) {
+    let database = TestDatabase::bare(backend).await;
+    let folder = TempDir::new().unwrap();
+    let seed = |more: &[&str]| {
+        let arguments = ["seed", "--users", "70", "--tokens", "500", "--days", "30"];
+        run(folder.path(), &[("DATABASE_URL", &database.url)], &[&arguments, more].concat())
+    };
+    assert_eq!(seed(&[]).0, 0);
+    assert_eq!((count(&database, "users").await, count(&database, "tokens").await), (70, 500));
+    assert_eq!(count(&database, "tokens WHERE token <> 'sample'").await, 0);
+    assert_eq!(count(&database, "tokens t JOIN users u ON u.id = t.user_id WHERE t.created_at < u.joined_at").await, 0);
+    let (code, _, err) = seed(&[]);
+    assert!(code == 1 && err.contains("--append"), "{err}");
+    assert_eq!(count(&database, "tokens").await, 500);
+    assert_eq!(seed(&["--append"]).0, 0);
+    assert_eq!((count(&database, "users").await, count(&database, "tokens").await), (140, 1_000));
+    assert_eq!(count(&database, "tokens WHERE user_id > 70").await, 500);
+}
+
+async fn count(database: &TestDatabase, rows: &str) -> i64 {
+    use sea_orm::{ConnectionTrait as _, Statement};
+    let statement =
+        Statement::from_string(database.owner.get_database_backend(), format!("SELECT count(*) AS n FROM {rows}"));
+    database.owner.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
+}
+
+async fn contents(database: &TestDatabase) -> (Vec<entity::user::Model>, Vec<entity::token::Model>) {
+    use sea_orm::{EntityTrait as _, QueryOrder as _};
+    let users = entity::user::Entity::find().order_by_asc(entity::user::Column::Id).all(&database.owner).await.unwrap();
+    let tokens =
+        entity::token::Entity::find().order_by_asc(entity::token::Column::Id).all(&database.owner).await.unwrap();
+    assert_eq!((users.len(), tokens.len()), (320, 1_115));
+    (users, tokens)
+}

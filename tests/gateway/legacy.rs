@@ -1,1 +1,125 @@
+//! The replacement as its operators make it: a database that `psql` made from the legacy statements,
+//! the legacy variables, a role that may only read, and the real binary.
 
+use std::process::Command;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{
+    database::{create_postgres_database, fixture, fixture_path},
+    process::Service,
+};
+
+/// A password that would break an address it stood in unescaped.
+const PASSWORD: &str = "p@ss/w%rd:#?&' \"";
+/// What stands in `tokens.token` here, and must stand nowhere else.
+const DOOR_CODE: &str = "QX7Z2K";
+
+#[tokio::test]
+async fn the_legacy_environment_is_all_it_takes() {
+    let url = create_postgres_database().await;
+    let role = format!("reader_{}", Uuid::new_v4().simple());
+    let (schema, data) = (fixture_path("schema.sql"), fixture_path("data.sql"));
+    psql(&url, &["-f", schema.to_str().unwrap(), "-f", data.to_str().unwrap()]);
+    psql(&url, &["-c", &format!("UPDATE tokens SET token = '{DOOR_CODE}'")]);
+    let password = PASSWORD.replace('\'', "''");
+    psql(
+        &url,
+        &["-c", &format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT SELECT ON users, tokens TO {role}")],
+    );
+
+    let (host, port, name) = parts(&url);
+    let service = Service::start(&[
+        ("DB_USERNAME", &role),
+        ("DB_PASSWORD", PASSWORD),
+        ("DB_HOST", host),
+        ("DB_PORT", port),
+        ("DB_NAME", name),
+        ("USAGE_LOG_INTERVAL", "1s"),
+        ("LOG_FORMAT", "json"),
+        ("LOG_LEVEL", "debug"),
+    ])
+    .await;
+
+    let mut said = String::new();
+    for path in ["/health_check", "/readiness_check"] {
+        let answer = service.get(path).await;
+        assert_eq!((answer.body.as_str(), answer.header("content-type")), ("ok", "text/html; charset=utf-8"));
+    }
+    for report in ["daily_usage", "user_visits"] {
+        let answer = service.get(&format!("/api/reports/{report}")).await;
+        assert_eq!(answer.body, fixture(&format!("{report}.json")), "{report}");
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
+        said += &answer.body;
+    }
+
+    let daily = service.query("{ dailyUsage(timeZone: \"America/New_York\", basis: USED_AT) { date visits tokensIssued tokensUnused uniqueVisitors } }").await.unwrap();
+    assert_eq!(daily.json()["data"]["dailyUsage"], rows(&url, DAILY_BY_HAND));
+    let members = service
+        .query("{ userVisits(first: 1000, orderBy: { field: VISITS, direction: DESC }) { nodes { userId visits tokensIssued tokensUnused isActive user { firstName } } } }")
+        .await
+        .unwrap();
+    assert_eq!(members.json()["data"]["userVisits"]["nodes"], rows(&url, MEMBERS_BY_HAND));
+    said += &daily.body;
+    said += &members.body;
+    said += &service.query(INTROSPECTION).await.unwrap().body;
+    said += &service.query("{ dailyUsage(filter: { from: \"x\" }) { date token } }").await.unwrap().body;
+
+    // The heartbeat is the legacy map, in a structured line.
+    let legacy: Value = serde_json::from_str(&fixture("daily_usage.json")).unwrap();
+    service.wait_for("/readiness_check", 200).await;
+    let log = service.log();
+    let beat = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|line| line["message"] == "daily usage");
+    let beat = beat.unwrap_or_else(|| panic!("no heartbeat in {log}"));
+    assert_eq!(serde_json::from_str::<Value>(beat["daily_usage"].as_str().unwrap()).unwrap(), legacy);
+    said += &log;
+    assert!(!said.contains(DOOR_CODE), "a door code got out");
+    assert!(!said.contains(PASSWORD), "the password got out");
+}
+
+/// As an analyst would write them: nothing in common with the gateway's own statements.
+const DAILY_BY_HAND: &str = "
+    SELECT to_char(day, 'YYYY-MM-DD') AS date,
+           (SELECT count(*) FROM tokens WHERE (used_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::date = day) AS visits,
+           (SELECT count(*) FROM tokens WHERE (created_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::date = day) AS \"tokensIssued\",
+           (SELECT count(*) FROM tokens WHERE (created_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::date = day AND used_at IS NULL) AS \"tokensUnused\",
+           (SELECT count(DISTINCT user_id) FROM tokens WHERE (used_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::date = day) AS \"uniqueVisitors\"
+    FROM (SELECT (created_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::date FROM tokens
+          UNION SELECT (used_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::date FROM tokens WHERE used_at IS NOT NULL) AS days (day)
+    ORDER BY day";
+const MEMBERS_BY_HAND: &str = "
+    SELECT users.id AS \"userId\", count(used_at) AS visits, count(*) AS \"tokensIssued\",
+           count(*) FILTER (WHERE used_at IS NULL) AS \"tokensUnused\", is_active AS \"isActive\",
+           json_build_object('firstName', first_name) AS user
+    FROM users JOIN tokens ON tokens.user_id = users.id GROUP BY users.id ORDER BY count(used_at) DESC, users.id";
+const INTROSPECTION: &str =
+    "{ __schema { types { name description fields { name description } inputFields { name } enumValues { name } } } }";
+
+fn psql(url: &str, arguments: &[&str]) -> String {
+    let output = Command::new("psql")
+        .args([url, "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn rows(url: &str, select: &str) -> Value {
+    let rows = psql(url, &["-c", &format!("SELECT coalesce(json_agg(rows), '[]') FROM ({select}) AS rows")]);
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    assert_ne!(rows, json!([]));
+    rows
+}
+
+/// Host, port and database name of `postgres://USER@HOST:PORT/NAME`.
+fn parts(url: &str) -> (&str, &str, &str) {
+    let (_, address) = url.split_once('@').unwrap();
+    let (host, rest) = address.split_once(':').unwrap();
+    let (port, name) = rest.split_once('/').unwrap();
+    (host, port, name)
+}

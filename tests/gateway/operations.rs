@@ -1,1 +1,209 @@
+//! The bad days: stops, slow statements, databases that go away, on the real binary.
 
+use std::{
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use coworking_analytics::database::{Access, Database};
+use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{
+    Backend, TestDatabase, TestGateway, config,
+    process::{PATIENCE, Service, query},
+};
+
+const DAILY: &str = "query Daily { dailyUsage { date visits } }";
+
+#[tokio::test]
+async fn a_stop_lets_requests_in_flight_finish() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let mut service =
+        Service::start(&[("DATABASE_URL", &database.url), ("USAGE_LOG_INTERVAL", "off"), ("LOG_FORMAT", "json")]).await;
+    // Whoever reads tokens now waits for this transaction.
+    let lock = database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (answer, ()) = tokio::join!(service.query(DAILY), async {
+        waits_for_a_lock(&lock).await;
+        service.signal("TERM");
+        // Still served while load balancers find out.
+        service.wait_for("/readiness_check", 500).await;
+        assert_eq!(service.get("/health_check").await.status, 200);
+        lock.commit().await.unwrap();
+    });
+    assert_eq!(answer.unwrap().json()["data"]["dailyUsage"][0], json!({ "date": "2024-03-01", "visits": 18 }));
+    assert_eq!(service.ended().await.code(), Some(0));
+    let log = service.log();
+    assert!(log.contains("\"operation\":\"Daily\"") && log.contains("every request was answered"), "{log}");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_ever() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let variables =
+        [("DATABASE_URL", database.url.as_str()), ("SHUTDOWN_TIMEOUT", "300ms"), ("USAGE_LOG_INTERVAL", "off")];
+    let mut service = Service::start(&variables).await;
+    let lock = database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let address = service.address;
+    let (cut_off, status) = tokio::join!(query(address, DAILY), async {
+        waits_for_a_lock(&lock).await;
+        service.signal("INT");
+        service.ended().await
+    });
+    assert!(cut_off.is_err(), "the request was cut off");
+    assert_eq!(status.code(), Some(0));
+    assert!(service.log().contains("SHUTDOWN_TIMEOUT"), "{}", service.log());
+}
+
+#[tokio::test]
+async fn a_statement_timeout_cancels_the_statement_in_the_database() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let gateway = TestGateway::on(database, &[("DB_STATEMENT_TIMEOUT", "200ms")]).await;
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let answer = gateway.post(DAILY, json!({})).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["errors"][0]["extensions"]["code"]),
+        (504, &json!("REQUEST_TIMEOUT"))
+    );
+    assert_eq!(gateway.get("/api/reports/daily_usage").await.status, 500);
+    assert_eq!(waiting(&lock).await, 0, "nothing goes on in the database");
+    lock.commit().await.unwrap();
+    assert_eq!(gateway.post(DAILY, json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_timeout_ends_what_waits_for_a_connection() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let variables = [
+        ("DB_MAX_CONNECTIONS", "1"),
+        ("DB_ACQUIRE_TIMEOUT", "20s"),
+        ("DB_STATEMENT_TIMEOUT", "500ms"),
+        ("REQUEST_TIMEOUT", "600ms"),
+    ];
+    let gateway = TestGateway::on(database, &variables).await;
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let answers = futures_util::future::join_all((0..4).map(|_| gateway.post(DAILY, json!({})))).await;
+    for answer in answers {
+        assert_eq!(answer.json()["errors"][0]["extensions"]["code"], "REQUEST_TIMEOUT");
+    }
+}
+
+#[tokio::test]
+async fn the_embedded_database_has_a_statement_timeout_too() {
+    let database = TestDatabase::empty(Backend::Sqlite).await;
+    let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200000)";
+    database
+        .execute(&format!(
+            "INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2024-01-01 00:00:00');
+             INSERT INTO tokens (user_id, token, created_at) {numbers} SELECT 1, 'sample', '2024-03-01 00:00:00' FROM n"
+        ))
+        .await;
+    let gateway = TestGateway::on(database, &[("DB_STATEMENT_TIMEOUT", "1ms")]).await;
+    let answer = gateway.post("{ dailyUsage(timeZone: \"Europe/Berlin\") { date uniqueVisitors } }", json!({})).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["errors"][0]["extensions"]["code"]),
+        (504, &json!("REQUEST_TIMEOUT"))
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_cannot_write() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = TestDatabase::recorded(backend).await;
+        let pool = Database::connect(&config(&database.url, &[]).database, Access::Report).await.unwrap();
+        let error = pool.connection().execute_unprepared("DELETE FROM tokens").await.unwrap_err().to_string();
+        assert!(error.contains("read-only") || error.contains("readonly"), "{backend:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_and_comes_back_under_load() {
+    let folder = TempDir::new().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let cluster = folder.path().join("cluster");
+    let url = postgres("start", &cluster);
+    let schema_and_data =
+        crate::support::database::fixture("schema.sql") + &crate::support::database::fixture("data.sql");
+    std::fs::write(folder.path().join("legacy.sql"), schema_and_data).unwrap();
+    let loaded =
+        Command::new("psql").args([url.trim(), "-X", "-q", "-f"]).arg(folder.path().join("legacy.sql")).status();
+    assert!(loaded.unwrap().success());
+    let service =
+        Service::start(&[("DATABASE_URL", url.trim()), ("USAGE_LOG_INTERVAL", "off"), ("LOG_FORMAT", "json")]).await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(ask_until(service.address, Arc::clone(&stop)))).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    postgres("stop", &cluster);
+    service.wait_for("/readiness_check", 500).await;
+    assert_eq!(service.get("/health_check").await.status, 200, "an outage is no reason for a restart");
+    for _ in 0..20 {
+        let answer = service.query(DAILY).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["errors"][0]["extensions"]["code"]),
+            (503, &json!("SERVICE_UNAVAILABLE"))
+        );
+        assert_eq!(service.get("/api/reports/user_visits").await.status, 500);
+    }
+    postgres("start", &cluster);
+    service.wait_for("/readiness_check", 200).await;
+    let answer = service.query(DAILY).await.unwrap();
+    assert_eq!(answer.json()["data"]["dailyUsage"][0], json!({ "date": "2024-03-01", "visits": 18 }));
+    stop.store(true, Ordering::Relaxed);
+    let mut statuses = Vec::new();
+    for client in clients {
+        statuses.extend(client.await.unwrap());
+    }
+    postgres("stop", &cluster);
+    let answered = |status| statuses.iter().filter(|answered| **answered == status).count();
+    assert_eq!(answered(200) + answered(503), statuses.len(), "{statuses:?}");
+    assert!(answered(200) > 0 && answered(503) > 0, "{statuses:?}");
+}
+
+/// Statuses of the same query, asked over and over; a right status with wrong numbers panics.
+async fn ask_until(address: std::net::SocketAddr, stop: Arc<AtomicBool>) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let answer = query(address, DAILY).await.unwrap();
+        if answer.status == 200 {
+            assert_eq!(answer.json()["data"]["dailyUsage"][0]["visits"], 18);
+        }
+        statuses.push(answer.status.as_u16());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    statuses
+}
+
+fn postgres(command: &str, cluster: &Path) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh");
+    let output = Command::new(script).arg(command).arg(cluster).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Waits until some other session waits for a lock in this database.
+async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
+    tokio::time::timeout(PATIENCE, async {
+        while waiting(connection).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+async fn waiting(connection: &sea_orm::DatabaseTransaction) -> i64 {
+    let waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let statement = Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
+    connection.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
+}

@@ -119,7 +119,7 @@ fn invent(random: &mut fastrand::Rng) -> Space {
         .map(|segment| segment.start)
         .filter(|start| *start > midnight("2011-06-01"))
         .collect();
-    let mut instant = |random: &mut fastrand::Rng| {
+    let instant = |random: &mut fastrand::Rng| {
         let near = changes[random.usize(..changes.len())];
         let micros = if random.bool() {
             random.i64(-3_600_000_000..3_600_000_000)

@@ -46,7 +46,6 @@ pub(crate) use on_both_databases;
 pub struct TestGateway {
     pub router: Router,
     pub database: TestDatabase,
-    pub reports: Reports,
     pub draining: CancellationToken,
 }
 
@@ -87,8 +86,8 @@ impl TestGateway {
         let pool = Database::connect(&config.database, Access::Report).await.unwrap();
         let reports = Reports::new(pool, Clock::fixed(now()));
         let draining = CancellationToken::new();
-        let gateway = Gateway::new(reports.clone(), &config.server, draining.clone());
-        Self { router: http::router(gateway), database, reports, draining }
+        let gateway = Gateway::new(reports, &config.server, draining.clone());
+        Self { router: http::router(gateway), database, draining }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -139,9 +138,14 @@ pub async fn read(response: Response) -> Answer {
 
 /// Holds an answer against the committed one, which both databases share.
 pub fn snapshot(name: &str, answer: &Value) {
+    snapshot_text(name, &format!("{answer:#}"));
+}
+
+/// Holds a text against the committed one.
+pub fn snapshot_text(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/snapshots"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, format!("{answer:#}")));
+    settings.bind(|| insta::assert_snapshot!(name, text));
 }

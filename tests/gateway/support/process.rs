@@ -51,7 +51,18 @@ impl Service {
 
     /// Starts the binary without arguments.
     pub fn spawn(variables: &[(&str, &str)]) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::spawn_in(TempDir::new().unwrap(), variables)
+    }
+
+    /// Starts an ended service anew, in the same folder, with nothing set.
+    pub async fn start_again(mut self) -> Self {
+        let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
+        let service = Self::spawn_in(folder, &[]);
+        service.wait_for("/readiness_check", 200).await;
+        service
+    }
+
+    fn spawn_in(folder: TempDir, variables: &[(&str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let child = command(folder.path())
@@ -84,31 +95,12 @@ impl Service {
         self.try_get(path).await.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
     }
 
-    pub async fn try_get(&self, path: &str) -> Result<Answer, Box<dyn std::error::Error>> {
-        self.try_send(Request::get(path).body(Body::empty())?).await
+    pub async fn try_get(&self, path: &str) -> Result<Answer, SendError> {
+        send(self.address, Request::get(path).body(Body::empty())?).await
     }
 
-    pub async fn query(&self, query: &str) -> Result<Answer, Box<dyn std::error::Error>> {
-        let body = serde_json::json!({ "query": query }).to_string();
-        self.try_send(Request::post("/graphql").header("content-type", "application/json").body(Body::from(body))?)
-            .await
-    }
-
-    async fn try_send(&self, mut request: Request<Body>) -> Result<Answer, Box<dyn std::error::Error>> {
-        let exchange = async {
-            let stream = TcpStream::connect(self.address).await?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
-            request.headers_mut().insert("host", "localhost".parse()?);
-            let (parts, body) = sender.send_request(request).await?.into_parts();
-            let bytes = body.collect().await?.to_bytes();
-            Ok(Answer {
-                status: parts.status,
-                headers: parts.headers,
-                body: String::from_utf8_lossy(&bytes).into_owned(),
-            })
-        };
-        tokio::time::timeout(PATIENCE, exchange).await?
+    pub async fn query(&self, document: &str) -> Result<Answer, SendError> {
+        query(self.address, document).await
     }
 
     /// Sends a signal, such as `TERM`.
@@ -135,4 +127,25 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+pub type SendError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Posts a document to a service, on a connection of its own.
+pub async fn query(address: SocketAddr, document: &str) -> Result<Answer, SendError> {
+    let body = serde_json::json!({ "query": document }).to_string();
+    send(address, Request::post("/graphql").header("content-type", "application/json").body(Body::from(body))?).await
+}
+
+async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Answer, SendError> {
+    let exchange = async {
+        let stream = TcpStream::connect(address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        request.headers_mut().insert("host", "localhost".parse()?);
+        let (parts, body) = sender.send_request(request).await?.into_parts();
+        let bytes = body.collect().await?.to_bytes();
+        Ok(Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() })
+    };
+    tokio::time::timeout(PATIENCE, exchange).await?
 }
