@@ -8,6 +8,9 @@ use sea_orm::sea_query::Expr;
 
 use super::{InvalidArgument, filter::Direction, model::UserVisits};
 
+/// Longer than any cursor of ours.
+const MAX_CURSOR: usize = 128;
+
 /// How many rows a page has when the caller does not say, and at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimits {
@@ -96,7 +99,7 @@ impl UserVisitsOrder {
     fn parse(self, argument: &'static str, cursor: &str) -> Result<UserVisitsCursor, InvalidArgument> {
         let broken =
             || InvalidArgument::new(argument, "is no cursor of this list; take it from `edges.cursor` or `pageInfo`");
-        let bytes = if cursor.len() <= 64 { URL_SAFE_NO_PAD.decode(cursor).ok() } else { None };
+        let bytes = if cursor.len() <= MAX_CURSOR { URL_SAFE_NO_PAD.decode(cursor).ok() } else { None };
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(broken)?;
         if !text.starts_with("v1:") {
             return Err(broken());
@@ -226,4 +229,52 @@ pub fn checked_size(argument: &'static str, size: i32, max: usize) -> Result<usi
         .ok()
         .filter(|size| (1..=max).contains(size))
         .ok_or_else(|| InvalidArgument::new(argument, format!("is {size}; it must be 1 to {max}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FIELDS: [UserVisitsField; 6] = [
+        UserVisitsField::UserId,
+        UserVisitsField::Visits,
+        UserVisitsField::TokensIssued,
+        UserVisitsField::JoinedAt,
+        UserVisitsField::FirstVisitAt,
+        UserVisitsField::LastVisitAt,
+    ];
+
+    fn orders() -> impl Strategy<Value = UserVisitsOrder> {
+        let directions = prop_oneof![Just(Direction::Ascending), Just(Direction::Descending)];
+        (0..FIELDS.len(), directions).prop_map(|(field, direction)| UserVisitsOrder { field: FIELDS[field], direction })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_cursor_leads_back_to_its_row(order in orders(), user_id: i32, visits in 0..i64::MAX, micros in proptest::option::of(-1_i64 << 50..1 << 50)) {
+            let time = micros.and_then(DateTime::from_timestamp_micros).map(|time| time.naive_utc());
+            let row = UserVisits {
+                user_id, visits, tokens_issued: visits, tokens_unused: 0,
+                first_visit_at: time, last_visit_at: time, joined_at: time, is_active: None,
+            };
+            let cursor = order.parse("after", &order.cursor(&row)).unwrap();
+            prop_assert_eq!(cursor.user_id, user_id);
+            let key = match order.field {
+                UserVisitsField::UserId => Some(Expr::val(i64::from(user_id))),
+                UserVisitsField::Visits | UserVisitsField::TokensIssued => Some(Expr::val(visits)),
+                _ => time.map(Expr::val),
+            };
+            prop_assert_eq!(cursor.key, key);
+        }
+
+        #[test]
+        fn anything_else_is_refused(order in orders(), text in ".{0,80}") {
+            prop_assert!(order.parse("after", &text).is_err());
+            prop_assert!(order.parse("after", &URL_SAFE_NO_PAD.encode(text)).is_err());
+        }
+    }
 }

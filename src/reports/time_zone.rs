@@ -167,17 +167,19 @@ fn find_segments(zone: Tz) -> Arc<[Segment]> {
     let offset_at = |instant: NaiveDateTime| zone.offset_from_utc_datetime(&instant).fix().local_minus_utc();
     let year = |year| NaiveDate::from_ymd_opt(year, 1, 1).map_or(NaiveDateTime::MIN, midnight);
     let (mut before, last, step) = (year(1830), year(2101), TimeDelta::hours(12));
-    let mut segments = vec![Segment { start: NaiveDateTime::MIN, offset: offset_at(before) }];
+    let mut known = offset_at(before);
+    let mut segments = vec![Segment { start: NaiveDateTime::MIN, offset: known }];
     while before < last {
         let after = before + step;
         let offset = offset_at(after);
-        if offset != offset_at(before) {
+        if offset != known {
             let (mut low, mut high) = (before, after);
             while high - low > TimeDelta::seconds(1) {
                 let middle = (low + (high - low) / 2).with_nanosecond(0).unwrap_or(high);
                 if offset_at(middle) == offset { high = middle } else { low = middle }
             }
             segments.push(Segment { start: high, offset });
+            known = offset;
         }
         before = after;
     }
@@ -200,3 +202,6 @@ pub fn parse_date(argument: &'static str, text: &str) -> Result<NaiveDate, Inval
         InvalidArgument::new(argument, format!("is \"{text}\", which is no calendar date; write it as YYYY-MM-DD"))
     })
 }
+
+#[cfg(test)]
+mod tests;

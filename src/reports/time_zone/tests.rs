@@ -1,0 +1,117 @@
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike as _, Utc};
+use chrono_tz::TZ_VARIANTS;
+use proptest::prelude::*;
+
+use super::{Zone, parse_date};
+
+fn zones() -> impl Strategy<Value = Zone> {
+    (0..TZ_VARIANTS.len()).prop_map(|index| Zone(TZ_VARIANTS[index]))
+}
+
+/// The years in which zones change, and the middles of nowhere around them.
+fn dates() -> impl Strategy<Value = NaiveDate> {
+    prop_oneof![1 => 1..9_998_i32, 20 => 1900..2100_i32].prop_flat_map(|year| {
+        (Just(year), 1..=365_u32).prop_map(|(year, day)| NaiveDate::from_yo_opt(year, day).unwrap())
+    })
+}
+
+fn day(text: &str) -> NaiveDate {
+    parse_date("date", text).unwrap()
+}
+
+const SECOND: TimeDelta = TimeDelta::seconds(1);
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_day_starts_at_its_first_instant_and_ends_after_its_last(zone in zones(), date in dates()) {
+        let (start, end) = (zone.start_of_day(date), zone.end_of_day(date));
+        prop_assert!(zone.date_at(start) >= date);
+        prop_assert!(zone.date_at(start - SECOND) < date);
+        prop_assert!(zone.date_at(end) > date);
+        prop_assert!(zone.date_at(end - SECOND) <= date);
+        prop_assert!(end - start <= TimeDelta::hours(49), "{} takes {}", date, end - start);
+    }
+
+    #[test]
+    fn bounds_hold_the_local_dates_and_say_whether_nothing_else(
+        zone in zones(), from in dates(), days in 0..40_u64, offset in -200_000..5_000_000_i64,
+    ) {
+        let to = from + Days::new(days);
+        let bounds = zone.bounds(Some(from), Some(to));
+        let instant = zone.start_of_day(from) + TimeDelta::seconds(offset);
+        let within = (from..=to).contains(&zone.date_at(instant));
+        let inside = bounds.from.unwrap() <= instant.naive_utc() && instant.naive_utc() < bounds.to.unwrap();
+        prop_assert!(inside || !within);
+        prop_assert!(!bounds.exact || inside == within);
+    }
+
+    #[test]
+    fn segments_give_the_offset_of_every_instant(zone in zones(), from in dates(), days in 1..3_000_u64, part in 0.0..1.0_f64) {
+        let (start, end) = (zone.start_of_day(from).naive_utc(), zone.start_of_day(from + Days::new(days)).naive_utc());
+        let segments = zone.segments(Some(start), Some(end));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "somewhere in between")]
+        let instant = start + TimeDelta::seconds(((end - start).num_seconds() as f64 * part) as i64);
+        let segment = segments.iter().rev().find(|segment| segment.start <= instant).unwrap();
+        let local = instant + TimeDelta::seconds(segment.offset.into());
+        prop_assert_eq!(local.date(), zone.date_at(instant.and_utc()));
+        prop_assert!(segments.windows(2).all(|pair| pair[0].start < pair[1].start));
+    }
+}
+
+fn length(zone: &str, date: &str) -> i64 {
+    let zone = Zone::parse("zone", zone).unwrap();
+    (zone.end_of_day(day(date)) - zone.start_of_day(day(date))).num_minutes()
+}
+
+#[test]
+fn days_are_as_long_as_the_zone_makes_them() {
+    assert_eq!(length("UTC", "2024-03-31"), 24 * 60);
+    assert_eq!(length("Europe/Berlin", "2024-03-31"), 23 * 60);
+    assert_eq!(length("Europe/Berlin", "2024-10-27"), 25 * 60);
+    assert_eq!(length("Australia/Lord_Howe", "2024-04-07"), 24 * 60 + 30);
+    // São Paulo skipped midnight.
+    assert_eq!(length("America/Sao_Paulo", "2018-11-04"), 23 * 60);
+    // Samoa skipped a day.
+    assert_eq!(length("Pacific/Apia", "2011-12-30"), 0);
+}
+
+#[test]
+fn a_day_that_begins_twice_is_told() {
+    // St. John's went back from 00:01 to 23:01 of the day before.
+    let zone = Zone::parse("zone", "America/St_Johns").unwrap();
+    let changed = day("2010-11-07");
+    assert!(!zone.bounds(Some(changed), None).exact);
+    assert!(zone.bounds(Some(day("2012-11-04")), None).exact);
+    assert_eq!(zone.start_of_day(changed).minute(), 30);
+}
+
+#[test]
+fn dates_are_four_digits_a_month_and_a_day() {
+    assert!(parse_date("date", "2024-02-29").is_ok());
+    for wrong in [
+        "2023-02-29",
+        "2024-2-29",
+        "20240229",
+        "2024-02-29 ",
+        "+2024-2-9",
+        "0000-01-01",
+        "12024-01-01",
+        "",
+        "2024‐02‐29",
+    ] {
+        let error = parse_date("filter.from", wrong).unwrap_err();
+        assert!(error.to_string().starts_with("`filter.from` is "), "{error}");
+    }
+}
+
+#[test]
+fn zones_are_told_by_name_only() {
+    assert!(Zone::parse("timeZone", "Europe/Kyiv").is_ok());
+    for wrong in ["", "europe/berlin", "+02:00", "Europe/Berlin ", "Mars/Olympus"] {
+        assert!(Zone::parse("timeZone", wrong).is_err(), "{wrong}");
+    }
+    let now: DateTime<Utc> = "2024-03-31T00:59:59Z".parse().unwrap();
+    assert_eq!(Zone::parse("timeZone", "Pacific/Kiritimati").unwrap().date_at(now), day("2024-03-31"));
+}
