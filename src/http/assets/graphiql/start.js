@@ -3,7 +3,8 @@
 // What an analyst meets first: one tab a question. A visitor's own tabs, once there are any, win.
 const examples = [
   {
-    query: `# How busy was the space, day by day? The last row is today: still partial.
+    query: `# How busy was the space, day by day?
+# The first row is today: still partial.
 query DailyUsage {
   dailyUsage(orderBy: { direction: DESC }, first: 30) {
     date
@@ -17,7 +18,8 @@ query DailyUsage {
 `,
   },
   {
-    query: `# Who comes most often? Page on with "after": pageInfo.endCursor.
+    query: `# Who comes most often?
+# Page on with after: the endCursor below.
 query TopVisitors {
   userVisits(orderBy: { field: VISITS, direction: DESC }, first: 10) {
     totalCount
@@ -43,7 +45,8 @@ query TopVisitors {
 `,
   },
   {
-    query: `# A line for a chart: local days, counted when the door opened, every day of the range filled.
+    query: `# The line of a chart: visits by local day,
+# and a zero where nobody came.
 query Chart($from: Date!, $to: Date!, $timeZone: TimeZone!) {
   dailyUsage(
     filter: { from: $from, to: $to }
@@ -60,7 +63,8 @@ query Chart($from: Date!, $to: Date!, $timeZone: TimeZone!) {
     variables: JSON.stringify(lastDays(28), null, 2),
   },
   {
-    query: `# Who stopped coming? Active members whose last visit is more than four weeks ago.
+    query: `# Which active members stopped coming?
+# None of them came in the last four weeks.
 query StoppedComing($before: Date!) {
   userVisits(
     filter: { isActive: true, lastVisitBefore: $before }
@@ -84,12 +88,15 @@ query StoppedComing($before: Date!) {
   },
 ];
 
+// Today and the days before it on the visitor's own calendar, which UTC's may be a day off from.
 function lastDays(days) {
-  const isoDate = (date) => date.toISOString().slice(0, 10);
-  const today = new Date();
-  const from = new Date(today.getTime() - (days - 1) * 24 * 60 * 60 * 1000);
+  const now = new Date();
+  const date = (ago) => {
+    const day = new Date(Date.UTC(now.getFullYear(), now.getMonth(), now.getDate() - ago));
+    return day.toISOString().slice(0, 10);
+  };
   const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
-  return { from: isoDate(from), to: isoDate(today), timeZone };
+  return { from: date(days - 1), to: date(0), timeZone };
 }
 
 ReactDOM.createRoot(document.getElementById('graphiql')).render(
