@@ -23,6 +23,19 @@ install() {
   [ -n "$(programs)" ] || "$(dirname "$0")/install.sh" postgresql
 }
 
+# An authority of its own, and a server certificate for 127.0.0.1 that it signed.
+certificates() {
+  local dir=$1
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=test authority" \
+    -keyout "$dir/authority.key" -out "$dir/authority.pem" 2>/dev/null
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=127.0.0.1" \
+    -keyout "$dir/server.key" -out "$dir/server.csr" 2>/dev/null
+  openssl x509 -req -in "$dir/server.csr" -CA "$dir/authority.pem" -CAkey "$dir/authority.key" -CAcreateserial -days 2 \
+    -extfile <(printf 'subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n') -out "$dir/server.pem" 2>/dev/null
+  chmod 600 "$dir/server.key"
+  [ "$(id -u)" != 0 ] || chown postgres "$dir/server.key"
+}
+
 start() {
   local dir=$1 bin
   bin=$(programs)
@@ -31,10 +44,14 @@ start() {
     mkdir -p "$dir"
     [ "$(id -u)" != 0 ] || chown postgres "$dir"
     as_owner "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log"
+    # Only the superuser of the tests is let in without a password.
+    printf 'host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n' |
+      as_owner tee "$dir/data/pg_hba.conf" >/dev/null
+    certificates "$dir"
     free_port >"$dir/port"
   fi
   as_owner "$bin/pg_ctl" -D "$dir/data" -w -t 60 -l "$dir/data/server.log" -o \
-    "-p $(cat "$dir/port") -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=300 -c timezone=Asia/Tokyo" \
+    "-p $(cat "$dir/port") -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=300 -c timezone=Asia/Tokyo -c ssl=on -c ssl_cert_file=$dir/server.pem -c ssl_key_file=$dir/server.key" \
     start >/dev/null || { cat "$dir/data/server.log" >&2; exit 1; }
   echo "postgres://postgres@127.0.0.1:$(cat "$dir/port")/postgres"
 }

@@ -1,5 +1,5 @@
 //! The replacement as its operators make it: a database that `psql` made from the legacy statements,
-//! the legacy variables, a role that may only read, and the real binary.
+//! the legacy variables, a role that may only read, and not even the door codes, and the real binary.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{
-    database::{create_postgres_database, fixture, fixture_path},
+    database::{create_postgres_database, fixture, fixture_path, postgres_authority},
     process::Service,
 };
 
@@ -23,11 +23,7 @@ async fn the_legacy_environment_is_all_it_takes() {
     let (schema, data) = (fixture_path("schema.sql"), fixture_path("data.sql"));
     psql(&url, &["-f", schema.to_str().unwrap(), "-f", data.to_str().unwrap()]);
     psql(&url, &["-c", &format!("UPDATE tokens SET token = '{DOOR_CODE}'")]);
-    let password = PASSWORD.replace('\'', "''");
-    psql(
-        &url,
-        &["-c", &format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT SELECT ON users, tokens TO {role}")],
-    );
+    create_reader(&url, &role);
 
     let (host, port, name) = parts(&url);
     let service = Service::start(&[
@@ -79,6 +75,47 @@ async fn the_legacy_environment_is_all_it_takes() {
     said += &log;
     assert!(!said.contains(DOOR_CODE), "a door code got out");
     assert!(!said.contains(PASSWORD), "the password got out");
+}
+
+/// As `docs/postgresql.md` says: not even the column with the door codes.
+fn create_reader(url: &str, role: &str) {
+    let password = PASSWORD.replace('\'', "''");
+    let columns = "GRANT SELECT (id, first_name, last_name, joined_at, is_active) ON users TO";
+    let times = "GRANT SELECT (id, user_id, created_at, used_at) ON tokens TO";
+    psql(url, &["-c", &format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'; {columns} {role}; {times} {role}")]);
+}
+
+#[tokio::test]
+async fn connections_are_encrypted_and_the_server_is_checked() {
+    let url = create_postgres_database().await;
+    let role = format!("reader_{}", Uuid::new_v4().simple());
+    psql(&url, &["-f", fixture_path("schema.sql").to_str().unwrap()]);
+    create_reader(&url, &role);
+    let (host, port, name) = parts(&url);
+    let authority = postgres_authority();
+    let with = |certificate: &str, mode: &str| {
+        Service::spawn(&[
+            ("DB_USERNAME", &role),
+            ("DB_PASSWORD", PASSWORD),
+            ("DB_HOST", host),
+            ("DB_PORT", port),
+            ("DB_NAME", name),
+            ("DB_SSLMODE", mode),
+            ("DB_SSLROOTCERT", certificate),
+        ])
+    };
+    let checked = with(&authority, "verify-full");
+    checked.wait_for("/readiness_check", 200).await;
+    let encrypted =
+        format!("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = '{role}'");
+    assert_eq!(psql(&url, &["-c", &encrypted]), "t\n");
+    drop(checked);
+    // The server's own certificate is nobody's authority.
+    let stranger = authority.replace("authority.pem", "server.pem");
+    let refused = with(&stranger, "verify-full");
+    refused.wait_for("/health_check", 200).await;
+    assert_eq!(refused.get("/readiness_check").await.status, 500);
+    assert!(refused.log().contains("certificate"), "{}", refused.log());
 }
 
 /// As an analyst would write them: nothing in common with the gateway's own statements.

@@ -73,6 +73,13 @@ pub fn postgres_url() -> String {
     std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set; run the tests with `make test`")
 }
 
+/// The authority that signed that PostgreSQL's certificate.
+#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
+pub fn postgres_authority() -> String {
+    std::env::var("TEST_POSTGRES_AUTHORITY")
+        .expect("TEST_POSTGRES_AUTHORITY is not set; run the tests with `make test`")
+}
+
 /// A fresh database on the test run's PostgreSQL, by its URL. It goes with the cluster.
 pub async fn create_postgres_database() -> String {
     let server = postgres_url();
