@@ -12,7 +12,7 @@ test: tools lint rust-test browser-test
 tools:
 	scripts/postgres.sh install
 	[ -x "$(CHROMIUM)" ] || scripts/install.sh chromium
-	npm ci --silent --no-audit --no-fund --prefix tests/browser
+	npm ci --loglevel=error --no-audit --no-fund --prefix tests/browser
 
 lint:
 	cargo fmt --all --check

@@ -10,10 +10,13 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::log::{LogConfig, LogFormat};
 
+/// Libraries that comment on every step.
+const QUIET: &str = "sea_orm_migration=warn,sqlx=warn";
+
 /// Starts logging; to be called once.
 pub fn init(config: &LogConfig) {
-    // A level that the configuration accepted parses.
-    let filter = EnvFilter::builder().parse_lossy(&config.level);
+    // Directives that come later win, so these can still be raised.
+    let filter = EnvFilter::builder().parse_lossy(format!("{QUIET},{}", config.level));
     let builder = fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     match config.format {
         LogFormat::Text => builder.with_target(false).init(),

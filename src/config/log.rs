@@ -21,7 +21,7 @@ pub struct LogConfig {
     /// `LOG_FORMAT`: `text`, `json`, or `auto` (text on a terminal, JSON otherwise). Default `auto`.
     pub format: LogFormat,
     /// `LOG_LEVEL`: a level (`error`, `warn`, `info`, `debug`, `trace`) or directives such as
-    /// `info,coworking_analytics=debug`. Default `info`, without what migrations say of themselves.
+    /// `info,coworking_analytics=debug`. Default `info`.
     pub level: String,
 }
 
@@ -35,7 +35,7 @@ impl LogConfig {
             _ => None,
         });
         let expected = "error, warn, info, debug, trace, or directives such as \"info,coworking_analytics=debug\"";
-        let level = environment.read("LOG_LEVEL", "info,sea_orm_migration=warn".to_owned(), expected, |value| {
+        let level = environment.read("LOG_LEVEL", "info".to_owned(), expected, |value| {
             EnvFilter::builder().parse(value).is_ok().then(|| value.to_owned())
         });
         Self { format, level }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::reports;
 use async_graphql::{
     ErrorExtensionValues, Response, ServerError, ServerResult, ValidationResult, Variables, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextRequest, NextValidation},
     parser::types::ExecutableDocument,
 };
-use tracing::{error, warn};
-
-use crate::reports;
 
 /// The document is not GraphQL.
 pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
@@ -28,20 +26,16 @@ pub const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
 /// database said goes to the log, and only there.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
+    error.log();
     let (code, message) = match &error {
         reports::Error::InvalidArgument(invalid) => (BAD_USER_INPUT, invalid.to_string()),
-        reports::Error::Timeout(source) => {
-            warn!(error = %source, "report cancelled at the statement timeout");
+        reports::Error::Timeout(_) => {
             (REQUEST_TIMEOUT, "The database did not answer in time; narrow the range and try again.".to_owned())
         }
-        reports::Error::Unavailable(source) => {
-            if let Some(source) = source {
-                warn!(error = %source, "report failed: database out of reach");
-            }
+        reports::Error::Unavailable(_) => {
             (SERVICE_UNAVAILABLE, "The database is out of reach for now; try again shortly.".to_owned())
         }
-        reports::Error::Database(source) => {
-            error!(error = %source, "report failed: database refused the statement");
+        reports::Error::Database(_) => {
             (INTERNAL_SERVER_ERROR, "The report failed; the operators' log has the cause.".to_owned())
         }
     };

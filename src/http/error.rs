@@ -5,7 +5,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use tracing::{error, warn};
 
 use crate::{
     graphql::error::{BAD_USER_INPUT, INTERNAL_SERVER_ERROR, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE},
@@ -91,22 +90,12 @@ impl IntoResponse for Failure {
 /// A legacy report that failed.
 impl From<reports::Error> for Failure {
     fn from(error: reports::Error) -> Self {
-        match error {
-            reports::Error::InvalidArgument(_) => Self::Report(BAD_USER_INPUT),
-            reports::Error::Timeout(source) => {
-                warn!(error = %source, "report cancelled at the statement timeout");
-                Self::Report(REQUEST_TIMEOUT)
-            }
-            reports::Error::Unavailable(source) => {
-                if let Some(source) = source {
-                    warn!(error = %source, "report failed: database out of reach");
-                }
-                Self::Report(SERVICE_UNAVAILABLE)
-            }
-            reports::Error::Database(source) => {
-                error!(error = %source, "report failed: database refused the statement");
-                Self::Report(INTERNAL_SERVER_ERROR)
-            }
-        }
+        error.log();
+        Self::Report(match error {
+            reports::Error::InvalidArgument(_) => BAD_USER_INPUT,
+            reports::Error::Timeout(_) => REQUEST_TIMEOUT,
+            reports::Error::Unavailable(_) => SERVICE_UNAVAILABLE,
+            reports::Error::Database(_) => INTERNAL_SERVER_ERROR,
+        })
     }
 }

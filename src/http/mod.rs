@@ -57,9 +57,9 @@ impl Gateway {
     }
 }
 
-/// Every route, and the layers around them: log outside, so that it sees what the others answer.
+/// Every route, and the layers around them.
 pub fn router(gateway: Gateway) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/graphiql", get(assets::page))
@@ -69,7 +69,13 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/api/reports/daily_usage", get(reports::daily_usage))
         .route("/api/reports/user_visits", get(reports::user_visits))
         .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
+        .method_not_allowed_fallback(no_such_method);
+    surround(routes, gateway)
+}
+
+/// What surrounds every route; the log outside, so that it sees what the others answer.
+fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
+    routes
         .layer(middleware::from_fn_with_state(gateway.clone(), limit_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(log::requests))
@@ -102,4 +108,38 @@ fn body(media_type: &'static str, body: impl Into<axum::body::Body>) -> Response
 /// A plain text that calls itself HTML, as the legacy service's did.
 fn legacy_text(status: StatusCode, text: &'static str) -> Response {
     (status, body("text/html; charset=utf-8", text)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        config::{Config, Environment},
+        database::{Access, Database},
+    };
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_the_server_goes_on() {
+        async fn panics() -> &'static str {
+            panic!("on purpose")
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let config =
+            Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
+        let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
+        let reports = Reports::new(database, Clock::system());
+        let gateway = Gateway::new(reports, &config.server, CancellationToken::new());
+        let service =
+            surround(Router::new().route("/panic", get(panics)).route("/fine", get(async || "fine")), gateway);
+        for (path, status) in [("/panic", 500), ("/fine", 200), ("/panic", 500)] {
+            let response = service.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(response.status().as_u16(), status);
+            assert!(response.headers().contains_key("x-request-id"));
+        }
+    }
 }

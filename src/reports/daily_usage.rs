@@ -2,10 +2,10 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use entity::token;
 use sea_orm::{
-    QueryResult,
+    DbBackend, QueryResult,
     sea_query::{CaseStatement, Cond, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 
@@ -58,75 +58,13 @@ impl Session {
             check_days(from, to)?;
         }
         let mut days = BTreeMap::<NaiveDate, DailyUsageRow>::new();
-        for row in self.query_all(&self.daily_usage_statement(filter, measures)).await? {
+        for row in self.query_all(&statement(self.backend(), self.now(), filter, measures)).await? {
             let date = row.try_get("", "local_date")?;
             if filter.contains(date) {
                 days.entry(date).or_default().add(&row)?;
             }
         }
         self.fill(filter, measures, &days)
-    }
-
-    fn daily_usage_statement(&self, filter: &DailyUsageFilter, measures: DailyUsageMeasures) -> SelectStatement {
-        let used = Expr::col(token::Column::UsedAt);
-        let if_asked = |asked: bool, measure: Expr| if asked { measure } else { Expr::val(0_i64) };
-        let rows = || Expr::col(token::Column::Id).count();
-        let mut issued = self.per_day(filter, token::Column::CreatedAt);
-        issued.expr_as(if_asked(measures.tokens_issued || measures.tokens_unused, rows()), "issued");
-        match filter.basis {
-            TimeBasis::IssuedAt => {
-                let visits = if_asked(measures.visits || measures.tokens_unused, used.clone().count());
-                let visitor = CaseStatement::new().case(used.is_not_null(), Expr::col(token::Column::UserId));
-                issued
-                    .expr_as(visits.clone(), "issued_and_used")
-                    .expr_as(visits, "visits")
-                    .expr_as(if_asked(measures.unique_visitors, count_distinct(visitor)), "unique_visitors");
-                issued
-            }
-            TimeBasis::UsedAt => {
-                issued
-                    .expr_as(if_asked(measures.tokens_unused, used.count()), "issued_and_used")
-                    .expr_as(Expr::val(0_i64), "visits")
-                    .expr_as(Expr::val(0_i64), "unique_visitors");
-                let mut visits = self.per_day(filter, token::Column::UsedAt);
-                let visitor = Expr::col(token::Column::UserId);
-                visits
-                    .expr_as(Expr::val(0_i64), "issued")
-                    .expr_as(Expr::val(0_i64), "issued_and_used")
-                    .expr_as(if_asked(measures.visits, rows()), "visits")
-                    .expr_as(if_asked(measures.unique_visitors, count_distinct(visitor)), "unique_visitors");
-                issued.union(UnionType::All, visits);
-                issued
-            }
-        }
-    }
-
-    /// Tokens grouped by the local date of `column`; rows without a time are no part of it.
-    fn per_day(&self, filter: &DailyUsageFilter, column: token::Column) -> SelectStatement {
-        let (backend, now) = (self.backend(), self.now().naive_utc());
-        let column = Expr::col(column);
-        let date = dialect::local_date(backend, &column, filter.range, filter.zone, now);
-        // Days outside the range that the bounds let through are dropped when the rows are read.
-        let bounds = filter.range.bounds(filter.zone);
-        Query::select()
-            .expr_as(date, "local_date")
-            .from(token::Entity)
-            .cond_where(
-                Cond::all()
-                    .add(column.clone().is_not_null())
-                    .add_option(bounds.from.map(|from| column.clone().gte(from)))
-                    .add_option(bounds.to.map(|to| column.clone().lt(to)))
-                    .add_option(
-                        filter.users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied())),
-                    )
-                    .add_option(users_matching(
-                        backend,
-                        filter.users.restricts_users().then_some((&filter.users, filter.zone)),
-                        now,
-                    )),
-            )
-            .group_by_col("local_date")
-            .take()
     }
 
     fn fill(
@@ -171,6 +109,76 @@ impl DailyUsageRow {
         self.unique_visitors += row.try_get::<i64>("", "unique_visitors")?;
         Ok(())
     }
+}
+
+fn statement(
+    backend: DbBackend,
+    now: DateTime<Utc>,
+    filter: &DailyUsageFilter,
+    measures: DailyUsageMeasures,
+) -> SelectStatement {
+    let used = Expr::col(token::Column::UsedAt);
+    let if_asked = |asked: bool, measure: Expr| if asked { measure } else { Expr::val(0_i64) };
+    let rows = || Expr::col(token::Column::Id).count();
+    let mut issued = per_day(backend, now, filter, token::Column::CreatedAt);
+    issued.expr_as(if_asked(measures.tokens_issued || measures.tokens_unused, rows()), "issued");
+    match filter.basis {
+        TimeBasis::IssuedAt => {
+            let visits = if_asked(measures.visits || measures.tokens_unused, used.clone().count());
+            let visitor = CaseStatement::new().case(used.is_not_null(), Expr::col(token::Column::UserId));
+            issued
+                .expr_as(visits.clone(), "issued_and_used")
+                .expr_as(visits, "visits")
+                .expr_as(if_asked(measures.unique_visitors, count_distinct(visitor)), "unique_visitors");
+            issued
+        }
+        TimeBasis::UsedAt => {
+            issued
+                .expr_as(if_asked(measures.tokens_unused, used.count()), "issued_and_used")
+                .expr_as(Expr::val(0_i64), "visits")
+                .expr_as(Expr::val(0_i64), "unique_visitors");
+            let mut visits = per_day(backend, now, filter, token::Column::UsedAt);
+            let visitor = Expr::col(token::Column::UserId);
+            visits
+                .expr_as(Expr::val(0_i64), "issued")
+                .expr_as(Expr::val(0_i64), "issued_and_used")
+                .expr_as(if_asked(measures.visits, rows()), "visits")
+                .expr_as(if_asked(measures.unique_visitors, count_distinct(visitor)), "unique_visitors");
+            issued.union(UnionType::All, visits);
+            issued
+        }
+    }
+}
+
+/// Tokens grouped by the local date of `column`; rows without a time are no part of it.
+fn per_day(
+    backend: DbBackend,
+    now: DateTime<Utc>,
+    filter: &DailyUsageFilter,
+    column: token::Column,
+) -> SelectStatement {
+    let now = now.naive_utc();
+    let column = Expr::col(column);
+    let date = dialect::local_date(backend, &column, filter.range, filter.zone, now);
+    // Days outside the range that the bounds let through are dropped when the rows are read.
+    let bounds = filter.range.bounds(filter.zone);
+    Query::select()
+        .expr_as(date, "local_date")
+        .from(token::Entity)
+        .cond_where(
+            Cond::all()
+                .add(column.clone().is_not_null())
+                .add_option(bounds.from.map(|from| column.clone().gte(from)))
+                .add_option(bounds.to.map(|to| column.clone().lt(to)))
+                .add_option(filter.users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied())))
+                .add_option(users_matching(
+                    backend,
+                    filter.users.restricts_users().then_some((&filter.users, filter.zone)),
+                    now,
+                )),
+        )
+        .group_by_col("local_date")
+        .take()
 }
 
 fn count_distinct(value: impl Into<Expr>) -> Expr {
@@ -259,5 +267,46 @@ impl DailyUsageOrder {
             }
             (left, right) => left.is_none().cmp(&right.is_none()),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reports::{filter::DateRange, time_zone::Zone};
+
+    fn sql(backend: DbBackend, filter: &DailyUsageFilter, measures: DailyUsageMeasures) -> String {
+        let now = "2024-04-14T12:00:00Z".parse().unwrap();
+        backend.build(&statement(backend, now, filter, measures)).to_string()
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_computed() {
+        let visits = DailyUsageMeasures { visits: true, ..DailyUsageMeasures::default() };
+        for backend in [DbBackend::Sqlite, DbBackend::Postgres] {
+            for basis in [TimeBasis::IssuedAt, TimeBasis::UsedAt] {
+                let filter = DailyUsageFilter { basis, ..DailyUsageFilter::default() };
+                let only_visits = sql(backend, &filter, visits);
+                assert!(!only_visits.contains("DISTINCT"), "{only_visits}");
+                assert_eq!(only_visits.matches("COUNT(").count(), if basis == TimeBasis::IssuedAt { 2 } else { 1 });
+                let visitors = sql(backend, &filter, DailyUsageMeasures { unique_visitors: true, ..visits });
+                assert!(visitors.contains("COUNT(DISTINCT"), "{visitors}");
+                assert!(!sql(backend, &filter, DailyUsageMeasures::default()).contains("COUNT("));
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_are_bounds_on_the_raw_column() {
+        let day = |text| Some(crate::reports::time_zone::parse_date("date", text).unwrap());
+        let range = DateRange::new("from", day("2024-03-31"), day("2024-03-31")).unwrap();
+        let zone = Zone::parse("zone", "Europe/Berlin").unwrap();
+        let sql = sql(
+            DbBackend::Postgres,
+            &DailyUsageFilter { range, zone, ..DailyUsageFilter::default() },
+            DailyUsageMeasures::default(),
+        );
+        let bounds = r#""created_at" >= '2024-03-30 23:00:00.000000' AND "created_at" < '2024-03-31 22:00:00.000000'"#;
+        assert!(sql.contains(bounds), "{sql}");
     }
 }

@@ -4,6 +4,7 @@ use sea_orm::{
     DbErr, RuntimeErr,
     sqlx::{self, error::DatabaseError, postgres::PgDatabaseError},
 };
+use tracing::{error, warn};
 
 /// A request that no report can be made for: which argument, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,19 @@ pub enum Error {
     /// The database refused the statement: a missing table, a missing right, a damaged file.
     #[error("the database refused the statement")]
     Database(#[source] DbErr),
+}
+
+impl Error {
+    /// Tells the operators what the client is not told. To be called once, where the error leaves the
+    /// domain; while the database is known to be away, the log has said so.
+    pub fn log(&self) {
+        match self {
+            Self::InvalidArgument(_) | Self::Unavailable(None) => {}
+            Self::Timeout(source) => warn!(error = %source, "report cancelled at the statement timeout"),
+            Self::Unavailable(Some(source)) => warn!(error = %source, "report failed: database out of reach"),
+            Self::Database(source) => error!(error = %source, "report failed: database refused the statement"),
+        }
+    }
 }
 
 impl From<DbErr> for Error {

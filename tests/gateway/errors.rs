@@ -71,8 +71,8 @@ async fn one_bad_field_leaves_its_siblings_alone() {
 async fn documents_that_do_not_fit_are_refused() {
     let gateway = without_tables().await;
     let list = "userVisits(first: 1000) { nodes { userId visits user { id firstName lastName joinedAt isActive } } }";
-    let too_complex: String = (0..20).map(|i| format!("list{i}: {list} ")).collect();
-    let too_complex = format!("{{ {too_complex} }}");
+    let too_complex: Vec<_> = (0..20).map(|i| format!("list{i}: {list}")).collect();
+    let too_complex = format!("{{ {} }}", too_complex.join(" "));
     let cases = [
         ("no_graphql", "{ dailyUsage", json!({})),
         ("unknown_field", "{ dailyUsage { dat } }", json!({})),
@@ -95,7 +95,7 @@ async fn requests_that_are_no_graphql_are_refused() {
     let gateway = TestGateway::on(TestDatabase::empty(Backend::Sqlite).await, &[("MAX_BODY_BYTES", "1024")]).await;
     let post = async |media_type: &str, body: &str| {
         let request = Request::post("/graphql").header("content-type", media_type).body(Body::from(body.to_owned()));
-        described(gateway.send(request.unwrap()).await)
+        described(&gateway.send(request.unwrap()).await)
     };
     snapshot("http_no_json", &post("application/json", "{").await);
     snapshot("http_no_query", &post("application/json", "{}").await);
@@ -107,7 +107,7 @@ async fn requests_that_are_no_graphql_are_refused() {
     snapshot("http_form", &post("application/x-www-form-urlencoded", "query=%7B__typename%7D").await);
     snapshot("http_text", &post("text/plain", "{\"query\":\"{__typename}\"}").await);
     snapshot("http_too_large", &post("application/json", &" ".repeat(1_025)).await);
-    let get = async |path: &str| described(gateway.get(path).await);
+    let get = async |path: &str| described(&gateway.get(path).await);
     snapshot("http_get_variables_no_json", &get("/graphql?query=%7B__typename%7D&variables=x").await);
     snapshot("http_get_nothing", &get("/graphql").await);
     snapshot("http_not_found", &get("/nothing").await);
@@ -127,6 +127,6 @@ async fn refused_documents_are_bad_requests_to_those_who_accept_graphql_json() {
     assert_eq!(status("{ dailyUsage(first: 0) { date } }").await, 200);
 }
 
-fn described(answer: Answer) -> Value {
+fn described(answer: &Answer) -> Value {
     json!({ "status": answer.status.as_u16(), "contentType": answer.header("content-type"), "body": answer.json() })
 }

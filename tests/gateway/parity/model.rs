@@ -37,6 +37,38 @@ pub struct Members {
     pub totals: Value,
 }
 
+struct Row<'a> {
+    member: &'a Member,
+    visits: i64,
+    issued: i64,
+    unused: i64,
+    first: Option<NaiveDateTime>,
+    last: Option<NaiveDateTime>,
+}
+
+impl Row<'_> {
+    fn key(&self, field: &str) -> Option<i64> {
+        let micros = |time: NaiveDateTime| time.and_utc().timestamp_micros();
+        match field {
+            "USER_ID" => Some(self.member.id.into()),
+            "VISITS" => Some(self.visits),
+            "TOKENS_ISSUED" => Some(self.issued),
+            "JOINED_AT" => Some(micros(self.member.joined_at)),
+            "FIRST_VISIT_AT" => self.first.map(micros),
+            "LAST_VISIT_AT" => self.last.map(micros),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "userId": self.member.id, "visits": self.visits, "tokensIssued": self.issued, "tokensUnused": self.unused,
+            "firstVisitAt": self.first.map(rfc3339), "lastVisitAt": self.last.map(rfc3339),
+            "joinedAt": rfc3339(self.member.joined_at), "isActive": self.member.is_active, "user": { "id": self.member.id },
+        })
+    }
+}
+
 #[derive(Default)]
 struct Day {
     visits: i64,
@@ -116,61 +148,41 @@ impl Space {
                     token.used_at.filter(|used_at| within(if by_use { *used_at } else { token.created_at }))
                 })
                 .collect();
-            let unused = issued.iter().filter(|token| token.used_at.is_none()).count();
-            let (first, last) = (visits.iter().min().copied(), visits.iter().max().copied());
+            let row = Row {
+                member,
+                visits: i64::try_from(visits.len()).unwrap(),
+                issued: i64::try_from(issued.len()).unwrap(),
+                unused: i64::try_from(issued.iter().filter(|token| token.used_at.is_none()).count()).unwrap(),
+                first: visits.iter().min().copied(),
+                last: visits.iter().max().copied(),
+            };
             let listed = everyone || !issued.is_empty() || !visits.is_empty();
-            let count = i64::try_from(visits.len()).unwrap();
-            let enough = filter["minVisits"].as_i64().is_none_or(|min| count >= min);
-            let few = filter["maxVisits"].as_i64().is_none_or(|max| count <= max);
+            let enough = filter["minVisits"].as_i64().is_none_or(|min| row.visits >= min);
+            let few = filter["maxVisits"].as_i64().is_none_or(|max| row.visits <= max);
             let gone = parse(&filter["lastVisitBefore"])
-                .is_none_or(|date| last.is_some_and(|last| last.and_utc() < first_instant(zone, date)));
+                .is_none_or(|date| row.last.is_some_and(|last| last.and_utc() < first_instant(zone, date)));
             if listed && enough && few && gone {
-                rows.push((member, count, issued.len(), unused, first, last));
+                rows.push(row);
             }
         }
-        let ascending = question["order"]["direction"] == "ASC";
-        let micros = |time: Option<NaiveDateTime>| time.map(|time| time.and_utc().timestamp_micros());
+        let (field, ascending) =
+            (question["order"]["field"].as_str().unwrap(), question["order"]["direction"] == "ASC");
         rows.sort_by(|left, right| {
-            let key =
-                |row: &(&Member, i64, usize, usize, Option<NaiveDateTime>, Option<NaiveDateTime>)| {
-                    match question["order"]["field"].as_str().unwrap() {
-                        "USER_ID" => Some(i64::from(row.0.id)),
-                        "VISITS" => Some(row.1),
-                        "TOKENS_ISSUED" => i64::try_from(row.2).ok(),
-                        "JOINED_AT" => micros(Some(row.0.joined_at)),
-                        "FIRST_VISIT_AT" => micros(row.4),
-                        "LAST_VISIT_AT" => micros(row.5),
-                        other => panic!("{other}"),
-                    }
-                };
-            let order = match (key(left), key(right)) {
+            let order = match (left.key(field), right.key(field)) {
                 (Some(left), Some(right)) if ascending => left.cmp(&right),
                 (Some(left), Some(right)) => right.cmp(&left),
                 (None, None) => Ordering::Equal,
                 (None, _) => Ordering::Greater,
                 (_, None) => Ordering::Less,
             };
-            order.then(left.0.id.cmp(&right.0.id))
+            order.then(left.member.id.cmp(&right.member.id))
         });
-        let sum = |part: fn(&(&Member, i64, usize, usize, Option<NaiveDateTime>, Option<NaiveDateTime>)) -> i64| {
-            rows.iter().map(part).sum::<i64>()
-        };
         let totals = json!({
-            "visits": sum(|row| row.1),
-            "tokensIssued": sum(|row| i64::try_from(row.2).unwrap()),
-            "tokensUnused": sum(|row| i64::try_from(row.3).unwrap()),
+            "visits": rows.iter().map(|row| row.visits).sum::<i64>(),
+            "tokensIssued": rows.iter().map(|row| row.issued).sum::<i64>(),
+            "tokensUnused": rows.iter().map(|row| row.unused).sum::<i64>(),
         });
-        let rows = rows
-            .iter()
-            .map(|(member, visits, issued, unused, first, last)| {
-                json!({
-                    "userId": member.id, "visits": visits, "tokensIssued": issued, "tokensUnused": unused,
-                    "firstVisitAt": first.map(rfc3339), "lastVisitAt": last.map(rfc3339),
-                    "joinedAt": rfc3339(member.joined_at), "isActive": member.is_active, "user": { "id": member.id },
-                })
-            })
-            .collect();
-        Members { rows, totals }
+        Members { rows: rows.iter().map(Row::json).collect(), totals }
     }
 
     fn matches(&self, id: i32, filter: &Value, zone: Tz) -> bool {
@@ -203,7 +215,8 @@ fn local_date(zone: Tz, instant: NaiveDateTime) -> NaiveDate {
 
 /// The first instant whose local date is `date` or later, found by looking at every minute.
 fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
-    static KNOWN: LazyLock<Mutex<HashMap<(Tz, NaiveDate), DateTime<Utc>>>> = LazyLock::new(Mutex::default);
+    type Known = HashMap<(Tz, NaiveDate), DateTime<Utc>>;
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
     *KNOWN.lock().unwrap().entry((zone, date)).or_insert_with(|| {
         let mut instant = date.and_hms_opt(0, 0, 0).unwrap() - TimeDelta::hours(16);
         while local_date(zone, instant) < date {
