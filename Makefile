@@ -12,6 +12,7 @@ test: tools lint rust-test browser-test
 tools:
 	scripts/postgres.sh install
 	[ -x "$(CHROMIUM)" ] || scripts/install.sh chromium
+	command -v promtool >/dev/null || scripts/install.sh prometheus
 	npm ci --loglevel=error --no-audit --no-fund --prefix tests/browser
 
 lint:

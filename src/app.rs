@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
+use futures_util::FutureExt as _;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::DbErr;
 use tokio::{net::TcpListener, time::timeout};
@@ -13,10 +14,12 @@ use crate::{
     config::{
         Config,
         database::{DatabaseConfig, DatabaseTarget},
+        observability::ObservabilityConfig,
     },
     database::{Access, Database},
     http::{self, Gateway},
-    jobs::usage_log,
+    jobs::{fold_metrics, usage_log},
+    metrics::Metrics,
     reports::Reports,
     seed::{self, SeedError, Size},
     shutdown::{self, StopSignal},
@@ -31,8 +34,11 @@ const DRAIN: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The port is taken, or not ours to take.
-    #[error("cannot listen on {0}: {1}; is another instance running, or APP_PORT wrong?")]
-    Listen(SocketAddr, #[source] io::Error),
+    #[error("cannot listen on {0}: {2}; is another instance running, or {1} wrong?")]
+    Listen(SocketAddr, &'static str, #[source] io::Error),
+    /// Metrics cannot be counted.
+    #[error("cannot count metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The database file cannot be used.
     #[error("cannot open the database: {0}; `coworking-analytics migrate` creates a missing file")]
     Database(#[from] DbErr),
@@ -58,9 +64,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     }
     // Bound before the database is asked: a taken port should say so at once.
     let address = config.server.address;
-    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, error))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
+    let metrics_listener = listen_for_metrics(&config.observability).await?;
     let database = Database::connect(&config.database, Access::Report).await?;
-    let reports = Reports::new(database, clock);
+    let reports = Reports::new(database.clone(), clock);
     if let Err(error) = reports.check().await {
         warn!(error = error_chain(&error), "database not readable yet: readiness fails until it is");
     }
@@ -69,6 +76,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let jobs = TaskTracker::new();
     if let Some(period) = config.server.usage_log_interval {
         jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
+    }
+    if let Some(listener) = metrics_listener {
+        let metrics = Metrics::install()?;
+        jobs.spawn(fold_metrics::run(metrics.clone(), stop.clone()));
+        let server = axum::serve(listener, http::metrics::router(metrics, database));
+        jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
     }
     jobs.close();
     let router = http::router(Gateway::new(reports, &config.server, draining.clone()));
@@ -94,6 +107,22 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         }
     }
     Ok(())
+}
+
+/// The default port is given up where it is taken; one that was asked for is not.
+async fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpListener>, ServeError> {
+    let Some(address) = config.metrics else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            info!(address = %listener.local_addr()?, "metrics at /metrics");
+            Ok(Some(listener))
+        }
+        Err(error) if config.metrics_required => Err(ServeError::Listen(address, "METRICS_PORT", error)),
+        Err(error) => {
+            warn!(%address, %error, "no metrics: the default METRICS_PORT is taken");
+            Ok(None)
+        }
+    }
 }
 
 /// Creates and migrates the embedded database; fills it with sample data when it is new.

@@ -11,7 +11,8 @@ use crate::{
     clock::Clock,
     config::{Config, Environment, database::DatabaseTarget},
     database::{Access, Database},
-    graphql, probe, seed, telemetry,
+    graphql, probe, seed,
+    telemetry::Telemetry,
 };
 
 /// GraphQL analytics gateway for coworking spaces. Configured by environment variables, or a file
@@ -84,18 +85,21 @@ impl Cli {
         let config = match Config::read(&Environment::of_process()) {
             Ok(config) => config,
             Err(error) => {
-                // Logging is not configured yet, and people read this.
-                let _ = writeln!(std::io::stderr(), "{error}");
+                unlogged(&error);
                 return ExitCode::from(MISUSE);
             }
         };
-        telemetry::init(&config.log);
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return failed(&error),
+            Err(error) => return unlogged(&error),
+        };
+        let _entered = runtime.enter();
+        let telemetry = match Telemetry::init(&config.log, &config.observability) {
+            Ok(telemetry) => telemetry,
+            Err(error) => return unlogged(&error),
         };
         let code = runtime.block_on(run(command, config));
-        runtime.shutdown_background();
+        telemetry.shut_down();
         code
     }
 }
@@ -171,6 +175,12 @@ fn print(text: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// For people: before there is a log.
+fn unlogged(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{error}");
+    ExitCode::FAILURE
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {

@@ -4,11 +4,15 @@ mod availability;
 
 use std::{
     str::FromStr as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
+    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         self, ConnectOptions as _, Executor as _,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -41,6 +45,32 @@ pub enum Access {
 pub struct Database {
     connection: DatabaseConnection,
     availability: Availability,
+    max_connections: u32,
+    statements: Arc<AtomicU32>,
+}
+
+/// What the pool is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// Connections that a statement, or an open snapshot, holds.
+    pub used: u32,
+    /// Connections that are open and free.
+    pub idle: u32,
+    /// Statements that found no free connection. Those of a snapshot share one, and count as waiting
+    /// while another of the same snapshot runs.
+    pub waiting: u32,
+    /// Connections that may be open at once.
+    pub max: u32,
+}
+
+/// A statement that is running, or waiting for a connection, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<AtomicU32>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Database {
@@ -54,8 +84,8 @@ impl Database {
             DatabaseTarget::Postgres(target) => {
                 let options = postgres_options(target).map_err(connect_error)?;
                 let availability = Availability::watching(options.clone());
-                let connection = postgres_pool(options, config, access);
-                Ok(Self { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(connection), availability })
+                let pool = postgres_pool(options, config, access);
+                Ok(Self::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), availability, config))
             }
             DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) => {
                 let options = SqliteConnectOptions::new()
@@ -67,18 +97,41 @@ impl Database {
                     .busy_timeout(config.acquire_timeout)
                     .log_statements(LevelFilter::Trace);
                 let pool = sqlite_pool(options, config, access).await.map_err(connect_error)?;
-                Ok(Self {
-                    connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
-                    availability: Availability::always(),
-                })
+                Ok(Self::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), Availability::always(), config))
             }
         }
+    }
+
+    fn new(connection: DatabaseConnection, availability: Availability, config: &DatabaseConfig) -> Self {
+        Self { connection, availability, max_connections: config.max_connections, statements: Arc::default() }
     }
 
     /// The pool.
     #[must_use]
     pub fn connection(&self) -> &DatabaseConnection {
         &self.connection
+    }
+
+    /// Counts a statement until the answer is dropped.
+    pub(crate) fn running(&self) -> Running {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(&self.statements))
+    }
+
+    /// What the pool is doing now.
+    #[must_use]
+    pub fn pool(&self) -> PoolState {
+        let (open, idle) = if self.connection.get_database_backend() == DbBackend::Postgres {
+            let pool = self.connection.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.connection.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+        let used = open.saturating_sub(idle);
+        let waiting = self.statements.load(Ordering::Relaxed).saturating_sub(used);
+        PoolState { used, idle, waiting, max: self.max_connections }
     }
 
     /// Asks for one token's existence: cheap on a table of any size, and fails where reports would.

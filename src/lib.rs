@@ -4,8 +4,8 @@
 //! tables into reports, over GraphQL and over the REST routes of the service that it replaces.
 //!
 //! `cli` reads the command, `app` puts the parts together, `http` and `jobs` are what runs. `http`
-//! and `graphql` are thin faces over `reports`, the one definition of every number. `config`, `clock`
-//! and `telemetry` know nobody. `docs/architecture.md` has the picture.
+//! and `graphql` are thin faces over `reports`, the one definition of every number. `config`, `clock`,
+//! `metrics` and `telemetry` know nobody. `docs/architecture.md` has the picture.
 
 pub mod app;
 pub mod cli;
@@ -15,6 +15,7 @@ pub mod database;
 pub mod graphql;
 pub mod http;
 pub mod jobs;
+pub mod metrics;
 pub mod probe;
 pub mod reports;
 pub mod seed;

@@ -3,11 +3,12 @@
 
 pub mod database;
 pub mod log;
+pub mod observability;
 pub mod server;
 
 use std::{cell::RefCell, fmt, str::FromStr, time::Duration};
 
-use self::{database::DatabaseConfig, log::LogConfig, server::ServerConfig};
+use self::{database::DatabaseConfig, log::LogConfig, observability::ObservabilityConfig, server::ServerConfig};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// What is logged, and how it looks.
     pub log: LogConfig,
+    /// Who may look into the running service.
+    pub observability: ObservabilityConfig,
 }
 
 impl Config {
@@ -26,10 +29,12 @@ impl Config {
     /// # Errors
     /// Every variable that is missing or wrong, at once.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let server = ServerConfig::read(environment);
         let config = Self {
             database: DatabaseConfig::read(environment),
-            server: ServerConfig::read(environment),
             log: LogConfig::read(environment),
+            observability: ObservabilityConfig::read(environment, server.address),
+            server,
         };
         if config.server.request_timeout <= config.database.statement_timeout {
             environment.reject(

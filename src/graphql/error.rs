@@ -22,6 +22,16 @@ pub const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
 /// The fault is on this side; the log has the cause.
 pub const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
 
+/// The code of an answer's first error, as one of the constants above; `OK` without one.
+#[must_use]
+pub fn code_of(answer: &Response) -> &'static str {
+    const CODES: [&str; 6] =
+        [PARSE_FAILED, VALIDATION_FAILED, BAD_USER_INPUT, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, INTERNAL_SERVER_ERROR];
+    let Some(error) = answer.errors.first() else { return "OK" };
+    let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+    CODES.into_iter().find(|known| code == Some(&(*known).into())).unwrap_or(INTERNAL_SERVER_ERROR)
+}
+
 /// The one place where a report's error becomes a client's: a fixed sentence and a code. What the
 /// database said goes to the log, and only there.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -11,9 +11,14 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
+use tracing::{Instrument as _, debug_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{Gateway, error::Failure};
-use crate::graphql::{self, error as code};
+use crate::{
+    graphql::{self, error as code},
+    metrics,
+};
 
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
 
@@ -90,8 +95,12 @@ async fn execute(gateway: &Gateway, headers: &HeaderMap, parameters: Parameters)
             .map(|(name, value)| (name, async_graphql::Value::from_json(value).unwrap_or_default())),
     );
     let (request, operation) = graphql::prepare(request, &gateway.reports);
-    let answer =
-        timeout(gateway.request_timeout, gateway.schema.execute(request)).await.map_err(|_| Failure::TimedOut)?;
+    let span = debug_span!("operation");
+    let executed = timeout(gateway.request_timeout, gateway.schema.execute(request).instrument(span.clone())).await;
+    let code = executed.as_ref().map_or(code::REQUEST_TIMEOUT, code::code_of);
+    metrics::graphql_answered(operation.kind(), code);
+    span.set_attribute("graphql.operation.name", operation.name().unwrap_or_default().to_owned());
+    let answer = executed.map_err(|_| Failure::TimedOut)?;
     let mut response = respond(answer, accepts(headers, GRAPHQL_JSON));
     response.extensions_mut().insert(operation);
     Ok(response)

@@ -1,52 +1,72 @@
-//! One line a request, under a request id that the answer carries too.
+//! One line a request, under a request id that the answer carries too; its numbers, and its trace.
 
 use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
     middleware::Next,
     response::Response,
 };
-use tracing::{Instrument as _, Level, event, info_span};
+use tracing::{Instrument as _, Span, debug, debug_span, info, info_span, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use uuid::Uuid;
 
-use crate::graphql::RequestedOperation;
+use crate::{
+    graphql::RequestedOperation,
+    metrics::{self, InFlight},
+    telemetry::{UNTRACED, traces},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id, and operation name, that is taken over from a client.
 const MAX_LENGTH: usize = 128;
 
-/// Logs each request with its route, status and duration; probes that succeed only at debug level.
+/// Logs, counts, times and traces each request; probes that succeed are logged at debug level, and not
+/// traced.
 pub(super) async fn requests(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let _in_flight = InFlight::begin();
     let id = request.headers().get(REQUEST_ID).filter(|id| is_presentable(id)).cloned().unwrap_or_else(new_id);
     request.headers_mut().insert(REQUEST_ID, id.clone());
     let method = request.method().clone();
-    // The pattern, not the path: what a stranger types is no field to search by.
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let request_id = id.to_str().unwrap_or_default().to_owned();
-    let span = info_span!("request", request_id);
-    async move {
+    // The pattern, not the path: what a stranger types is no label, and no field to search by.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let is_probe = matches!(route, "/health_check" | "/readiness_check");
+    let trace = if is_probe { Span::none() } else { trace_span(&method, route, request.headers()) };
+    let trace_id = traces::trace_id(&trace);
+    let line = info_span!(target: UNTRACED, "request", request_id = id.to_str().unwrap_or_default(), trace_id);
+    let answered = async {
         let mut response = next.run(request).await;
+        traces::tell(&trace, response.headers_mut());
         let status = response.status().as_u16();
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        metrics::request_answered(route, method.as_str(), status, took);
+        trace.set_attribute("http.response.status_code", i64::from(status));
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let operation =
             response.extensions().get::<RequestedOperation>().and_then(RequestedOperation::name).map(shortened);
-        let is_probe = matches!(route.as_str(), "/health_check" | "/readiness_check");
         if status >= 500 {
-            event!(Level::WARN, %method, route, status, duration_ms, operation, "request failed");
+            warn!(%method, route, status, duration_ms, operation, "request failed");
         } else if is_probe {
-            event!(Level::DEBUG, %method, route, status, duration_ms, "probe answered");
+            debug!(%method, route, status, duration_ms, "probe answered");
         } else {
-            event!(Level::INFO, %method, route, status, duration_ms, operation, "request answered");
+            info!(%method, route, status, duration_ms, operation, "request answered");
         }
         response.headers_mut().insert(REQUEST_ID, id);
         response
-    }
-    .instrument(span)
-    .await
+    };
+    answered.instrument(line).instrument(trace.clone()).await
+}
+
+/// The request as its trace shows it, part of the caller's trace if there is one.
+fn trace_span(method: &Method, route: &str, headers: &HeaderMap) -> Span {
+    let span = debug_span!("http", "otel.name" = format!("{method} {route}"), "otel.kind" = "server");
+    span.set_attribute("http.request.method", method.to_string());
+    span.set_attribute("http.route", route.to_owned());
+    traces::join(&span, headers);
+    span
 }
 
 fn is_presentable(id: &HeaderValue) -> bool {

@@ -5,6 +5,7 @@ mod assets;
 pub mod error;
 mod graphql;
 mod log;
+pub mod metrics;
 mod probes;
 mod reports;
 

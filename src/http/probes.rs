@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{Gateway, legacy_text};
-use crate::telemetry::error_chain;
+use crate::{metrics, telemetry::error_chain};
 
 /// Alive. The database is not asked: a database that hiccups is no reason to restart every replica.
 pub(super) async fn health_check() -> Response {
@@ -14,13 +14,16 @@ pub(super) async fn health_check() -> Response {
 
 /// Able to serve: not about to stop, and the database has tokens to read.
 pub(super) async fn readiness_check(State(gateway): State<Gateway>) -> Response {
-    if gateway.draining.is_cancelled() {
-        return legacy_text(StatusCode::INTERNAL_SERVER_ERROR, "failed");
-    }
+    let ready = !gateway.draining.is_cancelled() && can_read(&gateway).await;
+    metrics::readiness(ready);
+    if ready { legacy_text(StatusCode::OK, "ok") } else { legacy_text(StatusCode::INTERNAL_SERVER_ERROR, "failed") }
+}
+
+async fn can_read(gateway: &Gateway) -> bool {
     match timeout(gateway.readiness_timeout, gateway.reports.check()).await {
-        Ok(Ok(())) => return legacy_text(StatusCode::OK, "ok"),
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => warn!(error = error_chain(&error), "not ready: the database cannot be read"),
         Err(_) => warn!(timeout = ?gateway.readiness_timeout, "not ready: the database did not answer in time"),
     }
-    legacy_text(StatusCode::INTERNAL_SERVER_ERROR, "failed")
+    false
 }

@@ -12,6 +12,7 @@ use sea_orm::{
 use super::{
     Error, InvalidArgument, Session, dialect,
     filter::{DailyUsageFilter, Direction, GapFill, TimeBasis},
+    made,
     model::DailyUsage,
     user_visits::users_matching,
 };
@@ -57,14 +58,17 @@ impl Session {
         if let (Some(from), Some(to), true) = (filter.range.from(), filter.range.to(), filter.gaps != GapFill::Omit) {
             check_days(from, to)?;
         }
-        let mut days = BTreeMap::<NaiveDate, DailyUsageRow>::new();
-        for row in self.query_all(&statement(self.backend(), self.now(), filter, measures)).await? {
-            let date = row.try_get("", "local_date")?;
-            if filter.contains(date) {
-                days.entry(date).or_default().add(&row)?;
+        made("daily_usage", async {
+            let mut days = BTreeMap::<NaiveDate, DailyUsageRow>::new();
+            for row in self.query_all(&statement(self.backend(), self.now(), filter, measures)).await? {
+                let date = row.try_get("", "local_date")?;
+                if filter.contains(date) {
+                    days.entry(date).or_default().add(&row)?;
+                }
             }
-        }
-        self.fill(filter, measures, &days)
+            self.fill(filter, measures, &days)
+        })
+        .await
     }
 
     fn fill(

@@ -41,6 +41,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// What became of a report, in a word.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::InvalidArgument(_) => "invalid",
+            Self::Timeout(_) => "timeout",
+            Self::Unavailable(_) => "unavailable",
+            Self::Database(_) => "failed",
+        }
+    }
+
     /// Tells the operators what the client is not told. To be called once, where the error leaves the
     /// domain; while the database is known to be away, the log has said so.
     pub fn log(&self) {

@@ -11,18 +11,22 @@ pub mod time_zone;
 mod user_visits;
 mod users;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, sea_query::SelectStatement};
 use tokio::sync::OnceCell;
+use tracing::{Instrument as _, debug_span};
 
 pub use self::{
     daily_usage::{DailyUsageField, DailyUsageMeasures, DailyUsageOrder, MAX_DAYS},
     error::{Error, InvalidArgument},
     user_visits::UserVisitsParts,
 };
-use crate::{clock::Clock, database::Database};
+use crate::{clock::Clock, database::Database, metrics};
 
 /// The reports: the one service that every face calls. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -68,6 +72,15 @@ impl Reports {
     }
 }
 
+/// Makes a report: traced, counted and timed under its name.
+async fn made<T>(report: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let started = Instant::now();
+    let result = work.instrument(debug_span!("report", "otel.name" = report)).await;
+    let outcome = result.as_ref().map_or_else(Error::outcome, |_| "ok");
+    metrics::report_made(report, outcome, started.elapsed());
+    result
+}
+
 impl Session {
     /// From here on, every statement reads one and the same snapshot. To be called before the first,
     /// by requests that will need more than one.
@@ -88,14 +101,20 @@ impl Session {
     async fn query_all(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
         self.database.ensure_available()?;
         let connection = self.database.connection();
-        let rows = if self.shares.get().is_some() {
-            match self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await {
-                Ok(snapshot) => snapshot.query_all(statement).await,
-                Err(error) => Err(error),
+        let statement = &connection.get_database_backend().build(statement);
+        // The text has placeholders only: bound values are in no log and no trace.
+        let span = debug_span!("statement", "otel.kind" = "client", "db.query.text" = statement.sql);
+        let _running = self.database.running();
+        let rows = async {
+            if self.shares.get().is_some() {
+                match self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await {
+                    Ok(snapshot) => snapshot.query_all_raw(statement.clone()).await,
+                    Err(error) => Err(error),
+                }
+            } else {
+                connection.query_all_raw(statement.clone()).await
             }
-        } else {
-            connection.query_all(statement).await
         };
-        rows.map_err(|error| self.database.noting(error.into()))
+        rows.instrument(span).await.map_err(|error| self.database.noting(error.into()))
     }
 }

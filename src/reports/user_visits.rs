@@ -13,6 +13,7 @@ use sea_orm::{
 use super::{
     Error, Session, dialect,
     filter::{TimeBasis, UserFilter, UserVisitsFilter},
+    made,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
     page::{Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
     time_zone::Zone,
@@ -68,7 +69,7 @@ impl Session {
     ) -> Result<UserVisitsPage, Error> {
         let parts = parts.needed_for(filter, order);
         let statement = self.user_visits_statement(filter, order, page, parts);
-        let answer = self.query_all(&statement).await?;
+        let answer = made("user_visits", self.query_all(&statement)).await?;
         let mut totals = None;
         let mut behind = false;
         let mut rows = Vec::with_capacity(answer.len());

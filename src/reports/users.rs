@@ -8,7 +8,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Query},
 };
 
-use super::{Error, Session};
+use super::{Error, Session, made};
 
 impl Session {
     /// The members with these ids that exist, in one statement however many there are.
@@ -21,7 +21,7 @@ impl Session {
             .from(user::Entity)
             .and_where(Expr::col(user::Column::Id).is_in(ids.iter().copied()))
             .take();
-        let rows = self.query_all(&statement).await?;
+        let rows = made("users", self.query_all(&statement)).await?;
         rows.iter()
             .map(|row| user::Model::from_query_result(row, "").map(|user| (user.id, user)))
             .collect::<Result<_, _>>()

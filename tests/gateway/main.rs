@@ -7,6 +7,7 @@ mod daily_usage;
 mod errors;
 mod http;
 mod legacy;
+mod observability;
 mod operations;
 mod parity;
 mod schema;

@@ -67,6 +67,7 @@ impl Service {
         let log = File::create(folder.path().join("log")).unwrap();
         let child = command(folder.path())
             .env("APP_PORT", address.port().to_string())
+            .env("METRICS_PORT", "0")
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
@@ -96,7 +97,7 @@ impl Service {
     }
 
     pub async fn try_get(&self, path: &str) -> Result<Answer, SendError> {
-        send(self.address, Request::get(path).body(Body::empty())?).await
+        get(self.address, path).await
     }
 
     pub async fn query(&self, document: &str) -> Result<Answer, SendError> {
@@ -131,13 +132,19 @@ impl Drop for Service {
 
 pub type SendError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Gets a path of a service, on a connection of its own.
+pub async fn get(address: SocketAddr, path: &str) -> Result<Answer, SendError> {
+    send(address, Request::get(path).body(Body::empty())?).await
+}
+
 /// Posts a document to a service, on a connection of its own.
 pub async fn query(address: SocketAddr, document: &str) -> Result<Answer, SendError> {
     let body = serde_json::json!({ "query": document }).to_string();
     send(address, Request::post("/graphql").header("content-type", "application/json").body(Body::from(body))?).await
 }
 
-async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Answer, SendError> {
+/// Sends a request to a service, on a connection of its own.
+pub async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Answer, SendError> {
     let exchange = async {
         let stream = TcpStream::connect(address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

@@ -1,0 +1,42 @@
+//! Who may look into the running service: Prometheus, and an OpenTelemetry collector.
+
+use std::net::SocketAddr;
+
+use super::Environment;
+
+/// Who may look into the running service.
+#[derive(Debug, Clone)]
+pub struct ObservabilityConfig {
+    /// `METRICS_PORT`: the port of `/metrics`, apart from the service's own so that a load balancer
+    /// does not expose it; default 9153, 0 for any free one, `off` for none.
+    pub metrics: Option<SocketAddr>,
+    /// Whether the port was chosen; the default one is given up when it is taken.
+    pub metrics_required: bool,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the address of an OpenTelemetry collector, such as
+    /// `http://localhost:4318`; traces go to its `/v1/traces` as protobuf over HTTP. None by default.
+    pub otlp_endpoint: Option<String>,
+}
+
+impl ObservabilityConfig {
+    pub(super) fn read(environment: &Environment, listening: SocketAddr) -> Self {
+        let port = environment.read("METRICS_PORT", Some(9153_u16), "a port number, or off", |value| match value {
+            "off" => Some(None),
+            value => value.parse().ok().map(Some),
+        });
+        if port == Some(listening.port()) && listening.port() != 0 {
+            environment.reject("METRICS_PORT", "is APP_PORT as well; metrics need a port of their own");
+        }
+        let otlp_endpoint = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT");
+        if otlp_endpoint.as_ref().is_some_and(|endpoint| !endpoint.starts_with("http://")) {
+            environment.reject(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "must begin with http://; a collector beside the service takes the spans on",
+            );
+        }
+        Self {
+            metrics: port.map(|port| SocketAddr::new(listening.ip(), port)),
+            metrics_required: environment.get("METRICS_PORT").is_some(),
+            otlp_endpoint,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Keeps the memory of the metrics bounded while nobody reads them.
+
+use std::time::Duration;
+
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// Folds what was observed every few seconds, until `stop` is cancelled.
+pub async fn run(metrics: Metrics, stop: CancellationToken) {
+    let mut ticks = interval(PERIOD);
+    let fold = async {
+        loop {
+            ticks.tick().await;
+            metrics.fold();
+        }
+    };
+    stop.run_until_cancelled(fold).await;
+}

@@ -1,0 +1,148 @@
+//! What the gateway counts, for Prometheus. Every metric and every label is named here, and no label
+//! holds what a stranger can write: cardinality is bounded by the code.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
+
+/// Bounds that tell 1 ms from 2, and 5 s from 10.
+const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+const REQUESTS: &str = "coworking_http_requests_total";
+const REQUEST_SECONDS: &str = "coworking_http_request_duration_seconds";
+const IN_FLIGHT: &str = "coworking_http_requests_in_flight";
+const OPERATIONS: &str = "coworking_graphql_requests_total";
+const REPORTS: &str = "coworking_report_executions_total";
+const REPORT_SECONDS: &str = "coworking_report_duration_seconds";
+const CONNECTIONS: &str = "coworking_db_pool_connections";
+const MAX_CONNECTIONS: &str = "coworking_db_pool_max_connections";
+const WAITING: &str = "coworking_db_pool_waiting";
+const JOBS: &str = "coworking_job_runs_total";
+const READY: &str = "coworking_ready";
+const VISITS_TODAY: &str = "coworking_visits_today";
+const ISSUED_TODAY: &str = "coworking_tokens_issued_today";
+const BUILD: &str = "coworking_build_info";
+
+/// Where everything is counted, and read from.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: PrometheusHandle,
+    process: Collector,
+}
+
+impl Metrics {
+    /// Starts counting; to be called once.
+    ///
+    /// # Errors
+    /// When something in this process counts already.
+    pub fn install() -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+            .install_recorder()?;
+        describe();
+        let revision = option_env!("REVISION").unwrap_or("unknown");
+        gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION"), "revision" => revision).set(1);
+        let process = Collector::default();
+        process.describe();
+        Ok(Self { recorder, process })
+    }
+
+    /// Everything that was counted, in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.process.collect();
+        self.recorder.render()
+    }
+
+    /// Folds what was observed since the last time into the histograms, so that memory stays bounded
+    /// while nobody reads them.
+    pub fn fold(&self) {
+        self.recorder.run_upkeep();
+    }
+}
+
+fn describe() {
+    describe_counter!(REQUESTS, "HTTP requests answered, by route, method and status.");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request's arrival to its answer, by route.");
+    describe_gauge!(IN_FLIGHT, "HTTP requests being worked on.");
+    describe_counter!(OPERATIONS, "GraphQL requests executed, by kind of operation and error code (OK without one).");
+    describe_counter!(REPORTS, "Reports made, by report and outcome.");
+    describe_histogram!(REPORT_SECONDS, Unit::Seconds, "Time that a report took, its wait for a connection included.");
+    describe_gauge!(CONNECTIONS, "Database connections open, by state.");
+    describe_gauge!(MAX_CONNECTIONS, "Database connections that may be open at once.");
+    describe_gauge!(WAITING, "Statements that wait for a database connection.");
+    describe_counter!(JOBS, "Runs of background jobs, by job and outcome.");
+    describe_gauge!(READY, "1 when the last readiness check passed, else 0.");
+    describe_gauge!(VISITS_TODAY, "Tokens used today, of those issued today, in UTC.");
+    describe_gauge!(ISSUED_TODAY, "Tokens issued today, in UTC.");
+    describe_gauge!(BUILD, "1, labelled with the version and revision that run.");
+}
+
+/// A request that is being worked on, until it is dropped.
+#[derive(Debug)]
+pub struct InFlight(());
+
+impl InFlight {
+    /// A request arrived.
+    #[must_use]
+    pub fn begin() -> Self {
+        gauge!(IN_FLIGHT).increment(1);
+        Self(())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        gauge!(IN_FLIGHT).decrement(1);
+    }
+}
+
+/// A request was answered. `route` is the pattern that matched, never the path.
+pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
+    let method = match method {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        _ => "other",
+    };
+    counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status.to_string()).increment(1);
+    histogram!(REQUEST_SECONDS, "route" => route.to_owned()).record(took);
+}
+
+/// A GraphQL request was executed, or refused.
+pub fn graphql_answered(kind: &'static str, code: &'static str) {
+    counter!(OPERATIONS, "kind" => kind, "code" => code).increment(1);
+}
+
+/// A report was made, or failed.
+pub fn report_made(report: &'static str, outcome: &'static str, took: Duration) {
+    counter!(REPORTS, "report" => report, "outcome" => outcome).increment(1);
+    histogram!(REPORT_SECONDS, "report" => report).record(took);
+}
+
+/// A background job ran.
+pub fn job_ran(job: &'static str, succeeded: bool) {
+    counter!(JOBS, "job" => job, "outcome" => if succeeded { "ok" } else { "failed" }).increment(1);
+}
+
+/// Readiness was asked for.
+pub fn readiness(ready: bool) {
+    gauge!(READY).set(f64::from(u8::from(ready)));
+}
+
+/// How today goes.
+#[expect(clippy::cast_precision_loss, reason = "counts of one day")]
+pub fn today(visits: i64, tokens_issued: i64) {
+    gauge!(VISITS_TODAY).set(visits as f64);
+    gauge!(ISSUED_TODAY).set(tokens_issued as f64);
+}
+
+/// The state of the connection pool.
+pub fn pool(used: u32, idle: u32, waiting: u32, max: u32) {
+    gauge!(CONNECTIONS, "state" => "used").set(used);
+    gauge!(CONNECTIONS, "state" => "idle").set(idle);
+    gauge!(WAITING).set(waiting);
+    gauge!(MAX_CONNECTIONS).set(max);
+}

@@ -1,0 +1,102 @@
+//! Traces to an OpenTelemetry collector, where one is configured.
+
+use std::time::Duration;
+
+use async_graphql::async_trait::async_trait;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use opentelemetry::{
+    global,
+    propagation::{Extractor, Injector},
+    trace::{TraceContextExt as _, TracerProvider as _},
+};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, hyper::HyperClient};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{SdkTracer, SdkTracerProvider},
+};
+use tokio::runtime::Handle;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+/// How long a batch of spans may take to reach the collector.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The answer's counterpart of `traceparent`: <https://w3c.github.io/trace-context/#traceresponse-header>
+const RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+
+/// Spans in batches to the collector at `endpoint`, named after `OTEL_SERVICE_NAME` where it is set.
+pub(super) fn provider(endpoint: &str) -> Result<(SdkTracerProvider, SdkTracer), ExporterBuildError> {
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(OnRuntime(Handle::current(), HyperClient::with_default_connector(PATIENCE, None)))
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .build()?;
+    let resource = Resource::builder().with_service_name(service_name()).build();
+    let provider = SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let tracer = provider.tracer("coworking-analytics");
+    Ok((provider, tracer))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a variable of OpenTelemetry's own, which its library reads too")]
+fn service_name() -> String {
+    std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "coworking-analytics".to_owned())
+}
+
+/// Makes a span part of the caller's trace, if the request says that there is one.
+pub fn join(span: &Span, headers: &HeaderMap) {
+    let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Incoming(headers)));
+    if parent.span().span_context().is_valid() {
+        // Fails only where spans are not exported.
+        let _ = span.set_parent(parent);
+    }
+}
+
+/// The id of the trace that a span is part of, for the log; none where spans are not exported.
+#[must_use]
+pub fn trace_id(span: &Span) -> Option<String> {
+    let context = span.context();
+    let current = context.span().span_context().clone();
+    current.is_valid().then(|| current.trace_id().to_string())
+}
+
+/// Tells the caller which trace its request was part of.
+pub fn tell(span: &Span, headers: &mut HeaderMap) {
+    let context = span.context();
+    global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut Outgoing(headers)));
+}
+
+struct Incoming<'a>(&'a HeaderMap);
+
+impl Extractor for Incoming<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct Outgoing<'a>(&'a mut HeaderMap);
+
+impl Injector for Outgoing<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let ("traceparent", Ok(value)) = (key, HeaderValue::try_from(value)) {
+            self.0.insert(RESPONSE, value);
+        }
+    }
+}
+
+/// Sends from the runtime: the exporter's own thread has none.
+#[derive(Debug)]
+struct OnRuntime(Handle, HyperClient);
+
+#[async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = self.1.clone();
+        self.0.spawn(async move { client.send_bytes(request).await }).await?
+    }
+}
