@@ -189,10 +189,14 @@ fn postgres_pool(options: PgConnectOptions, config: &DatabaseConfig, access: Acc
             Box::pin(async move {
                 if access == Access::Report {
                     // The database itself ends what takes too long, also when nobody waits any more.
-                    sqlx::query("SELECT set_config('statement_timeout', $1, false), set_config('default_transaction_read_only', 'on', false)")
-                        .bind(statement_timeout.as_millis().to_string())
-                        .execute(&mut *connection)
-                        .await?;
+                    // Reports are read in milliseconds; compiling their expressions took seconds.
+                    sqlx::query(
+                        "SELECT set_config('statement_timeout', $1, false), \
+                         set_config('default_transaction_read_only', 'on', false), set_config('jit', 'off', false)",
+                    )
+                    .bind(statement_timeout.as_millis().to_string())
+                    .execute(&mut *connection)
+                    .await?;
                 }
                 connection.execute("SET TIME ZONE 'UTC'").await.map(drop)
             })

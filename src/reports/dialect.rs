@@ -20,40 +20,50 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
     }
 }
 
-/// The local date of a UTC column. `now` lies where most rows do, so its segment is tried first.
+/// The local date of a UTC column.
 pub(super) fn local_date(backend: DbBackend, column: &Expr, range: DateRange, zone: Zone, now: NaiveDateTime) -> Expr {
     let bounds = range.bounds(zone);
     let segments = zone.segments(bounds.from, bounds.to);
-    let present = segments.partition_point(|segment| segment.start <= now).clamp(1, segments.len());
-    let (past, future) = segments.split_at(present);
-    let shifted = |segment: &Segment| shifted_date(backend, column.clone(), segment.offset);
-    let [oldest, past @ ..] = past else { return shifted(&segments[0]) };
-    let until_now = past
-        .iter()
-        .rev()
-        .fold(CaseStatement::new(), |case, segment| case.case(column.clone().gte(segment.start), shifted(segment)));
-    let until_now = if past.is_empty() { shifted(oldest) } else { until_now.finally(shifted(oldest)).into() };
-    let [next, ..] = future else { return until_now };
-    let case = CaseStatement::new().case(column.clone().lt(next.start), until_now);
-    let case =
-        future.windows(2).fold(case, |case, pair| case.case(column.clone().lt(pair[1].start), shifted(&pair[0])));
-    case.finally(shifted(future.last().unwrap_or(next))).into()
+    if let [Segment { offset: 0, .. }] = segments[..] {
+        return match backend {
+            DbBackend::Sqlite => Func::cust("substr").arg(column.clone()).arg(1).arg(10).into(),
+            _ => column.clone().cast_as("date"),
+        };
+    }
+    let offset = by_segment(column, &segments, now, |offset| match backend {
+        DbBackend::Sqlite => Expr::val(format!("{offset:+} seconds")),
+        _ => Expr::val(f64::from(offset)),
+    });
+    match backend {
+        // Whole seconds only: SQLite would round fractions upwards, into the next day.
+        DbBackend::Sqlite => {
+            Func::cust("date").arg(Func::cust("substr").arg(column.clone()).arg(1).arg(19)).arg(offset).into()
+        }
+        _ => column.clone().add(Expr::cust_with_expr("make_interval(secs => $1)", offset)).cast_as("date"),
+    }
 }
 
-fn shifted_date(backend: DbBackend, column: Expr, offset: i32) -> Expr {
-    match (backend, offset) {
-        // The first ten characters are the date; SQLite would round fractions of a second upwards.
-        (DbBackend::Sqlite, 0) => Func::cust("substr").arg(column).arg(1).arg(10).into(),
-        (DbBackend::Sqlite, _) => Func::cust("date")
-            .arg(Func::cust("substr").arg(column).arg(1).arg(19))
-            .arg(format!("{offset:+} seconds"))
+/// What holds in the segment that a UTC column lies in. `now` lies where most rows do: its segment is
+/// tried first, then the past backwards, and only then the future.
+fn by_segment(column: &Expr, segments: &[Segment], now: NaiveDateTime, value: impl Fn(i32) -> Expr) -> Expr {
+    let present = segments.partition_point(|segment| segment.start <= now).clamp(1, segments.len());
+    let (known, future) = segments.split_at(present);
+    let value = |segment: &Segment| value(segment.offset);
+    let until_now = match known {
+        [oldest, later @ ..] if !later.is_empty() => later
+            .iter()
+            .rev()
+            .fold(CaseStatement::new(), |case, segment| case.case(column.clone().gte(segment.start), value(segment)))
+            .finally(value(oldest))
             .into(),
-        (_, 0) => column.cast_as("date"),
-        _ => {
-            let interval = Expr::cust_with_values("make_interval(secs => $1)", [f64::from(offset)]);
-            column.add(interval).cast_as("date")
-        }
-    }
+        _ => value(&known[0]),
+    };
+    let [next, ..] = future else { return until_now };
+    let last = future.last().unwrap_or(next);
+    let first = CaseStatement::new().case(column.clone().lt(next.start), until_now);
+    let cases =
+        future.windows(2).fold(first, |case, pair| case.case(column.clone().lt(pair[1].start), value(&pair[0])));
+    cases.finally(value(last)).into()
 }
 
 /// Whether a UTC column lies in a range of local dates: bounds on the raw column, so that an index
