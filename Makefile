@@ -5,26 +5,37 @@ SHELL := bash
 
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
-.PHONY: test tools lint rust-test browser-test schema snapshots
+.PHONY: test tools lint check-pipeline image release rust-test browser-test schema snapshots
 
-test: tools lint rust-test browser-test
+test: tools lint check-pipeline rust-test browser-test
 
 tools:
 	scripts/postgres.sh install
 	[ -x "$(CHROMIUM)" ] || scripts/install.sh chromium
-	command -v promtool >/dev/null || scripts/install.sh prometheus
 	npm ci --loglevel=error --no-audit --no-fund --prefix tests/browser
 
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-rust-test:
-	scripts/with-postgres.sh cargo test --workspace --locked
+rust-test: release
+	GATEWAY_RELEASE_BIN=$(CURDIR)/target/release/coworking-analytics PROMTOOL="$$(scripts/check-pipeline.sh promtool)" \
+	  scripts/with-postgres.sh cargo test --workspace --locked
 
-browser-test:
-	cargo build --locked
-	GATEWAY_BIN=$(CURDIR)/target/debug/coworking-analytics node --test tests/browser/
+browser-test: release
+	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node --test tests/browser/
+
+# The image's, the pipeline's and the cloud's files: linted, and the build rehearsed.
+check-pipeline:
+	scripts/check-pipeline.sh
+
+# What the image holds.
+release:
+	cargo build --release --locked
+
+# Builds the container image with docker, podman or buildah.
+image:
+	scripts/image.sh
 
 # Writes schema.graphql anew from the code.
 schema:
@@ -32,4 +43,4 @@ schema:
 
 # Accepts what the snapshot tests see now; read the difference before committing it.
 snapshots:
-	INSTA_UPDATE=always scripts/with-postgres.sh cargo test --workspace --locked
+	INSTA_UPDATE=always $(MAKE) rust-test

@@ -28,7 +28,7 @@ use crate::{
 
 /// After SIGTERM, requests are still taken for this long while readiness already fails, so that load
 /// balancers find out before connections are refused.
-const DRAIN: Duration = Duration::from_secs(3);
+pub const DRAIN: Duration = Duration::from_secs(3);
 
 /// Why the service ended, or never began.
 #[derive(Debug, thiserror::Error)]

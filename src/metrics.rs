@@ -73,7 +73,7 @@ fn describe() {
     describe_gauge!(CONNECTIONS, "Database connections open, by state.");
     describe_gauge!(MAX_CONNECTIONS, "Database connections that may be open at once.");
     describe_gauge!(WAITING, "Statements that wait for a database connection.");
-    describe_counter!(JOBS, "Runs of background jobs, by job and outcome.");
+    describe_counter!(JOBS, "Runs of background jobs, by task (Prometheus has a `job` of its own) and outcome.");
     describe_gauge!(READY, "1 when the last readiness check passed, else 0.");
     describe_gauge!(VISITS_TODAY, "Tokens used today, of those issued today, in UTC.");
     describe_gauge!(ISSUED_TODAY, "Tokens issued today, in UTC.");
@@ -123,8 +123,8 @@ pub fn report_made(report: &'static str, outcome: &'static str, took: Duration) 
 }
 
 /// A background job ran.
-pub fn job_ran(job: &'static str, succeeded: bool) {
-    counter!(JOBS, "job" => job, "outcome" => if succeeded { "ok" } else { "failed" }).increment(1);
+pub fn job_ran(task: &'static str, succeeded: bool) {
+    counter!(JOBS, "task" => task, "outcome" => if succeeded { "ok" } else { "failed" }).increment(1);
 }
 
 /// Readiness was asked for.

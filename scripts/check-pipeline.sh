@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Checks Dockerfile, buildspec.yml and infra/ without a cloud: linters, rule tests, and the build rehearsed.
+#   check-pipeline.sh            all checks
+#   check-pipeline.sh promtool   prints where promtool is, having fetched it
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+find_promtool() {
+  local tools=target/deploy-tools
+  command -v promtool && return
+  if [ ! -x "$tools/usr/bin/promtool" ]; then
+    mkdir -p "$tools"
+    # Unpacked, not installed: the package would start a server.
+    (cd "$tools" && fetch && dpkg --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb) >&2 || return
+  fi
+  echo "$PWD/$tools/usr/bin/promtool"
+}
+
+# The lists of packages may be missing, or older than the mirror.
+fetch() {
+  command -v apt-get >/dev/null || { echo "please install: promtool" >&2; return 1; }
+  apt-get download -qq prometheus 2>/dev/null || { "$OLDPWD/scripts/install.sh" && apt-get download -qq prometheus; }
+}
+
+# A check of nothing is none.
+present() {
+  local file
+  for file in "$@"; do
+    [ -s "$file" ] || { echo "nothing to check: $file" >&2; exit 1; }
+  done
+}
+
+if [ "${1:-}" = promtool ]; then
+  find_promtool
+  exit
+fi
+
+requirements=tests/deploy/pipeline-requirements.txt
+venv=target/deploy-venv-pipeline
+if ! cmp -s "$requirements" "$venv/installed.txt"; then
+  rm -rf "$venv"
+  # Debian keeps that module in a package of its own.
+  python3 -m venv "$venv" >/dev/null || { scripts/install.sh python3-venv && python3 -m venv --clear "$venv"; }
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+  cp "$requirements" "$venv/installed.txt"
+fi
+tool=$(find_promtool)
+export PATH="$PWD/$venv/bin:${tool%/*}:$PATH"
+
+templates=(infra/pipeline.yaml infra/observability.yaml)
+present Dockerfile .dockerignore .hadolint.yaml buildspec.yml "${templates[@]}" infra/alerts.prometheus.yaml \
+  infra/alerts.prometheus.test.yaml infra/cluster.yaml infra/cwagent-prometheus.yaml
+
+yamllint --strict -d '{extends: default, rules: {
+  braces: {max-spaces-inside: 0}, comments: {min-spaces-from-content: 1}, comments-indentation: disable,
+  document-start: disable, line-length: disable, truthy: {check-keys: false}}}' buildspec.yml infra .hadolint.yaml
+hadolint Dockerfile
+cfn-lint --include-checks I --non-zero-exit-code informational -- "${templates[@]}"
+promtool check rules --lint-fatal infra/alerts.prometheus.yaml
+promtool test rules infra/alerts.prometheus.test.yaml
+python3 tests/deploy/test_buildspec.py
+python3 tests/deploy/test_infra.py
