@@ -5,9 +5,9 @@ SHELL := bash
 
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
-.PHONY: test tools lint check-pipeline image release rust-test browser-test schema snapshots
+.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test browser-test schema snapshots
 
-test: tools lint check-pipeline rust-test browser-test
+test: tools lint check-pipeline manifests rust-test browser-test
 
 tools:
 	scripts/postgres.sh install
@@ -28,6 +28,18 @@ browser-test: release
 # The image's, the pipeline's and the cloud's files: linted, and the build rehearsed.
 check-pipeline:
 	scripts/check-pipeline.sh
+
+# Kubernetes' manifests: rendered into target/k8s/, linted, validated; as JSON for the tests in Rust.
+manifests:
+	scripts/check-k8s.sh
+	for file in target/k8s/*.yaml; do target/deploy-venv/bin/python -c \
+	  'import json, sys, yaml; json.dump([each for each in yaml.safe_load_all(sys.stdin) if each], sys.stdout, default=str)' \
+	  <"$$file" >"$${file%.yaml}.json"; done
+
+# The overlay for kind and minikube; load the image coworking-analytics:local into the cluster first.
+deploy-local:
+	kubectl apply -k k8s/overlays/local
+	kubectl --namespace coworking rollout status deployment/coworking-analytics --timeout 180s
 
 # What the image holds.
 release:

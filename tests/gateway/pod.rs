@@ -1,0 +1,97 @@
+//! The life of a pod, rehearsed with the release binary behind a load balancer that honours probes.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::support::{
+    Backend, TestDatabase,
+    process::{Service, get, query},
+};
+
+/// How often the load balancer asks for readiness.
+const PROBE: Duration = Duration::from_millis(100);
+const DAILY: &str = "{ dailyUsage { date visits } }";
+
+#[tokio::test]
+async fn rolling_out_fails_no_request() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let variables = [("DATABASE_URL", database.url.as_str()), ("USAGE_LOG_INTERVAL", "off")];
+    let mut old = Service::spawn_release(&release(), &variables);
+    old.wait_for("/readiness_check", 200).await;
+
+    let (targets, balanced) = watch::channel(vec![old.address]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (mut ready, probing) = balance(balanced, Arc::clone(&stop));
+    ready.wait_for(|ready| !ready.is_empty()).await.unwrap();
+    let clients: Vec<_> = (0..6).map(|_| tokio::spawn(ask_until(ready.clone(), Arc::clone(&stop)))).collect();
+
+    // Maximal surge one, none missing: the new pod is ready before the old one is told to end.
+    let mut new = Service::spawn_release(&release(), &variables);
+    targets.send(vec![old.address, new.address]).unwrap();
+    ready.wait_for(|ready| ready.len() == 2).await.unwrap();
+    old.signal("TERM");
+    assert_eq!(old.ended().await.code(), Some(0), "{}", old.log());
+    ready.wait_for(|ready| *ready == [new.address]).await.unwrap();
+    tokio::time::sleep(5 * PROBE).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut answered = 0;
+    for client in clients {
+        answered += client.await.unwrap();
+    }
+    probing.await.unwrap();
+    assert!(answered > 100, "only {answered} requests were made");
+    new.signal("TERM");
+    assert_eq!(new.ended().await.code(), Some(0), "{}", new.log());
+}
+
+/// The binary that the image holds.
+#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
+fn release() -> PathBuf {
+    std::env::var_os("GATEWAY_RELEASE_BIN")
+        .expect("GATEWAY_RELEASE_BIN is not set; run the tests with `make test`")
+        .into()
+}
+
+type Balancer = (watch::Receiver<Vec<SocketAddr>>, tokio::task::JoinHandle<()>);
+
+/// Keeps the list of targets that were ready when last asked.
+fn balance(targets: watch::Receiver<Vec<SocketAddr>>, stop: Arc<AtomicBool>) -> Balancer {
+    let (publish, ready) = watch::channel(Vec::new());
+    let task = tokio::spawn(async move {
+        while !stop.load(Ordering::Relaxed) {
+            let known = targets.borrow().clone();
+            let mut answering = Vec::new();
+            for target in known {
+                if get(target, "/readiness_check").await.is_ok_and(|answer| answer.status == 200) {
+                    answering.push(target);
+                }
+            }
+            publish.send_replace(answering);
+            tokio::time::sleep(PROBE).await;
+        }
+    });
+    (ready, task)
+}
+
+/// Sends requests to ready targets only; any that fails panics. How many were answered.
+async fn ask_until(ready: watch::Receiver<Vec<SocketAddr>>, stop: Arc<AtomicBool>) -> usize {
+    let mut answered = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let targets = ready.borrow().clone();
+        let target = targets[answered % targets.len()];
+        let answer = query(target, DAILY).await.unwrap_or_else(|error| panic!("{target}: {error}"));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answered += 1;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    answered
+}
