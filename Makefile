@@ -32,9 +32,6 @@ check-pipeline:
 # Kubernetes' manifests: rendered into target/k8s/, linted, validated; as JSON for the tests in Rust.
 manifests:
 	scripts/check-k8s.sh
-	for file in target/k8s/*.yaml; do target/deploy-venv/bin/python -c \
-	  'import json, sys, yaml; json.dump([each for each in yaml.safe_load_all(sys.stdin) if each], sys.stdout, default=str)' \
-	  <"$$file" >"$${file%.yaml}.json"; done
 
 # The overlay for kind and minikube; load the image coworking-analytics:local into the cluster first.
 deploy-local:
