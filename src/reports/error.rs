@@ -72,6 +72,8 @@ impl From<DbErr> for Error {
                     sqlx::Error::Database(source) if was_cancelled(source.as_ref()) => Self::Timeout(error),
                     sqlx::Error::Database(source) if went_away(source.as_ref()) => Self::Unavailable(Some(error)),
                     sqlx::Error::Io(_)
+                    // What a connection says that broke in the middle of an answer.
+                    | sqlx::Error::Protocol(_)
                     | sqlx::Error::Tls(_)
                     | sqlx::Error::PoolTimedOut
                     | sqlx::Error::PoolClosed
