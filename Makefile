@@ -5,14 +5,14 @@ SHELL := bash
 
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
-.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test browser-test schema snapshots
+.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test schema snapshots
 
-test: tools lint check-pipeline manifests rust-test browser-test
+test: tools lint check-pipeline manifests rust-test client-test
 
 tools:
 	scripts/postgres.sh install
 	[ -x "$(CHROMIUM)" ] || scripts/install.sh chromium
-	npm ci --loglevel=error --no-audit --no-fund --prefix tests/browser
+	npm ci --loglevel=error --no-audit --no-fund --prefix tests/clients
 
 lint:
 	cargo fmt --all --check
@@ -22,8 +22,8 @@ rust-test: release
 	GATEWAY_RELEASE_BIN=$(CURDIR)/target/release/coworking-analytics PROMTOOL="$$(scripts/check-pipeline.sh promtool)" \
 	  scripts/with-postgres.sh cargo test --workspace --locked
 
-browser-test: release
-	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node --test tests/browser/
+client-test: release
+	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node --test tests/clients/
 
 # The image's, the pipeline's and the cloud's files: linted, and the build rehearsed.
 check-pipeline:

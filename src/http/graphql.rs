@@ -1,14 +1,15 @@
 //! GraphQL over HTTP: a thin layer over the library's own request and response.
 
-use async_graphql::{Request, Response as Answer, Variables};
+use async_graphql::{Request, Response as Answer, ServerError, Variables};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
+    Json,
     body::{Body, to_bytes},
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracing::{Instrument as _, debug_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -39,6 +40,12 @@ struct QueryString {
     operation_name: Option<String>,
     variables: Option<String>,
     extensions: Option<String>,
+}
+
+/// The answer to a request of which nothing was executed.
+#[derive(Debug, Serialize)]
+struct Refusal<'a> {
+    errors: &'a [ServerError],
 }
 
 /// Executes what the query string holds. A browser that asks for a page is shown the IDE.
@@ -120,9 +127,14 @@ fn respond(answer: Answer, graphql_json: bool) -> Response {
     } else {
         StatusCode::OK
     };
-    let mut response = GraphQLResponse::from(answer).into_response();
-    *response.status_mut() = status;
     let media_type = if graphql_json { GRAPHQL_JSON } else { "application/json" };
+    // Where nothing was executed there is no `data`, not even null; the library always writes it.
+    let mut response = if executed {
+        GraphQLResponse::from(answer).into_response()
+    } else {
+        Json(Refusal { errors: &answer.errors }).into_response()
+    };
+    *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response

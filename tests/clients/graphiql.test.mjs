@@ -1,34 +1,16 @@
 // GraphiQL in a real browser that reaches nothing but the gateway itself.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
+import { Gateway, PATIENCE } from './gateway.mjs';
 
 const TABS = ['DailyUsage', 'TopVisitors', 'Chart', 'StoppedComing'];
-const PATIENCE = 30_000;
 
-let folder, gateway, base, browser;
-let log = '';
+let gateway, base, browser;
 
 before(async () => {
-  const binary = process.env.GATEWAY_BIN;
-  assert.ok(binary && existsSync(binary), 'GATEWAY_BIN must name the built gateway; run `make test`');
-  folder = await mkdtemp(join(tmpdir(), 'graphiql-'));
-  const port = await freePort();
-  base = `http://127.0.0.1:${port}`;
-  // Nothing else is set: the gateway makes its embedded sample database.
-  const { PATH, HOME } = process.env;
-  const env = { PATH, HOME, APP_PORT: String(port), LOG_FORMAT: 'json' };
-  gateway = spawn(resolve(binary), ['serve'], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const stream of [gateway.stdout, gateway.stderr]) stream.on('data', (chunk) => (log += chunk));
-  gateway.on('error', (error) => (log += error));
-  await ready();
+  gateway = await Gateway.start();
+  base = gateway.base;
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     timeout: PATIENCE,
@@ -39,10 +21,8 @@ before(async () => {
 after(async () => {
   try {
     await browser?.close();
-    if (gateway?.pid) assert.equal(await stopped(), 0, log);
   } finally {
-    gateway?.kill('SIGKILL');
-    if (folder) await rm(folder, { recursive: true });
+    await gateway?.stop();
   }
 }, { timeout: 3 * PATIENCE });
 
@@ -144,36 +124,4 @@ async function ask(query, variables) {
     signal: AbortSignal.timeout(PATIENCE),
   });
   return response.json();
-}
-
-async function ready() {
-  const until = Date.now() + PATIENCE;
-  while (Date.now() < until) {
-    const answer = await fetch(`${base}/readiness_check`, { signal: AbortSignal.timeout(until - Date.now() + 1) }).catch(() => undefined);
-    if (answer?.ok) return;
-    assert.ok(isRunning(), `the gateway ended early:\n${log}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`the gateway never became ready:\n${log}`);
-}
-
-const isRunning = () => gateway.pid && gateway.exitCode === null && gateway.signalCode === null;
-
-// The exit code after a polite request to stop; a gateway that does not listen is killed in the end.
-async function stopped() {
-  if (isRunning()) {
-    const ended = once(gateway, 'exit', { signal: AbortSignal.timeout(PATIENCE) });
-    gateway.kill('SIGTERM');
-    await ended;
-  }
-  return gateway.exitCode;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }

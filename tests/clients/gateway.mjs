@@ -1,0 +1,72 @@
+// The real binary on its embedded sample database, for the tests beside this file.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+// How long anything may take before a test gives up, in milliseconds.
+export const PATIENCE = 30_000;
+
+export class Gateway {
+  log = '';
+
+  static async start() {
+    const binary = process.env.GATEWAY_BIN;
+    assert.ok(binary && existsSync(binary), 'GATEWAY_BIN must name the built gateway; run `make test`');
+    const gateway = new Gateway();
+    gateway.folder = await mkdtemp(join(tmpdir(), 'gateway-'));
+    const port = await freePort();
+    gateway.base = `http://127.0.0.1:${port}`;
+    const { PATH, HOME } = process.env;
+    const env = { PATH, HOME, APP_PORT: String(port), METRICS_PORT: 'off', LOG_FORMAT: 'json' };
+    gateway.process = spawn(resolve(binary), ['serve'], { cwd: gateway.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [gateway.process.stdout, gateway.process.stderr]) stream.on('data', (chunk) => (gateway.log += chunk));
+    gateway.process.on('error', (error) => (gateway.log += error));
+    await gateway.ready();
+    return gateway;
+  }
+
+  async ready() {
+    const until = Date.now() + PATIENCE;
+    while (Date.now() < until) {
+      const left = AbortSignal.timeout(until - Date.now() + 1);
+      const answer = await fetch(`${this.base}/readiness_check`, { signal: left }).catch(() => undefined);
+      if (answer?.ok) return;
+      assert.ok(this.isRunning, `the gateway ended early:\n${this.log}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.fail(`the gateway never became ready:\n${this.log}`);
+  }
+
+  get isRunning() {
+    return this.process.pid && this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  // Asks it politely to stop; one that does not listen is killed in the end.
+  async stop() {
+    try {
+      if (this.isRunning) {
+        const ended = once(this.process, 'exit', { signal: AbortSignal.timeout(PATIENCE) });
+        this.process.kill('SIGTERM');
+        await ended;
+      }
+      assert.equal(this.process.exitCode, 0, this.log);
+    } finally {
+      this.process.kill('SIGKILL');
+      await rm(this.folder, { recursive: true });
+    }
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
