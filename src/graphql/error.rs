@@ -13,6 +13,8 @@ use async_graphql::{
 pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
 /// The document does not fit the schema, or exceeds a limit.
 pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
+/// The document asks for more than is taken, whatever it asks for.
+pub const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 /// An argument or a variable has a value that means nothing.
 pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
 /// The database took longer than the statement timeout, or the request longer than its own.
@@ -25,8 +27,15 @@ pub const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
 /// The code of an answer's first error, as one of the constants above; `OK` without one.
 #[must_use]
 pub fn code_of(answer: &Response) -> &'static str {
-    const CODES: [&str; 6] =
-        [PARSE_FAILED, VALIDATION_FAILED, BAD_USER_INPUT, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, INTERNAL_SERVER_ERROR];
+    const CODES: [&str; 7] = [
+        PARSE_FAILED,
+        VALIDATION_FAILED,
+        LIMIT_EXCEEDED,
+        BAD_USER_INPUT,
+        REQUEST_TIMEOUT,
+        SERVICE_UNAVAILABLE,
+        INTERNAL_SERVER_ERROR,
+    ];
     let Some(error) = answer.errors.first() else { return "OK" };
     let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
     CODES.into_iter().find(|known| code == Some(&(*known).into())).unwrap_or(INTERNAL_SERVER_ERROR)

@@ -3,6 +3,7 @@
 
 mod daily_usage;
 pub mod error;
+mod expansion;
 mod input;
 mod loader;
 mod operation;
@@ -17,8 +18,8 @@ pub use self::operation::RequestedOperation;
 use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
 
 use self::{
-    daily_usage::DailyUsageQuery, error::ErrorCodes, snapshot::SharedSnapshot, user_visits::UserVisitsQuery,
-    variables::OmittedVariables,
+    daily_usage::DailyUsageQuery, error::ErrorCodes, expansion::ExpansionLimit, snapshot::SharedSnapshot,
+    user_visits::UserVisitsQuery, variables::OmittedVariables,
 };
 use crate::reports::{Reports, Session, page::PageLimits};
 
@@ -52,6 +53,7 @@ fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
         .extension(ErrorCodes)
         .extension(SharedSnapshot)
         .extension(OmittedVariables)
+        .extension(ExpansionLimit)
 }
 
 /// The schema for a gateway whose pages are bounded by `limits`.

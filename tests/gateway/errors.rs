@@ -91,6 +91,26 @@ async fn documents_that_do_not_fit_are_refused() {
 }
 
 #[tokio::test]
+async fn fragments_that_expand_without_end_are_refused() {
+    let gateway = without_tables().await;
+    // Each of them uses the next one twice: 2^40 selections in two kilobytes.
+    let bomb: Vec<_> = (0..40).map(|i| format!("fragment F{i} on Query {{ ...F{} ...F{} }}", i + 1, i + 1)).collect();
+    let bomb = format!("{{ ...F0 }} {} fragment F40 on Query {{ __typename }}", bomb.join(" "));
+    // Shallow enough for a limit on depth, and ten billion wide.
+    let wide: Vec<_> =
+        (0..10).map(|i| format!("fragment W{i} on Query {{ {} }}", format!("...W{} ", i + 1).repeat(10))).collect();
+    let wide = format!("{{ ...W0 }} {} fragment W10 on Query {{ __typename }}", wide.join(" "));
+    // A thousand in a row, and three in a circle.
+    let chain: Vec<_> = (0..1_000).map(|i| format!("fragment C{i} on Query {{ ...C{} }}", i + 1)).collect();
+    let chain = format!("{{ ...C0 }} {} fragment C1000 on Query {{ __typename }}", chain.join(" "));
+    let circle = "{ ...A } fragment A on Query { ...B } fragment B on Query { ...C } fragment C on Query { ...A }";
+    for (name, document) in [("bomb", bomb.as_str()), ("wide", &wide), ("chain", &chain), ("circle", circle)] {
+        let answer = gateway.post(document, json!({})).await.json();
+        snapshot(&format!("fragments_{name}"), &answer);
+    }
+}
+
+#[tokio::test]
 async fn requests_that_are_no_graphql_are_refused() {
     let gateway = TestGateway::on(TestDatabase::empty(Backend::Sqlite).await, &[("MAX_BODY_BYTES", "1024")]).await;
     let post = async |media_type: &str, body: &str| {
