@@ -75,6 +75,16 @@ pub(super) fn with_code(mut error: ServerError, code: &'static str) -> ServerErr
     error
 }
 
+/// Messages quote what a client sent, which may be a megabyte.
+fn shortened(mut error: ServerError) -> ServerError {
+    const MAX: usize = 500;
+    if let Some((end, _)) = error.message.char_indices().nth(MAX) {
+        error.message.truncate(end);
+        error.message.push('…');
+    }
+    error
+}
+
 /// Gives a code to the library's own errors, by the step that they come from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ErrorCodes;
@@ -94,7 +104,14 @@ impl Extension for ErrorCodes {
         variables: &Variables,
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
-        next.run(ctx, query, variables).await.map_err(|error| with_code(error, PARSE_FAILED))
+        next.run(ctx, query, variables).await.map_err(|mut error| {
+            // The parser draws the line in question, which may be the whole document; its last line says
+            // what it expected there, and the position stands beside the message.
+            if let Some((_, expected)) = error.message.rsplit_once("\n  = ") {
+                error.message = format!("The document is not GraphQL: {expected}");
+            }
+            with_code(error, PARSE_FAILED)
+        })
     }
 
     async fn validation(
@@ -109,7 +126,8 @@ impl Extension for ErrorCodes {
     /// What is left are arguments and variables that could not be read: resolvers code their own.
     async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
         let mut response = next.run(ctx).await;
-        response.errors = response.errors.into_iter().map(|error| with_code(error, BAD_USER_INPUT)).collect();
+        let shortened = |error| shortened(with_code(error, BAD_USER_INPUT));
+        response.errors = response.errors.into_iter().map(shortened).collect();
         response
     }
 }
