@@ -5,7 +5,7 @@ mod availability;
 use std::{
     str::FromStr as _,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -47,6 +47,7 @@ pub struct Database {
     availability: Availability,
     max_connections: u32,
     statements: Arc<AtomicU32>,
+    last_answer: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What the pool is doing.
@@ -103,7 +104,13 @@ impl Database {
     }
 
     fn new(connection: DatabaseConnection, availability: Availability, config: &DatabaseConfig) -> Self {
-        Self { connection, availability, max_connections: config.max_connections, statements: Arc::default() }
+        Self {
+            connection,
+            availability,
+            max_connections: config.max_connections,
+            statements: Arc::default(),
+            last_answer: Arc::default(),
+        }
     }
 
     /// The pool.
@@ -116,6 +123,18 @@ impl Database {
     pub(crate) fn running(&self) -> Running {
         self.statements.fetch_add(1, Ordering::Relaxed);
         Running(Arc::clone(&self.statements))
+    }
+
+    /// Notes that the database answered a statement.
+    pub(crate) fn answered(&self) {
+        *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the database answered a statement within that time.
+    #[must_use]
+    pub fn answered_within(&self, time: Duration) -> bool {
+        let last = *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < time)
     }
 
     /// What the pool is doing now.

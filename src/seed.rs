@@ -66,7 +66,7 @@ pub async fn fill(database: &Database, size: Size, now: DateTime<Utc>, append: b
 /// Drawn on a terminal only.
 fn progress_bar(size: Size) -> ProgressBar {
     let bar = ProgressBar::new(u64::from(size.users) + u64::from(size.tokens));
-    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left");
+    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

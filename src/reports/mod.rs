@@ -13,7 +13,7 @@ mod users;
 
 use std::{
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -70,6 +70,12 @@ impl Reports {
     pub async fn check(&self) -> Result<(), Error> {
         self.database.check().await
     }
+
+    /// Whether a report was answered within that time.
+    #[must_use]
+    pub fn answered_within(&self, time: Duration) -> bool {
+        self.database.answered_within(time)
+    }
 }
 
 /// Makes a report: traced, counted and timed under its name.
@@ -115,6 +121,10 @@ impl Session {
                 connection.query_all_raw(statement.clone()).await
             }
         };
-        rows.instrument(span).await.map_err(|error| self.database.noting(error.into()))
+        let rows = rows.instrument(span).await;
+        if rows.is_ok() {
+            self.database.answered();
+        }
+        rows.map_err(|error| self.database.noting(error.into()))
     }
 }

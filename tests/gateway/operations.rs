@@ -98,6 +98,27 @@ async fn a_request_timeout_ends_what_waits_for_a_connection() {
 }
 
 #[tokio::test]
+async fn a_busy_pool_is_no_outage() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let variables = [("DB_MAX_CONNECTIONS", "1"), ("READINESS_TIMEOUT", "100ms")];
+    let gateway = TestGateway::on(database, &variables).await;
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // Nothing was ever answered: then silence is a failure.
+    assert_eq!(gateway.get("/readiness_check").await.status, 500);
+    lock.commit().await.unwrap();
+    assert_eq!(gateway.post(DAILY, json!({})).await.status, 200);
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (answer, ()) = tokio::join!(gateway.post(DAILY, json!({})), async {
+        waits_for_a_lock(&lock).await;
+        assert_eq!(gateway.get("/readiness_check").await.status, 200);
+        lock.commit().await.unwrap();
+    });
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
 async fn the_embedded_database_has_a_statement_timeout_too() {
     let database = TestDatabase::empty(Backend::Sqlite).await;
     let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200000)";
