@@ -17,7 +17,7 @@ use crate::{
         observability::ObservabilityConfig,
     },
     database::{Access, Database},
-    http::{self, Gateway},
+    http::{self, FolderError, Gateway},
     jobs::{fold_metrics, usage_log},
     metrics::Metrics,
     reports::Reports,
@@ -36,6 +36,9 @@ pub enum ServeError {
     /// The port is taken, or not ours to take.
     #[error("cannot listen on {0}: {2}; is another instance running, or {1} wrong?")]
     Listen(SocketAddr, &'static str, #[source] io::Error),
+    /// The trusted documents cannot be read.
+    #[error(transparent)]
+    Persisted(#[from] FolderError),
     /// Metrics cannot be counted.
     #[error("cannot count metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -73,9 +76,13 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     }
 
     let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
+    let gateway = Gateway::new(reports.clone(), &config, draining.clone())?;
+    if config.graphql.persisted_documents.is_some() {
+        info!(documents = gateway.documents.trusted(), only = config.graphql.persisted_only, "trusted documents read");
+    }
     let jobs = TaskTracker::new();
     if let Some(period) = config.server.usage_log_interval {
-        jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
+        jobs.spawn(usage_log::run(reports, period, stop.clone()));
     }
     if let Some(listener) = metrics_listener {
         let metrics = Metrics::install()?;
@@ -84,7 +91,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
     }
     jobs.close();
-    let router = http::router(Gateway::new(reports, &config.server, draining.clone()));
+    let router = http::router(gateway);
     announce(listener.local_addr()?, &config.database.target);
 
     let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());

@@ -2,13 +2,18 @@
 //! time. Every variable is documented where it is read, and in `.env.example`.
 
 pub mod database;
+pub mod graphql;
+pub mod limits;
 pub mod log;
 pub mod observability;
 pub mod server;
 
 use std::{cell::RefCell, fmt, str::FromStr, time::Duration};
 
-use self::{database::DatabaseConfig, log::LogConfig, observability::ObservabilityConfig, server::ServerConfig};
+use self::{
+    database::DatabaseConfig, graphql::GraphqlConfig, log::LogConfig, observability::ObservabilityConfig,
+    server::ServerConfig,
+};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone)]
@@ -17,6 +22,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// What is listened on, and what bounds each request.
     pub server: ServerConfig,
+    /// How the GraphQL endpoint answers, and whom.
+    pub graphql: GraphqlConfig,
     /// What is logged, and how it looks.
     pub log: LogConfig,
     /// Who may look into the running service.
@@ -32,6 +39,7 @@ impl Config {
         let server = ServerConfig::read(environment);
         let config = Self {
             database: DatabaseConfig::read(environment),
+            graphql: GraphqlConfig::read(environment),
             log: LogConfig::read(environment),
             observability: ObservabilityConfig::read(environment, server.address),
             server,
@@ -99,6 +107,14 @@ impl Environment {
         parse(value.trim()).unwrap_or_else(|| {
             self.reject(name, format!("is \"{value}\"; expected {expected}"));
             default
+        })
+    }
+
+    fn switch(&self, name: &'static str, default: bool) -> bool {
+        self.read(name, default, "on or off", |value| match value {
+            "on" | "true" => Some(true),
+            "off" | "false" => Some(false),
+            _ => None,
         })
     }
 

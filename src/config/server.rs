@@ -20,8 +20,6 @@ pub struct ServerConfig {
     pub readiness_timeout: Duration,
     /// `SHUTDOWN_TIMEOUT`: how long requests in flight may take to finish at a stop. Default `20s`.
     pub shutdown_timeout: Duration,
-    /// `MAX_BODY_BYTES`: the largest request body. Default `1048576`.
-    pub max_body_bytes: usize,
     /// `PAGE_SIZE_DEFAULT` (100) and `PAGE_SIZE_MAX` (1000): rows on a page of `userVisits`.
     pub pages: PageLimits,
     /// `USAGE_LOG_INTERVAL`: how often the daily usage is logged; `off` for never. Default `30s`.
@@ -50,7 +48,6 @@ impl ServerConfig {
             request_timeout: environment.duration("REQUEST_TIMEOUT", Duration::from_secs(15)),
             readiness_timeout: environment.duration("READINESS_TIMEOUT", Duration::from_secs(1)),
             shutdown_timeout: environment.duration("SHUTDOWN_TIMEOUT", Duration::from_secs(20)),
-            max_body_bytes: environment.number("MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 26),
             pages: PageLimits { default, max },
             usage_log_interval,
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, InputObject, Lookahead, Object, Result, SimpleObject};
 
 use super::{
-    REPORT_COST,
     error::client_error,
     input::{self, GapFill, OrderDirection, TimeBasis, Weekday},
+    limits,
     scalar::{Date, DateTime, EpochMillis, TimeZone},
 };
 use crate::reports::{
@@ -191,5 +191,5 @@ fn measures(selection: &Lookahead<'_>, order: DailyUsageOrder) -> DailyUsageMeas
 
 fn cost(first: Option<i32>, child_complexity: usize) -> usize {
     let rows = first.and_then(|first| usize::try_from(first).ok()).unwrap_or(USUAL_DAYS);
-    rows.saturating_mul(child_complexity).saturating_add(REPORT_COST)
+    limits::cost(rows, child_complexity)
 }

@@ -1,22 +1,20 @@
 //! The codes under `extensions.code` of an error, and how errors come by one.
 
-use std::sync::Arc;
+use async_graphql::{ErrorExtensionValues, Response, ServerError};
 
+use super::limits::Limit;
 use crate::reports;
-use async_graphql::{
-    ErrorExtensionValues, Response, ServerError, ServerResult, ValidationResult, Variables, async_trait,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextRequest, NextValidation},
-    parser::types::ExecutableDocument,
-};
 
 /// The document is not GraphQL.
 pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
-/// The document does not fit the schema, or exceeds a limit.
+/// The document does not fit the schema.
 pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
-/// The document asks for more than is taken, whatever it asks for.
+/// The request asks for more than is taken; `extensions.limit` says of what.
 pub const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 /// An argument or a variable has a value that means nothing.
 pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
+/// The request has a document's id alone, and none is known by it.
+pub const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
 /// The database took longer than the statement timeout, or the request longer than its own.
 pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 /// The database is out of reach for now; asking again later helps.
@@ -24,19 +22,21 @@ pub const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
 /// The fault is on this side; the log has the cause.
 pub const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
 
-/// The code of an answer's first error, as one of the constants above; `OK` without one.
+/// Every code of a GraphQL error.
+pub const CODES: [&str; 8] = [
+    PARSE_FAILED,
+    VALIDATION_FAILED,
+    LIMIT_EXCEEDED,
+    BAD_USER_INPUT,
+    PERSISTED_QUERY_NOT_FOUND,
+    REQUEST_TIMEOUT,
+    SERVICE_UNAVAILABLE,
+    INTERNAL_SERVER_ERROR,
+];
+
+/// The code of an error, as one of the constants above.
 #[must_use]
-pub fn code_of(answer: &Response) -> &'static str {
-    const CODES: [&str; 7] = [
-        PARSE_FAILED,
-        VALIDATION_FAILED,
-        LIMIT_EXCEEDED,
-        BAD_USER_INPUT,
-        REQUEST_TIMEOUT,
-        SERVICE_UNAVAILABLE,
-        INTERNAL_SERVER_ERROR,
-    ];
-    let Some(error) = answer.errors.first() else { return "OK" };
+pub fn code_of(error: &ServerError) -> &'static str {
     let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
     CODES.into_iter().find(|known| code == Some(&(*known).into())).unwrap_or(INTERNAL_SERVER_ERROR)
 }
@@ -67,12 +67,25 @@ pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
 }
 
 /// The same error, with a code unless it has one.
-pub(super) fn with_code(mut error: ServerError, code: &'static str) -> ServerError {
+#[must_use]
+pub fn with_code(mut error: ServerError, code: &'static str) -> ServerError {
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
         extensions.set("code", code);
     }
     error
+}
+
+/// Codes what has none, and bounds messages and their number.
+pub(super) fn present(answer: &mut Response, maximum: usize) {
+    let beyond = answer.errors.len() > maximum;
+    answer.errors.truncate(maximum);
+    // What is left uncoded are arguments that a resolver could not read.
+    let errors = std::mem::take(&mut answer.errors).into_iter();
+    answer.errors = errors.map(|error| shortened(with_code(error, BAD_USER_INPUT))).collect();
+    if beyond {
+        answer.errors.push(Limit::Errors.exceeded(maximum, None));
+    }
 }
 
 /// Messages quote what a client sent, which may be a megabyte.
@@ -83,51 +96,4 @@ fn shortened(mut error: ServerError) -> ServerError {
         error.message.push('…');
     }
     error
-}
-
-/// Gives a code to the library's own errors, by the step that they come from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ErrorCodes;
-
-impl ExtensionFactory for ErrorCodes {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait::async_trait]
-impl Extension for ErrorCodes {
-    async fn parse_query(
-        &self,
-        ctx: &ExtensionContext<'_>,
-        query: &str,
-        variables: &Variables,
-        next: NextParseQuery<'_>,
-    ) -> ServerResult<ExecutableDocument> {
-        next.run(ctx, query, variables).await.map_err(|mut error| {
-            // The parser draws the line in question, which may be the whole document; its last line says
-            // what it expected there, and the position stands beside the message.
-            if let Some((_, expected)) = error.message.rsplit_once("\n  = ") {
-                error.message = format!("The document is not GraphQL: {expected}");
-            }
-            with_code(error, PARSE_FAILED)
-        })
-    }
-
-    async fn validation(
-        &self,
-        ctx: &ExtensionContext<'_>,
-        next: NextValidation<'_>,
-    ) -> Result<ValidationResult, Vec<ServerError>> {
-        let errors = |errors: Vec<_>| errors.into_iter().map(|error| with_code(error, VALIDATION_FAILED)).collect();
-        next.run(ctx).await.map_err(errors)
-    }
-
-    /// What is left are arguments and variables that could not be read: resolvers code their own.
-    async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
-        let mut response = next.run(ctx).await;
-        let shortened = |error| shortened(with_code(error, BAD_USER_INPUT));
-        response.errors = response.errors.into_iter().map(shortened).collect();
-        response
-    }
 }

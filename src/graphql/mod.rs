@@ -1,37 +1,41 @@
 //! The GraphQL face: types, inputs, and resolvers of three lines that call `reports`. It holds no
 //! numbers and no SQL of its own. Descriptions here are what people read in `GraphiQL`.
 
+mod checks;
+mod coercion;
 mod daily_usage;
+mod document;
 pub mod error;
-mod expansion;
 mod input;
+pub mod limits;
 mod loader;
+mod measure;
 mod operation;
 mod scalar;
 mod snapshot;
+mod tokens;
 mod user_visits;
 mod variables;
 
 use std::sync::Arc;
 
-pub use self::operation::RequestedOperation;
-use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
-
-use self::{
-    daily_usage::DailyUsageQuery, error::ErrorCodes, expansion::ExpansionLimit, snapshot::SharedSnapshot,
-    user_visits::UserVisitsQuery, variables::OmittedVariables,
+use async_graphql::{
+    EmptyMutation, EmptySubscription, MergedObject, Response, SDLExportOptions, SchemaBuilder, ServerError,
+    ServerResult, Variables, parser::types::ExecutableDocument,
 };
-use crate::reports::{Reports, Session, page::PageLimits};
 
-/// What a report costs before its first row, in the units of the complexity limit.
-const REPORT_COST: usize = 1_000;
-/// The most that one document may cost: some tens of reports, or a few of the largest lists.
-const MAX_COMPLEXITY: usize = 100_000;
-/// Room for the introspection of today's tools, which takes 15 and 17.
-const MAX_DEPTH: usize = 16;
-const MAX_RECURSIVE_DEPTH: usize = 24;
-const MAX_ALIASES: usize = 64;
-const MAX_DIRECTIVES: usize = 16;
+pub use self::operation::RequestedOperation;
+use self::{
+    checks::Checks,
+    daily_usage::DailyUsageQuery,
+    error::{VALIDATION_FAILED, with_code},
+    limits::MAX_NESTING,
+    user_visits::UserVisitsQuery,
+};
+use crate::{
+    config::{graphql::GraphqlConfig, limits::Limits},
+    reports::{Reports, Session, page::PageLimits},
+};
 
 /// Reports on the check-ins of a coworking space: members get one-time door codes (tokens), and a
 /// token that was used is a visit. Dates are local to the time zone that you give; both ends of a
@@ -39,27 +43,11 @@ const MAX_DIRECTIVES: usize = 16;
 #[derive(Debug, Default, MergedObject)]
 pub struct Query(DailyUsageQuery, UserVisitsQuery);
 
-/// The schema, ready to execute.
-pub type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
 
-/// The schema with its limits, without the data that its resolvers need.
+/// The schema, without the data that its resolvers need.
 fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
     Schema::build(Query::default(), EmptyMutation, EmptySubscription)
-        .limit_complexity(MAX_COMPLEXITY)
-        .limit_depth(MAX_DEPTH)
-        .limit_recursive_depth(MAX_RECURSIVE_DEPTH)
-        .limit_aliases(MAX_ALIASES)
-        .limit_directives(MAX_DIRECTIVES)
-        .extension(ErrorCodes)
-        .extension(SharedSnapshot)
-        .extension(OmittedVariables)
-        .extension(ExpansionLimit)
-}
-
-/// The schema for a gateway whose pages are bounded by `limits`.
-#[must_use]
-pub fn schema(limits: PageLimits) -> Schema {
-    builder().data(limits).finish()
 }
 
 /// The schema in GraphQL's own language, as `schema.graphql` holds it. Needs no database.
@@ -68,10 +56,87 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(SDLExportOptions::new().include_specified_by())
 }
 
-/// Attaches to a request what its resolvers need, and what tells which operation it runs.
-#[must_use]
-pub fn prepare(request: async_graphql::Request, reports: &Reports) -> (async_graphql::Request, RequestedOperation) {
-    let session: Arc<Session> = reports.session();
-    let operation = RequestedOperation::new(request.operation_name.clone());
-    (request.data(loader::users(Arc::clone(&session))).data(session).data(operation.clone()), operation)
+/// What executes documents, within limits. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    schema: Schema,
+    limits: Limits,
+    introspection: bool,
+}
+
+/// A document that passed every check that needs no database, with what it runs on.
+pub struct Prepared {
+    request: async_graphql::Request,
+    operation: RequestedOperation,
+    several_statements: bool,
+}
+
+impl Prepared {
+    /// The operation that will run.
+    #[must_use]
+    pub fn operation(&self) -> &RequestedOperation {
+        &self.operation
+    }
+}
+
+impl Executor {
+    /// An executor for a gateway whose pages are bounded by `pages`.
+    #[must_use]
+    pub fn new(config: &GraphqlConfig, pages: PageLimits) -> Self {
+        let checks = Checks { complexity: config.limits.complexity };
+        // The library's own limits walk every expansion of a fragment; by then there is little to walk.
+        let builder = builder().data(pages).limit_recursive_depth(MAX_NESTING).extension(checks);
+        let schema = if config.introspection {
+            builder.finish()
+        } else {
+            builder.disable_introspection().disable_suggestions().finish()
+        };
+        Self { schema, limits: config.limits, introspection: config.introspection }
+    }
+
+    /// Reads a document and the values of its variables.
+    ///
+    /// # Errors
+    /// When the document is no GraphQL, exceeds a limit, has no such operation, or lacks a variable.
+    pub fn prepare(&self, document: &str, operation: Option<&str>, variables: Variables) -> ServerResult<Prepared> {
+        let mut parsed = document::read(document, &self.limits)?;
+        self.check_introspection(&parsed)?;
+        let (name, definition) = operation::find(&parsed, operation)?;
+        let operation = RequestedOperation::of(&definition.node, name);
+        let omitted = variables::omitted(&definition.node, &variables)?;
+        variables::remove(&mut parsed, &omitted);
+        let several_statements = snapshot::may_need_several_statements(&parsed);
+        let mut request = async_graphql::Request::new("").variables(variables).data(operation.clone());
+        request.operation_name = operation.name().map(ToOwned::to_owned);
+        request.set_parsed_query(parsed);
+        Ok(Prepared { request, operation, several_statements })
+    }
+
+    fn check_introspection(&self, document: &ExecutableDocument) -> ServerResult<()> {
+        let asks = |name: &str| matches!(name, "__schema" | "__type");
+        if self.introspection || !document::any_field(document, |field| asks(&field.name.node)) {
+            return Ok(());
+        }
+        let problem = "Introspection is off; the schema is published as schema.graphql.";
+        Err(with_code(ServerError::new(problem, None), VALIDATION_FAILED))
+    }
+
+    /// Runs a document on reports that share one session.
+    pub async fn execute(&self, prepared: Prepared, reports: &Reports) -> Response {
+        let session: Arc<Session> =
+            if prepared.several_statements { reports.snapshot_session() } else { reports.session() };
+        let request = prepared.request.data(loader::users(Arc::clone(&session))).data(session);
+        self.present(self.schema.execute(request).await)
+    }
+
+    /// The answer to a request of which nothing was executed.
+    #[must_use]
+    pub fn refuse(&self, error: ServerError) -> Response {
+        self.present(Response::from_errors(vec![error]))
+    }
+
+    fn present(&self, mut answer: Response) -> Response {
+        error::present(&mut answer, self.limits.errors);
+        answer
+    }
 }

@@ -1,53 +1,68 @@
 //! Which operation of its document a request runs.
 
-use std::sync::{Arc, OnceLock};
-
 use async_graphql::{
-    Name, Positioned,
+    Positioned, ServerError, ServerResult,
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection},
 };
 
-/// The operation that a request runs: what the client asked for and, once the document is read, its name.
-#[derive(Debug, Clone, Default)]
+use super::error::{BAD_USER_INPUT, with_code};
+
+/// The operation that a request runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedOperation {
-    requested: Option<String>,
-    name: Arc<OnceLock<Name>>,
-    kind: Arc<OnceLock<&'static str>>,
+    name: Option<String>,
+    kind: &'static str,
+}
+
+impl Default for RequestedOperation {
+    /// That of a document which cannot be read.
+    fn default() -> Self {
+        Self { name: None, kind: "unknown" }
+    }
 }
 
 impl RequestedOperation {
-    pub(super) fn new(requested: Option<String>) -> Self {
-        Self { requested, ..Self::default() }
+    pub(super) fn of(definition: &OperationDefinition, name: Option<&str>) -> Self {
+        Self { name: name.map(ToOwned::to_owned), kind: kind(definition) }
     }
 
     /// The name that the operation goes by in its document; none for an anonymous one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.get().map(Name::as_str)
+        self.name.as_deref()
     }
 
     /// What kind of operation it is, in a word of ours: `unknown` where the document could not be read.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.kind.get().copied().unwrap_or("unknown")
+        self.kind
     }
+}
 
-    /// The operation's definition; none where the library refuses the request, since the document has
-    /// several and the request names none of them.
-    pub(super) fn find<'a>(&self, document: &'a ExecutableDocument) -> Option<&'a Positioned<OperationDefinition>> {
-        let operation = match &document.operations {
-            DocumentOperations::Single(anonymous) => anonymous,
-            DocumentOperations::Multiple(named) => {
-                let only = || named.iter().next().filter(|_| named.len() == 1);
-                let (name, operation) =
-                    self.requested.as_deref().map_or_else(only, |requested| named.get_key_value(requested))?;
-                let _ = self.name.set(name.clone());
-                operation
+/// The operation that goes by `requested`, or the only one, with its name.
+/// Source: <https://spec.graphql.org/September2025/#GetOperation()>
+pub(super) fn find<'a>(
+    document: &'a ExecutableDocument,
+    requested: Option<&str>,
+) -> ServerResult<(Option<&'a str>, &'a Positioned<OperationDefinition>)> {
+    let problem = match (&document.operations, requested) {
+        (DocumentOperations::Single(operation), None) => return Ok((None, operation)),
+        (DocumentOperations::Multiple(named), None) if named.len() != 1 => {
+            "The document has several operations; tell by `operationName` which one to run.".to_owned()
+        }
+        (DocumentOperations::Multiple(named), requested) => {
+            let only = || named.iter().next();
+            let found = requested.map_or_else(only, |requested| named.get_key_value(requested));
+            if let Some((name, operation)) = found {
+                return Ok((Some(name.as_str()), operation));
             }
-        };
-        let _ = self.kind.set(kind(&operation.node));
-        Some(operation)
-    }
+            format!("The document has no operation named `{}`.", requested.unwrap_or_default())
+        }
+        (DocumentOperations::Single(_), Some(requested)) => {
+            format!("The document has no operation named `{requested}`.")
+        }
+    };
+    Err(with_code(ServerError::new(problem, None), BAD_USER_INPUT))
 }
 
 fn kind(operation: &OperationDefinition) -> &'static str {

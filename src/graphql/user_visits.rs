@@ -7,9 +7,9 @@ use async_graphql::{
 };
 
 use super::{
-    REPORT_COST,
     error::client_error,
     input::{self, OrderDirection, TimeBasis},
+    limits,
     loader::UserLoader,
     scalar::{Date, DateTime, TimeZone},
 };
@@ -317,5 +317,5 @@ fn parts(selection: &Lookahead<'_>) -> UserVisitsParts {
 
 fn cost(first: Option<i32>, last: Option<i32>, child_complexity: usize) -> usize {
     let rows = first.or(last).and_then(|rows| usize::try_from(rows).ok()).unwrap_or(PageLimits::default().default);
-    rows.saturating_mul(child_complexity).saturating_add(REPORT_COST)
+    limits::cost(rows, child_complexity)
 }

@@ -6,57 +6,28 @@
 //! document is rewritten without such variables before the library looks at it.
 //! Source: <https://spec.graphql.org/September2025/#CoerceArgumentValues()>
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use async_graphql::{
-    Name, Pos, Positioned, ServerError, ServerResult, Variables, async_trait,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery},
-    parser::types::{Directive, DocumentOperations, ExecutableDocument, Selection, VariableDefinition},
+    Name, Pos, Positioned, ServerError, ServerResult, Variables,
+    parser::types::{
+        Directive, DocumentOperations, ExecutableDocument, OperationDefinition, Selection, VariableDefinition,
+    },
 };
 use async_graphql_value::Value;
 
-use super::{
-    error::{BAD_USER_INPUT, with_code},
-    operation::RequestedOperation,
-};
-
-/// Rewrites documents whose variables were left out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OmittedVariables;
-
-impl ExtensionFactory for OmittedVariables {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait::async_trait]
-impl Extension for OmittedVariables {
-    async fn parse_query(
-        &self,
-        ctx: &ExtensionContext<'_>,
-        query: &str,
-        variables: &Variables,
-        next: NextParseQuery<'_>,
-    ) -> ServerResult<ExecutableDocument> {
-        let mut document = next.run(ctx, query, variables).await?;
-        let operation = ctx.data_opt::<RequestedOperation>().cloned().unwrap_or_default();
-        rewrite(&mut document, &operation, variables)?;
-        Ok(document)
-    }
-}
+use super::error::{BAD_USER_INPUT, with_code};
 
 /// What stands for each variable that was left out: its default, or nothing.
-type Omitted = HashMap<Name, Option<Value>>;
+pub(super) type Omitted = HashMap<Name, Option<Value>>;
 
-fn rewrite(
-    document: &mut ExecutableDocument,
-    operation: &RequestedOperation,
-    variables: &Variables,
-) -> ServerResult<()> {
-    let Some(operation) = operation.find(document) else { return Ok(()) };
+/// The variables of `operation` that were left out.
+///
+/// # Errors
+/// When one of them is required.
+pub(super) fn omitted(operation: &OperationDefinition, variables: &Variables) -> ServerResult<Omitted> {
     let mut omitted = Omitted::new();
-    for Positioned { pos, node: definition } in &operation.node.variable_definitions {
+    for Positioned { pos, node: definition } in &operation.variable_definitions {
         let (name, required) = (&definition.name.node, !definition.var_type.node.nullable);
         let default = definition.default_value.as_ref().map(|default| default.node.clone().into_value());
         match variables.get(name) {
@@ -66,8 +37,13 @@ fn rewrite(
             Some(_) => {}
         }
     }
+    Ok(omitted)
+}
+
+/// Takes the variables that were left out out of the document.
+pub(super) fn remove(document: &mut ExecutableDocument, omitted: &Omitted) {
     if omitted.is_empty() {
-        return Ok(());
+        return;
     }
     // The other operations share the fragments, so they lose the variables too.
     let operations: Vec<_> = match &mut document.operations {
@@ -84,19 +60,18 @@ fn rewrite(
         for selection in &mut set.items {
             match &mut selection.node {
                 Selection::Field(field) => {
-                    remove_arguments(&mut field.node.arguments, &omitted);
-                    remove_in_directives(&mut field.node.directives, &omitted);
+                    remove_arguments(&mut field.node.arguments, omitted);
+                    remove_in_directives(&mut field.node.directives, omitted);
                     sets.push(&mut field.node.selection_set.node);
                 }
                 Selection::InlineFragment(fragment) => {
-                    remove_in_directives(&mut fragment.node.directives, &omitted);
+                    remove_in_directives(&mut fragment.node.directives, omitted);
                     sets.push(&mut fragment.node.selection_set.node);
                 }
-                Selection::FragmentSpread(spread) => remove_in_directives(&mut spread.node.directives, &omitted),
+                Selection::FragmentSpread(spread) => remove_in_directives(&mut spread.node.directives, omitted),
             }
         }
     }
-    Ok(())
 }
 
 fn missing(name: &Name, definition: &VariableDefinition, problem: &str, pos: Pos) -> ServerError {

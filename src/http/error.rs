@@ -7,21 +7,30 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    graphql::error::{BAD_USER_INPUT, INTERNAL_SERVER_ERROR, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE},
+    graphql::{
+        error::{BAD_USER_INPUT, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE},
+        limits::Limit,
+    },
     reports,
 };
 
 /// Why a request got no answer of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The request cannot be understood; the sentence says what is wrong.
-    BadRequest(String),
+    /// What should be JSON is not; the sentence says what is wrong.
+    BadJson(String),
+    /// The request is no GraphQL request; the sentence says what is wrong.
+    BadParameters(String),
+    /// The request may come from a page of another site.
+    CrossSite,
+    /// The client accepts nothing that the answer could be written in.
+    NotAcceptable,
     /// There is nothing at this path.
     NotFound(String),
-    /// The path is right, the method is not.
-    MethodNotAllowed(Method),
-    /// The body is larger than so many bytes.
-    TooLarge(usize),
+    /// The path is right, the method is not; what is, unless the router adds it.
+    MethodNotAllowed(Method, Option<&'static str>),
+    /// The request is larger than a limit lets pass.
+    Limit(Limit, usize),
     /// The body is of a media type that is not taken.
     UnsupportedMediaType,
     /// It took too long.
@@ -33,12 +42,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    fn status(&self) -> StatusCode {
+    /// The status, unless the publication of GraphQL over HTTP that is followed has another.
+    pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadJson(_) | Self::BadParameters(_) => StatusCode::BAD_REQUEST,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Limit(..) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal | Self::Report(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -47,10 +59,12 @@ impl Failure {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "BAD_REQUEST",
+            Self::BadJson(_) | Self::BadParameters(_) => "BAD_REQUEST",
+            Self::CrossSite => "CROSS_SITE_REQUEST",
+            Self::NotAcceptable => "NOT_ACCEPTABLE",
             Self::NotFound(_) => "NOT_FOUND",
-            Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
-            Self::TooLarge(_) => "PAYLOAD_TOO_LARGE",
+            Self::MethodNotAllowed(..) => "METHOD_NOT_ALLOWED",
+            Self::Limit(..) => LIMIT_EXCEEDED,
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::TimedOut => REQUEST_TIMEOUT,
             Self::Internal => INTERNAL_SERVER_ERROR,
@@ -60,15 +74,25 @@ impl Failure {
 
     fn message(&self) -> String {
         match self {
-            Self::BadRequest(problem) => problem.clone(),
+            Self::BadJson(problem) | Self::BadParameters(problem) => problem.clone(),
+            Self::CrossSite => "The request may come from a page of another site. Clients send Accept: \
+                                application/graphql-response+json, or the header apollo-require-preflight."
+                .to_owned(),
+            Self::NotAcceptable => {
+                "Answers are application/graphql-response+json or application/json, in UTF-8; accept one of them."
+                    .to_owned()
+            }
             Self::NotFound(path) => {
                 let path: String = path.chars().take(128).collect();
                 format!("There is nothing at {path}; reports are at /graphql and under /api/reports/.")
             }
-            Self::MethodNotAllowed(method) => format!("{method} is not allowed here; the Allow header lists what is."),
-            Self::TooLarge(limit) => format!("The request body is larger than {limit} bytes."),
+            Self::MethodNotAllowed(method, _) => {
+                format!("{method} is not allowed here; the Allow header lists what is.")
+            }
+            Self::Limit(limit, maximum) => limit.message(*maximum),
             Self::UnsupportedMediaType => {
-                "The request body must be JSON; send Content-Type: application/json.".to_owned()
+                "The request body must be JSON in UTF-8, not compressed; send Content-Type: application/json."
+                    .to_owned()
             }
             Self::TimedOut => "The request took too long; narrow the range and try again.".to_owned(),
             Self::Internal => "The request failed; the operators' log has the cause.".to_owned(),
@@ -77,13 +101,28 @@ impl Failure {
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let error = json!({ "message": self.message(), "extensions": { "code": self.code() } });
-        let mut body = json!({ "errors": [error] }).to_string();
+impl Failure {
+    /// The answer, in GraphQL's own shape.
+    pub(super) fn response(&self) -> Response {
+        let mut extensions = json!({ "code": self.code() });
+        if let Self::Limit(limit, maximum) = self {
+            extensions["limit"] = limit.name().into();
+            extensions["maximum"] = (*maximum).into();
+        }
+        let mut body = json!({ "errors": [{ "message": self.message(), "extensions": extensions }] }).to_string();
         body.push('\n');
         let json = HeaderValue::from_static("application/json");
-        (self.status(), [(header::CONTENT_TYPE, json)], body).into_response()
+        let mut response = (self.status(), [(header::CONTENT_TYPE, json)], body).into_response();
+        if let Self::MethodNotAllowed(_, Some(allowed)) = self {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.response()
     }
 }
 

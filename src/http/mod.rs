@@ -9,7 +9,7 @@ pub mod metrics;
 mod probes;
 mod reports;
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -24,13 +24,22 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::error::Failure;
-use crate::{config::server::ServerConfig, graphql::Schema, reports::Reports};
+pub use self::graphql::{FolderError, PersistedDocuments};
+use crate::{
+    config::{Config, graphql::GraphqlConfig},
+    graphql::Executor,
+    reports::Reports,
+};
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
-    /// The schema, ready to execute.
-    pub schema: Schema,
+    /// What executes GraphQL documents.
+    pub executor: Executor,
+    /// The documents that clients may name instead of sending.
+    pub documents: PersistedDocuments,
+    /// How the GraphQL endpoint answers.
+    pub config: Arc<GraphqlConfig>,
     /// The reports behind it.
     pub reports: Reports,
     /// Cancelled when the process is about to stop: readiness fails from then on.
@@ -39,22 +48,23 @@ pub struct Gateway {
     pub request_timeout: Duration,
     /// How long the readiness probe waits for the database.
     pub readiness_timeout: Duration,
-    /// The largest request body.
-    pub max_body_bytes: usize,
 }
 
 impl Gateway {
-    /// A gateway to `reports`, bounded as `config` says, until `draining` is cancelled.
-    #[must_use]
-    pub fn new(reports: Reports, config: &ServerConfig, draining: CancellationToken) -> Self {
-        Self {
-            schema: crate::graphql::schema(config.pages),
+    /// A gateway to `reports`, as `config` says, until `draining` is cancelled.
+    ///
+    /// # Errors
+    /// When the folder of persisted documents cannot be used.
+    pub fn new(reports: Reports, config: &Config, draining: CancellationToken) -> Result<Self, FolderError> {
+        Ok(Self {
+            executor: Executor::new(&config.graphql, config.server.pages),
+            documents: PersistedDocuments::read(&config.graphql)?,
+            config: Arc::new(config.graphql.clone()),
             reports,
             draining,
-            request_timeout: config.request_timeout,
-            readiness_timeout: config.readiness_timeout,
-            max_body_bytes: config.max_body_bytes,
-        }
+            request_timeout: config.server.request_timeout,
+            readiness_timeout: config.server.readiness_timeout,
+        })
     }
 }
 
@@ -62,16 +72,27 @@ impl Gateway {
 pub fn router(gateway: Gateway) -> Router {
     let routes = Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
-        .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/graphiql", get(assets::page))
         .route("/graphiql/{file}", get(assets::file))
         .route("/health_check", get(probes::health_check))
         .route("/readiness_check", get(probes::readiness_check))
         .route("/api/reports/daily_usage", get(reports::daily_usage))
         .route("/api/reports/user_visits", get(reports::user_visits))
+        .merge(graphql_routes(&gateway))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method);
     surround(routes, gateway)
+}
+
+/// The only route that pages of other origins may ask, where there are such origins.
+fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
+    let routes = Router::new()
+        .route("/graphql", get(graphql::get).post(graphql::post))
+        .method_not_allowed_fallback(no_such_method);
+    match graphql::cors(&gateway.config.cors_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
 }
 
 /// What surrounds every route; the log outside, so that it sees what the others answer.
@@ -98,7 +119,7 @@ async fn no_such_path(uri: Uri) -> Response {
 
 /// axum adds `Allow`.
 async fn no_such_method(method: Method) -> Response {
-    Failure::MethodNotAllowed(method).into_response()
+    Failure::MethodNotAllowed(method, None).into_response()
 }
 
 /// A body of a fixed media type.
@@ -134,7 +155,7 @@ mod tests {
             Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
         let reports = Reports::new(database, Clock::system());
-        let gateway = Gateway::new(reports, &config.server, CancellationToken::new());
+        let gateway = Gateway::new(reports, &config, CancellationToken::new()).unwrap();
         let service =
             surround(Router::new().route("/panic", get(panics)).route("/fine", get(async || "fine")), gateway);
         for (path, status) in [("/panic", 500), ("/fine", 200), ("/panic", 500)] {

@@ -12,7 +12,7 @@ mod user_visits;
 mod users;
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -35,13 +35,13 @@ pub struct Reports {
     clock: Clock,
 }
 
-/// All the reports of one request. They agree with each other: one `now`, and, once
-/// [`Session::share_snapshot`] was called, one snapshot of the database.
+/// All the reports of one request. They agree with each other: one `now`, and, where there are several
+/// statements, one snapshot of the database.
 #[derive(Debug)]
 pub struct Session {
     database: Database,
     now: DateTime<Utc>,
-    shares: OnceLock<()>,
+    shares: bool,
     snapshot: OnceCell<DatabaseTransaction>,
 }
 
@@ -52,15 +52,21 @@ impl Reports {
         Self { database, clock }
     }
 
-    /// Reports for one request. Each is one statement, and reads without a transaction.
+    /// Reports for one request: each is one statement, and reads without a transaction.
     #[must_use]
     pub fn session(&self) -> Arc<Session> {
-        Arc::new(Session {
-            database: self.database.clone(),
-            now: self.clock.now(),
-            shares: OnceLock::new(),
-            snapshot: OnceCell::new(),
-        })
+        self.begin(false)
+    }
+
+    /// Reports for one request that may take several statements: all read one and the same snapshot.
+    #[must_use]
+    pub fn snapshot_session(&self) -> Arc<Session> {
+        self.begin(true)
+    }
+
+    fn begin(&self, shares: bool) -> Arc<Session> {
+        let (database, now) = (self.database.clone(), self.clock.now());
+        Arc::new(Session { database, now, shares, snapshot: OnceCell::new() })
     }
 
     /// Whether reports can be made now: the database answers and has tokens to read.
@@ -88,12 +94,6 @@ async fn made<T>(report: &'static str, work: impl Future<Output = Result<T, Erro
 }
 
 impl Session {
-    /// From here on, every statement reads one and the same snapshot. To be called before the first,
-    /// by requests that will need more than one.
-    pub fn share_snapshot(&self) {
-        let _ = self.shares.set(());
-    }
-
     /// The instant at which this request looks at the world.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
@@ -112,7 +112,7 @@ impl Session {
         let span = debug_span!("statement", "otel.kind" = "client", "db.query.text" = statement.sql);
         let _running = self.database.running();
         let rows = async {
-            if self.shares.get().is_some() {
+            if self.shares {
                 match self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await {
                     Ok(snapshot) => snapshot.query_all_raw(statement.clone()).await,
                     Err(error) => Err(error),

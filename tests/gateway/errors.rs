@@ -93,8 +93,8 @@ async fn documents_that_do_not_fit_are_refused() {
 #[tokio::test]
 async fn what_a_client_sent_is_not_sent_back_at_length() {
     let gateway = without_tables().await;
-    let (nested, unknown) = ("{a".repeat(100_000), format!("{{ {} }}", "x".repeat(500_000)));
-    for document in [nested, unknown] {
+    let (quoted, unknown) = (format!("{{ a(b: \"{}\" }}", "x".repeat(90_000)), format!("{{ {} }}", "x".repeat(90_000)));
+    for document in [quoted, unknown] {
         let answer = gateway.post(&document, json!({})).await;
         assert!(answer.body.len() < 1_000, "{} bytes", answer.body.len());
         assert!(answer.json()["errors"][0]["extensions"]["code"].as_str().unwrap().starts_with("GRAPHQL_"));

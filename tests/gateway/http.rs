@@ -130,14 +130,14 @@ async fn graphql_is_executed_by_post_and_get() {
     let body = json!({ "query": document, "operationName": "A", "variables": { "n": 1 } }).to_string();
     let post = Request::post("/graphql").header("content-type", "application/json; charset=utf-8").body(body.into());
     let post = gateway.send(post.unwrap()).await;
-    assert_eq!((post.status.as_u16(), post.header("content-type")), (200, "application/json"));
+    assert_eq!((post.status.as_u16(), post.header("content-type")), (200, "application/json; charset=utf-8"));
     assert_eq!(post.json(), json!({ "data": { "dailyUsage": [{ "date": "2024-03-01", "visits": 18 }] } }));
 
     let query =
         serde_urlencoded::to_string([("query", document), ("operationName", "A"), ("variables", "{\"n\":1}")]).unwrap();
     let get = Request::get(format!("/graphql?{query}")).header("accept", "application/graphql-response+json");
     let get = gateway.send(get.body(Body::empty()).unwrap()).await;
-    assert_eq!(get.header("content-type"), "application/graphql-response+json");
+    assert_eq!(get.header("content-type"), "application/graphql-response+json; charset=utf-8");
     assert_eq!(get.body, post.body);
 }
 

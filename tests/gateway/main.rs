@@ -5,12 +5,16 @@
 mod command_line;
 mod daily_usage;
 mod errors;
+mod graphql_over_http;
+mod hostile;
 mod http;
 mod legacy;
+mod limits;
 mod manifests;
 mod observability;
 mod operations;
 mod parity;
+mod persisted;
 mod pod;
 mod schema;
 mod support;

@@ -86,7 +86,7 @@ impl TestGateway {
         let pool = Database::connect(&config.database, Access::Report).await.unwrap();
         let reports = Reports::new(pool, Clock::fixed(now()));
         let draining = CancellationToken::new();
-        let gateway = Gateway::new(reports, &config.server, draining.clone());
+        let gateway = Gateway::new(reports, &config, draining.clone()).unwrap();
         Self { router: http::router(gateway), database, draining }
     }
 

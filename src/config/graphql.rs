@@ -1,0 +1,86 @@
+//! How the GraphQL endpoint answers, and whom.
+
+use std::path::PathBuf;
+
+use super::{Environment, limits::Limits};
+
+/// Which publication of GraphQL over HTTP decides the status of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Edition {
+    /// What the official audit suite expects, and clients of many years understand.
+    #[default]
+    Audits,
+    /// The first published edition, of September 2026.
+    September2026,
+}
+
+/// Who, of the pages of other sites, may read answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// Every page.
+    Any,
+    /// The pages of these origins, such as `https://dashboard.example`.
+    Only(Vec<String>),
+}
+
+/// How the GraphQL endpoint answers, and whom.
+#[derive(Debug, Clone)]
+pub struct GraphqlConfig {
+    /// What one request may ask for.
+    pub limits: Limits,
+    /// `GRAPHQL_HTTP_EDITION`: `audits` (the default) or `2026-09`.
+    pub edition: Edition,
+    /// `INTROSPECTION`: `on` (the default), or `off`, which also keeps names out of error messages.
+    pub introspection: bool,
+    /// `PERSISTED_DOCUMENTS_DIR`: a folder with documents that clients may ask for by their id alone.
+    pub persisted_documents: Option<PathBuf>,
+    /// `PERSISTED_ONLY`: `true` refuses every document that is not from that folder. Default `false`.
+    pub persisted_only: bool,
+    /// `PERSISTED_CACHE_BYTES`: memory for documents that clients registered themselves, 0 for none.
+    /// Default `2097152`.
+    pub persisted_cache_bytes: u64,
+    /// `CORS_ORIGINS`: origins whose pages may ask, separated by commas, or `*`. None by default.
+    pub cors_origins: Origins,
+}
+
+impl GraphqlConfig {
+    pub(super) fn read(environment: &Environment) -> Self {
+        let edition =
+            environment.read("GRAPHQL_HTTP_EDITION", Edition::Audits, "audits or 2026-09", |value| match value {
+                "audits" => Some(Edition::Audits),
+                "2026-09" => Some(Edition::September2026),
+                _ => None,
+            });
+        let persisted_documents = environment.get("PERSISTED_DOCUMENTS_DIR").map(PathBuf::from);
+        let persisted_only = environment.switch("PERSISTED_ONLY", false);
+        if persisted_only && persisted_documents.is_none() {
+            environment.reject("PERSISTED_ONLY", "needs PERSISTED_DOCUMENTS_DIR, the folder of what may be asked");
+        }
+        let none = Origins::Only(Vec::new());
+        let expected = "origins such as \"https://dashboard.example, http://localhost:3000\", or *";
+        Self {
+            limits: Limits::read(environment),
+            edition,
+            introspection: environment.switch("INTROSPECTION", true),
+            persisted_documents,
+            persisted_only,
+            persisted_cache_bytes: environment.number("PERSISTED_CACHE_BYTES", 2 << 20, 0, 1 << 30),
+            cors_origins: environment.read("CORS_ORIGINS", none, expected, origins),
+        }
+    }
+}
+
+fn origins(value: &str) -> Option<Origins> {
+    if value == "*" {
+        return Some(Origins::Any);
+    }
+    let origins = value.split(',').map(|origin| origin.trim().to_owned());
+    origins.map(|origin| is_origin(&origin).then_some(origin)).collect::<Option<Vec<_>>>().map(Origins::Only)
+}
+
+/// A scheme and a host, perhaps a port, in lower case as browsers send it; no path, not even a slash.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(fits))
+}

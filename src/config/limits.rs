@@ -1,0 +1,62 @@
+//! What one request may ask for, and how much one answer may hold.
+
+use super::Environment;
+
+/// What one request may ask for, and how much one answer may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `MAX_BODY_BYTES`: the request body. Default `1048576`.
+    pub body_bytes: usize,
+    /// `MAX_DOCUMENT_BYTES`: the GraphQL document. Default `131072`.
+    pub document_bytes: usize,
+    /// `MAX_DOCUMENT_TOKENS`: names, numbers, strings and punctuation of the document. Default `10000`.
+    pub document_tokens: usize,
+    /// `MAX_DEPTH`: fields within one another, fragments expanded. Default `16`; the introspection of
+    /// today's tools takes 15.
+    pub depth: usize,
+    /// `MAX_COMPLEXITY`: what the fields of the document cost together, a report 1000 and each value one.
+    /// Default `100000`: some tens of reports, or a few of the largest lists.
+    pub complexity: usize,
+    /// `MAX_ALIASES`: fields with another name, fragments expanded. Default `64`.
+    pub aliases: usize,
+    /// `MAX_ROOT_FIELDS`: fields of the operation itself, fragments expanded. Default `32`.
+    pub root_fields: usize,
+    /// `MAX_DIRECTIVES`: directives such as `@include`, fragments expanded. Default `64`.
+    pub directives: usize,
+    /// `MAX_SELECTIONS`: fields of the operation at any depth, fragments expanded. Default `10000`;
+    /// introspection takes about 250.
+    pub selections: usize,
+    /// `MAX_INPUT_VALUES`: values in the JSON of a request, the items of its lists among them. Default
+    /// `10000`.
+    pub input_values: usize,
+    /// `MAX_ERRORS`: errors in one answer. Default `100`.
+    pub errors: usize,
+    /// `MAX_RESPONSE_BYTES`: the answer's body. Default `8388608`.
+    pub response_bytes: usize,
+}
+
+impl Limits {
+    pub(super) fn read(environment: &Environment) -> Self {
+        let number = |name, default, min, max| environment.number(name, default, min, max);
+        Self {
+            body_bytes: number("MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 26),
+            document_bytes: number("MAX_DOCUMENT_BYTES", 1 << 17, 1 << 10, 1 << 22),
+            document_tokens: number("MAX_DOCUMENT_TOKENS", 10_000, 100, 1_000_000),
+            depth: number("MAX_DEPTH", 16, 1, 64),
+            complexity: number("MAX_COMPLEXITY", 100_000, 1_000, 100_000_000),
+            aliases: number("MAX_ALIASES", 64, 0, 10_000),
+            root_fields: number("MAX_ROOT_FIELDS", 32, 1, 10_000),
+            directives: number("MAX_DIRECTIVES", 64, 0, 10_000),
+            selections: number("MAX_SELECTIONS", 10_000, 100, 1_000_000),
+            input_values: number("MAX_INPUT_VALUES", 10_000, 100, 10_000_000),
+            errors: number("MAX_ERRORS", 100, 1, 10_000),
+            response_bytes: number("MAX_RESPONSE_BYTES", 1 << 23, 1 << 10, 1 << 28),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::read(&Environment::new(|_| None))
+    }
+}

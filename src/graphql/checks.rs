@@ -1,0 +1,59 @@
+//! The checks that need the library's own view of the schema, hooked in where it passes by.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    ServerError, ServerResult, ValidationResult, Variables, async_trait,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextValidation},
+    parser::types::ExecutableDocument,
+};
+
+use super::{
+    coercion,
+    error::{VALIDATION_FAILED, with_code},
+    limits::Limit,
+    operation::{self, RequestedOperation},
+};
+
+/// Holds values against their types, and what a document costs against the limit; gives the errors of
+/// the library's validation their code.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checks {
+    /// The most that a document may cost.
+    pub(super) complexity: usize,
+}
+
+impl ExtensionFactory for Checks {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(*self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for Checks {
+    async fn parse_query(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        query: &str,
+        variables: &Variables,
+        next: NextParseQuery<'_>,
+    ) -> ServerResult<ExecutableDocument> {
+        let document = next.run(ctx, query, variables).await?;
+        coercion::check_literals(&ctx.schema_env.registry, &document)?;
+        let requested = ctx.data_opt::<RequestedOperation>().and_then(RequestedOperation::name);
+        let (_, operation) = operation::find(&document, requested)?;
+        coercion::check_variables(&ctx.schema_env.registry, &operation.node, variables)?;
+        Ok(document)
+    }
+
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let coded = |error| with_code(error, VALIDATION_FAILED);
+        let result = next.run(ctx).await.map_err(|errors| errors.into_iter().map(coded).collect::<Vec<_>>())?;
+        Limit::Complexity.check(result.complexity, self.complexity, None).map_err(|error| vec![error])?;
+        Ok(result)
+    }
+}

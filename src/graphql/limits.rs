@@ -1,0 +1,119 @@
+//! The limits of a request and of its answer: their names for clients, and the sentence that tells
+//! which one was exceeded.
+
+use async_graphql::{Pos, ServerError};
+
+use super::error::{LIMIT_EXCEEDED, with_code};
+
+/// Brackets within one another, which the parser goes down; deeper than the limit on depth lets pass.
+pub(super) const MAX_NESTING: usize = 64;
+
+/// What a request may not ask too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Bytes of the request's body.
+    BodyBytes,
+    /// Values in the request's JSON.
+    InputValues,
+    /// Bytes of the document.
+    DocumentBytes,
+    /// Tokens of the document.
+    DocumentTokens,
+    /// Brackets of the document within one another, and fragments that use fragments.
+    Nesting,
+    /// Fields within one another.
+    Depth,
+    /// Fields of the operation, fragments expanded.
+    Selections,
+    /// Fields at the operation's root.
+    RootFields,
+    /// Fields with another name.
+    Aliases,
+    /// Directives.
+    Directives,
+    /// What the fields cost together.
+    Complexity,
+    /// Errors in one answer.
+    Errors,
+    /// Bytes of the answer.
+    ResponseBytes,
+}
+
+impl Limit {
+    /// The limit as `extensions.limit` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BodyBytes => "bodyBytes",
+            Self::InputValues => "inputValues",
+            Self::DocumentBytes => "documentBytes",
+            Self::DocumentTokens => "documentTokens",
+            Self::Nesting => "nesting",
+            Self::Depth => "depth",
+            Self::Selections => "selections",
+            Self::RootFields => "rootFields",
+            Self::Aliases => "aliases",
+            Self::Directives => "directives",
+            Self::Complexity => "complexity",
+            Self::Errors => "errors",
+            Self::ResponseBytes => "responseBytes",
+        }
+    }
+
+    /// What to tell a client that exceeded `maximum`.
+    #[must_use]
+    pub fn message(self, maximum: usize) -> String {
+        match self {
+            Self::BodyBytes => format!("The request body is larger than {maximum} bytes."),
+            Self::InputValues => format!("The JSON of the request holds more than {maximum} values."),
+            Self::DocumentBytes => format!("The document is longer than {maximum} bytes."),
+            Self::DocumentTokens => format!("The document has more than {maximum} tokens."),
+            Self::Nesting => format!("The document is nested more than {maximum} deep."),
+            Self::Depth => format!("The operation's fields are more than {maximum} deep."),
+            Self::Selections => format!("The operation expands to more than {maximum} fields."),
+            Self::RootFields => format!("The operation asks for more than {maximum} root fields."),
+            Self::Aliases => format!("The operation uses more than {maximum} aliases."),
+            Self::Directives => format!("The operation uses more than {maximum} directives."),
+            Self::Complexity => format!("The document costs more than {maximum}; ask for fewer reports or rows."),
+            Self::Errors => format!("There were more errors; only the first {maximum} are listed."),
+            Self::ResponseBytes => format!("The answer is larger than {maximum} bytes; ask for fewer rows or fields."),
+        }
+    }
+
+    /// The error for a client that exceeded `maximum`.
+    #[must_use]
+    pub fn exceeded(self, maximum: usize, at: Option<Pos>) -> ServerError {
+        let mut error = with_code(ServerError::new(self.message(maximum), at), LIMIT_EXCEEDED);
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("limit", self.name());
+        extensions.set("maximum", maximum);
+        error
+    }
+
+    /// Fails where `count` is beyond `maximum`.
+    pub(super) fn check(self, count: usize, maximum: usize, at: Option<Pos>) -> Result<(), ServerError> {
+        if count > maximum { Err(self.exceeded(maximum, at)) } else { Ok(()) }
+    }
+}
+
+/// What a report costs by itself, in the units of the limit on complexity.
+const REPORT_COST: usize = 1_000;
+/// More than any limit, and so little that sums of costs never overflow.
+const COST_MAX: usize = 1 << 40;
+
+/// What a report of so many rows costs, each of which holds so many values.
+pub(super) fn cost(rows: usize, values: usize) -> usize {
+    rows.saturating_mul(values).saturating_add(REPORT_COST).min(COST_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_never_overflow() {
+        assert_eq!(cost(10, 3), 1_030);
+        assert_eq!(cost(usize::MAX, usize::MAX), COST_MAX);
+        assert!(COST_MAX.checked_mul(1_000_000).is_some(), "a million such fields can be added up");
+    }
+}

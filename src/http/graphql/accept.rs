@@ -1,0 +1,153 @@
+//! Which media type a client wants its answer in.
+//! Source: <https://httpwg.org/specs/rfc9110.html#field.accept>
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+/// What answers come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MediaType {
+    /// `application/graphql-response+json`: the body is GraphQL's, whatever the status.
+    GraphqlJson,
+    /// `application/json`, which clients of many years ask for.
+    Json,
+}
+
+impl MediaType {
+    pub(super) fn header(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::GraphqlJson => "application/graphql-response+json; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        })
+    }
+
+    fn essence(self) -> &'static str {
+        match self {
+            Self::GraphqlJson => "application/graphql-response+json",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// The media type that the client prefers; none where it accepts neither. Clients that accept
+/// everything, or do not say, get `application/json`, as the audits have it.
+pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
+    let ranges: Vec<Range> = ranges(headers).collect();
+    if ranges.is_empty() {
+        return Some(MediaType::Json);
+    }
+    let (graphql, json) = (quality(&ranges, MediaType::GraphqlJson), quality(&ranges, MediaType::Json));
+    // Where both are wanted alike, the one that was named more precisely; GraphQL's own between equals.
+    match (graphql, json) {
+        ((0, _), (0, _)) => None,
+        ((wanted, precision), json) if (wanted, precision) >= json && precision == 3 => Some(MediaType::GraphqlJson),
+        ((wanted, _), (other, _)) if wanted > other => Some(MediaType::GraphqlJson),
+        _ => Some(MediaType::Json),
+    }
+}
+
+/// Whether a media type is named itself, not by a range such as `*/*`.
+pub(super) fn names(headers: &HeaderMap, is_named: impl Fn(&str) -> bool) -> bool {
+    ranges(headers).any(|range| is_named(&range.essence))
+}
+
+struct Range {
+    essence: String,
+    /// From 0, not acceptable, to 1000.
+    quality: u16,
+    /// Whether it asks for a charset that answers do not come in.
+    foreign: bool,
+}
+
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = Range> {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|range| !range.is_empty()).map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let mut range = Range { essence, quality: 1000, foreign: false };
+        for (name, value) in parts.filter_map(|parameter| parameter.split_once('=')) {
+            let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+            if name.eq_ignore_ascii_case("q") {
+                range.quality = thousandths(value);
+            } else if name.eq_ignore_ascii_case("charset") {
+                range.foreign = !is_utf8(value);
+            }
+        }
+        range
+    })
+}
+
+/// How much a media type is wanted, and how precisely that was said.
+fn quality(ranges: &[Range], media_type: MediaType) -> (u16, u8) {
+    let precision = |range: &Range| match range.essence.as_str() {
+        essence if essence == media_type.essence() => 3,
+        "application/*" => 2,
+        "*/*" | "*" => 1,
+        _ => 0,
+    };
+    let matching = ranges.iter().filter(|range| precision(range) > 0 && !range.foreign);
+    let best = matching.max_by_key(|range| (precision(range), range.quality));
+    best.map_or((0, 0), |range| (range.quality, precision(range)))
+}
+
+/// A weight such as `0.9`; one that cannot be read counts as none at all.
+fn thousandths(weight: &str) -> u16 {
+    let weight = weight.parse::<f32>().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+    let thousandths = (weight * 1000.0).round() as u16;
+    thousandths
+}
+
+/// Whether a charset is the one that all JSON comes in.
+pub(super) fn is_utf8(charset: &str) -> bool {
+    charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preferred_media_type_is_found() {
+        let (graphql, json) = (Some(MediaType::GraphqlJson), Some(MediaType::Json));
+        for (accept, expected) in [
+            ("", json),
+            ("*/*", json),
+            ("application/*", json),
+            ("application/json", json),
+            ("application/graphql-response+json", graphql),
+            ("Application/GraphQL-Response+JSON; charset=UTF-8", graphql),
+            ("application/json; charset=utf-8", json),
+            ("application/json; charset=iso-8859-1", None),
+            ("application/json; charset=latin1, application/graphql-response+json", graphql),
+            ("application/graphql-response+json, application/json", graphql),
+            ("application/json, application/graphql-response+json", graphql),
+            ("application/graphql-response+json, application/json;q=0.9", graphql),
+            ("application/graphql-response+json;q=0.8, application/json;q=0.9", json),
+            ("application/graphql-response+json;q=0.5, */*;q=0.1", graphql),
+            ("application/json;q=0.5, */*;q=0.9", graphql),
+            ("application/graphql-response+json;q=0, */*", json),
+            ("application/json;q=0, */*", graphql),
+            ("application/json;q=0", None),
+            ("*/*;q=0", None),
+            ("application/json, text/plain, */*", json),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", json),
+            ("text/html", None),
+            ("image/png, text/*", None),
+            ("nonsense", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            if !accept.is_empty() {
+                headers.insert(header::ACCEPT, accept.parse().unwrap());
+            }
+            assert_eq!(negotiate(&headers), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn several_headers_are_one_list() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::ACCEPT, HeaderValue::from_static("text/html"));
+        headers.append(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json"));
+        assert_eq!(negotiate(&headers), Some(MediaType::GraphqlJson));
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests that a page of another site makes a browser send. POST takes only JSON, for which browsers
+//! ask first; GET needs a sign that the request comes from no such page.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::accept;
+use crate::config::graphql::Origins;
+
+/// Headers that no page can send without the browser asking first.
+const PREFLIGHTED: [HeaderName; 2] =
+    [HeaderName::from_static("apollo-require-preflight"), HeaderName::from_static("x-apollo-operation-name")];
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a GET request may come from a page of another site that nobody allowed. Browsers of today say
+/// so themselves; older ones are told by what they accept for a form, a link or an image.
+/// Source: <https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>
+pub(super) fn is_cross_site(headers: &HeaderMap, allowed: &Origins) -> bool {
+    if PREFLIGHTED.iter().any(|name| headers.get(name).is_some_and(|value| !value.is_empty())) {
+        return false;
+    }
+    match headers.get(FETCH_SITE).map(HeaderValue::as_bytes) {
+        Some(b"same-origin" | b"none") => false,
+        Some(_) => !is_allowed(headers, allowed),
+        None => {
+            let named = |wanted: fn(&str) -> bool| accept::names(headers, wanted);
+            named(|essence| !essence.starts_with('*'))
+                && !named(|essence| essence.starts_with("application/") && essence.ends_with("json"))
+        }
+    }
+}
+
+fn is_allowed(headers: &HeaderMap, allowed: &Origins) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    match allowed {
+        Origins::Any => origin.is_some(),
+        Origins::Only(origins) => origin.is_some_and(|origin| origins.iter().any(|allowed| allowed == origin)),
+    }
+}
+
+/// What lets pages of the `allowed` origins read answers; none where there are no such origins.
+pub(in crate::http) fn cors(allowed: &Origins) -> Option<CorsLayer> {
+    let origins = match allowed {
+        Origins::Any => AllowOrigin::any(),
+        Origins::Only(origins) if origins.is_empty() => return None,
+        Origins::Only(origins) => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
+    };
+    let [preflight, operation_name] = PREFLIGHTED;
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, preflight, operation_name])
+        .expose_headers([HeaderName::from_static("x-request-id")])
+        .max_age(Duration::from_hours(1));
+    Some(cors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_other_sites_are_told_from_clients() {
+        let allowed = Origins::Only(vec!["https://dashboard.example".to_owned()]);
+        let cases: [(&[(&str, &str)], bool); 14] = [
+            (&[], false),
+            (&[("accept", "*/*")], false),
+            (&[("accept", "application/json")], false),
+            (&[("accept", "application/graphql-response+json, */*")], false),
+            (&[("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")], true),
+            (&[("accept", "image/avif,image/webp,*/*;q=0.8")], true),
+            (&[("accept", "text/html"), ("apollo-require-preflight", "true")], false),
+            (&[("accept", "text/html"), ("x-apollo-operation-name", "Daily")], false),
+            (&[("accept", "text/html"), ("x-apollo-operation-name", "")], true),
+            (&[("accept", "text/html"), ("sec-fetch-site", "none")], false),
+            (&[("accept", "application/json"), ("sec-fetch-site", "cross-site")], true),
+            (&[("accept", "application/json"), ("sec-fetch-site", "same-site"), ("origin", "https://a.example")], true),
+            (&[("sec-fetch-site", "cross-site"), ("origin", "https://dashboard.example")], false),
+            (&[("accept", "application/json"), ("sec-fetch-site", "same-origin")], false),
+        ];
+        for (given, expected) in cases {
+            let headers = given.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            assert_eq!(is_cross_site(&headers, &allowed), expected, "{given:?}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A GraphQL request as it comes over HTTP: read within limits, told apart from everything else.
+
+use std::{cell::Cell, fmt, time::Duration};
+
+use async_graphql::Variables;
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, header},
+};
+use http_body_util::BodyExt as _;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use super::accept::is_utf8;
+use crate::{config::limits::Limits, graphql::limits::Limit, http::error::Failure};
+
+/// How much of a body that nobody wants is read, so that its sender finds time to read the answer.
+const DRAIN_BYTES: usize = 1 << 27;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// What a client asks for.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Parameters {
+    pub(super) query: Option<String>,
+    /// The id of a document that the gateway has; `persistedQuery` says the same in another way.
+    pub(super) document_id: Option<String>,
+    pub(super) operation_name: Option<String>,
+    pub(super) variables: Variables,
+    pub(super) persisted_query: Option<PersistedQuery>,
+}
+
+/// The extension by which clients name a document by its hash.
+/// Source: <https://www.apollographql.com/docs/apollo-server/performance/apq>
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PersistedQuery {
+    pub(super) version: u32,
+    pub(super) sha256_hash: String,
+}
+
+/// The parameters as a body has them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InBody {
+    query: Option<String>,
+    document_id: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<Map<String, Value>>,
+    extensions: Option<Map<String, Value>>,
+}
+
+/// The same in a query string, where `variables` and `extensions` are JSON texts.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InQueryString {
+    query: Option<String>,
+    document_id: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<String>,
+    extensions: Option<String>,
+}
+
+impl Parameters {
+    /// What a query string holds.
+    pub(super) fn from_query_string(text: &str, limits: &Limits) -> Result<Self, Failure> {
+        let parameters: InQueryString = serde_urlencoded::from_str(text)
+            .map_err(|error| Failure::BadParameters(format!("The query string cannot be read: {error}.")))?;
+        let map = |name: &str, text: Option<String>| {
+            let text = text.filter(|text| !text.is_empty()).unwrap_or_else(|| "null".to_owned());
+            read_json(text.as_bytes(), limits, &format!("`{name}`"))
+        };
+        Self::new(InBody {
+            query: parameters.query,
+            document_id: parameters.document_id,
+            operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
+            variables: map("variables", parameters.variables)?,
+            extensions: map("extensions", parameters.extensions)?,
+        })
+    }
+
+    /// What the body of a POST request holds.
+    pub(super) async fn from_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Self, Failure> {
+        let bytes = read_body(headers, body, limits.body_bytes).await?;
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') {
+            return Err(Failure::BadParameters("Batches are not taken; send one request at a time.".to_owned()));
+        }
+        Self::new(read_json(&bytes, limits, "The request body")?)
+    }
+
+    fn new(parameters: InBody) -> Result<Self, Failure> {
+        let persisted_query = parameters
+            .extensions
+            .and_then(|mut extensions| extensions.remove("persistedQuery"))
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|error| Failure::BadParameters(format!("`extensions.persistedQuery` cannot be read: {error}.")))?;
+        Ok(Self {
+            query: parameters.query,
+            document_id: parameters.document_id,
+            operation_name: parameters.operation_name,
+            variables: Variables::from_json(Value::Object(parameters.variables.unwrap_or_default())),
+            persisted_query,
+        })
+    }
+}
+
+/// Reads JSON whose values were counted before any of them is kept.
+fn read_json<T: DeserializeOwned>(bytes: &[u8], limits: &Limits, what: &str) -> Result<T, Failure> {
+    let left = Cell::new(limits.input_values);
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    if let Err(error) = Counted(&left).deserialize(&mut json).and_then(|()| json.end()) {
+        return Err(if left.get() == 0 {
+            Failure::Limit(Limit::InputValues, limits.input_values)
+        } else {
+            Failure::BadJson(format!("{what} is no JSON: {error}."))
+        });
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|error| Failure::BadParameters(format!("{what} does not hold what it should: {error}.")))
+}
+
+/// Passes over a value, and counts it and what it holds.
+struct Counted<'a>(&'a Cell<usize>);
+
+impl Counted<'_> {
+    fn one<E: serde::de::Error>(&self) -> Result<(), E> {
+        let left = self.0.get().checked_sub(1).filter(|left| *left > 0);
+        self.0.set(left.unwrap_or_default());
+        left.map(drop).ok_or_else(|| E::custom("too many values"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Counted<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Counted<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        self.one::<A::Error>()?;
+        while items.next_element_seed(Counted(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        self.one::<A::Error>()?;
+        while fields.next_key::<IgnoredAny>()?.is_some() {
+            fields.next_value_seed(Counted(self.0))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a body of JSON that is no larger than `limit` bytes.
+async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let refused = if !is_json(headers) {
+        Some(Failure::UnsupportedMediaType)
+    } else if announced.is_some_and(|length| length > limit) {
+        Some(Failure::Limit(Limit::BodyBytes, limit))
+    } else {
+        None
+    };
+    if let Some(failure) = refused {
+        // Whoever waits for permission to send the body will not send it.
+        if !headers.contains_key(header::EXPECT) {
+            drain(body);
+        }
+        return Err(failure);
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::BadJson("The request body ended before its time.".to_owned()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > limit {
+            drain(body);
+            return Err(Failure::Limit(Limit::BodyBytes, limit));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+/// Reads on for a while, beside the answer: a connection that is closed on unread data is reset, and
+/// the answer may be lost with it.
+fn drain(mut body: Body) {
+    tokio::spawn(timeout(DRAIN_TIME, async move {
+        let mut left = DRAIN_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(less) => left = less,
+                None => break,
+            }
+        }
+    }));
+}
+
+/// Only what no form of another site can send.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = value.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    let mut charsets =
+        parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    is_json && !is_encoded && charsets.all(|(_, charset)| is_utf8(charset.trim_matches('"')))
+}
