@@ -13,6 +13,7 @@ tools:
 	scripts/postgres.sh install
 	[ -x "$(CHROMIUM)" ] || scripts/install.sh chromium
 	npm ci --loglevel=error --no-audit --no-fund --prefix tests/clients
+	scripts/venv.sh tests/clients/requirements.txt target/clients-venv
 
 lint:
 	cargo fmt --all --check
@@ -23,7 +24,7 @@ rust-test: release
 	  scripts/with-postgres.sh cargo test --workspace --locked
 
 client-test: release
-	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node --test tests/clients/
+	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node --test tests/clients/*.test.mjs
 
 # The image's, the pipeline's and the cloud's files: linted, and the build rehearsed.
 check-pipeline:

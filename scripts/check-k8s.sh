@@ -10,15 +10,8 @@ fail() {
   exit 1
 }
 
-requirements=tests/deploy/k8s-requirements.txt
 venv=target/deploy-venv
-if ! cmp -s "$requirements" "$venv/installed.txt"; then
-  rm -rf "$venv"
-  # Debian keeps that module in a package of its own.
-  python3 -m venv "$venv" >/dev/null || { scripts/install.sh python3-venv && python3 -m venv --clear "$venv"; }
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-  cp "$requirements" "$venv/installed.txt"
-fi
+scripts/venv.sh tests/deploy/k8s-requirements.txt "$venv"
 export PATH="$PWD/$venv/bin:$PATH"
 
 # Kinds that a cluster learns from Argo CD, Flux and External Secrets: no schema of Kubernetes has them.

@@ -35,15 +35,8 @@ if [ "${1:-}" = promtool ]; then
   exit
 fi
 
-requirements=tests/deploy/pipeline-requirements.txt
 venv=target/deploy-venv-pipeline
-if ! cmp -s "$requirements" "$venv/installed.txt"; then
-  rm -rf "$venv"
-  # Debian keeps that module in a package of its own.
-  python3 -m venv "$venv" >/dev/null || { scripts/install.sh python3-venv && python3 -m venv --clear "$venv"; }
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-  cp "$requirements" "$venv/installed.txt"
-fi
+scripts/venv.sh tests/deploy/pipeline-requirements.txt "$venv"
 tool=$(find_promtool)
 export PATH="$PWD/$venv/bin:${tool%/*}:$PATH"
 

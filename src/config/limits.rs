@@ -9,7 +9,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// `MAX_DOCUMENT_BYTES`: the GraphQL document. Default `131072`.
     pub document_bytes: usize,
-    /// `MAX_DOCUMENT_TOKENS`: names, numbers, strings and punctuation of the document. Default `10000`.
+    /// `MAX_DOCUMENT_TOKENS`: names, numbers, strings and punctuation of the document. Default `5000`.
     pub document_tokens: usize,
     /// `MAX_DEPTH`: fields within one another, fragments expanded. Default `16`; the introspection of
     /// today's tools takes 15.
@@ -41,7 +41,7 @@ impl Limits {
         Self {
             body_bytes: number("MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 26),
             document_bytes: number("MAX_DOCUMENT_BYTES", 1 << 17, 1 << 10, 1 << 22),
-            document_tokens: number("MAX_DOCUMENT_TOKENS", 10_000, 100, 1_000_000),
+            document_tokens: number("MAX_DOCUMENT_TOKENS", 5_000, 100, 1_000_000),
             depth: number("MAX_DEPTH", 16, 1, 64),
             complexity: number("MAX_COMPLEXITY", 100_000, 1_000, 100_000_000),
             aliases: number("MAX_ALIASES", 64, 0, 10_000),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    ServerError, ServerResult, ValidationResult, Variables, async_trait,
+    Positioned, ServerError, ServerResult, ValidationResult, Variables, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextValidation},
     parser::types::ExecutableDocument,
 };
@@ -13,6 +13,7 @@ use super::{
     error::{VALIDATION_FAILED, with_code},
     limits::Limit,
     operation::{self, RequestedOperation},
+    variables,
 };
 
 /// Holds values against their types, and what a document costs against the limit; gives the errors of
@@ -38,11 +39,13 @@ impl Extension for Checks {
         variables: &Variables,
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
-        let document = next.run(ctx, query, variables).await?;
-        coercion::check_literals(&ctx.schema_env.registry, &document)?;
+        let mut document = next.run(ctx, query, variables).await?;
         let requested = ctx.data_opt::<RequestedOperation>().and_then(RequestedOperation::name);
-        let (_, operation) = operation::find(&document, requested)?;
-        coercion::check_variables(&ctx.schema_env.registry, &operation.node, variables)?;
+        let (_, Positioned { node: operation, .. }) = operation::find(&document, requested)?;
+        coercion::check_document(&ctx.schema_env.registry, &document, operation)?;
+        coercion::check_variables(&ctx.schema_env.registry, operation, variables)?;
+        let omitted = variables::omitted(operation, variables)?;
+        variables::remove(&mut document, omitted)?;
         Ok(document)
     }
 

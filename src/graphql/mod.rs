@@ -3,6 +3,8 @@
 
 mod checks;
 mod coercion;
+#[cfg(test)]
+mod conformance;
 mod daily_usage;
 mod document;
 pub mod error;
@@ -94,17 +96,15 @@ impl Executor {
         Self { schema, limits: config.limits, introspection: config.introspection }
     }
 
-    /// Reads a document and the values of its variables.
+    /// Reads a document, and finds the operation to run.
     ///
     /// # Errors
-    /// When the document is no GraphQL, exceeds a limit, has no such operation, or lacks a variable.
+    /// When the document is no GraphQL, exceeds a limit, or has no such operation.
     pub fn prepare(&self, document: &str, operation: Option<&str>, variables: Variables) -> ServerResult<Prepared> {
-        let mut parsed = document::read(document, &self.limits)?;
+        let parsed = document::read(document, &self.limits)?;
         self.check_introspection(&parsed)?;
         let (name, definition) = operation::find(&parsed, operation)?;
         let operation = RequestedOperation::of(&definition.node, name);
-        let omitted = variables::omitted(&definition.node, &variables)?;
-        variables::remove(&mut parsed, &omitted);
         let several_statements = snapshot::may_need_several_statements(&parsed);
         let mut request = async_graphql::Request::new("").variables(variables).data(operation.clone());
         request.operation_name = operation.name().map(ToOwned::to_owned);

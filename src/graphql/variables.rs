@@ -16,24 +16,33 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-use super::error::{BAD_USER_INPUT, with_code};
+use super::error::{BAD_USER_INPUT, VALIDATION_FAILED, with_code};
 
-/// What stands for each variable that was left out: its default, or nothing.
-pub(super) type Omitted = HashMap<Name, Option<Value>>;
+/// The variables of an operation that were left out.
+#[derive(Debug, Default)]
+pub(super) struct Omitted {
+    /// What stands for each: its default, or nothing.
+    defaults: HashMap<Name, Option<Value>>,
+    /// Those that the document does not use, as far as it was looked through, and where they are defined.
+    unused: HashMap<Name, Pos>,
+}
 
 /// The variables of `operation` that were left out.
 ///
 /// # Errors
 /// When one of them is required.
 pub(super) fn omitted(operation: &OperationDefinition, variables: &Variables) -> ServerResult<Omitted> {
-    let mut omitted = Omitted::new();
+    let mut omitted = Omitted::default();
     for Positioned { pos, node: definition } in &operation.variable_definitions {
         let (name, required) = (&definition.name.node, !definition.var_type.node.nullable);
         let default = definition.default_value.as_ref().map(|default| default.node.clone().into_value());
         match variables.get(name) {
             None if required && default.is_none() => return Err(missing(name, definition, "was not given", *pos)),
             Some(async_graphql::Value::Null) if required => return Err(missing(name, definition, "is null", *pos)),
-            None => drop(omitted.insert(name.clone(), default)),
+            None => {
+                omitted.defaults.insert(name.clone(), default);
+                omitted.unused.insert(name.clone(), *pos);
+            }
             Some(_) => {}
         }
     }
@@ -41,9 +50,12 @@ pub(super) fn omitted(operation: &OperationDefinition, variables: &Variables) ->
 }
 
 /// Takes the variables that were left out out of the document.
-pub(super) fn remove(document: &mut ExecutableDocument, omitted: &Omitted) {
-    if omitted.is_empty() {
-        return;
+///
+/// # Errors
+/// When one of them is used nowhere: the library's validation does not get to see it any more.
+pub(super) fn remove(document: &mut ExecutableDocument, mut omitted: Omitted) -> ServerResult<()> {
+    if omitted.defaults.is_empty() {
+        return Ok(());
     }
     // The other operations share the fragments, so they lose the variables too.
     let operations: Vec<_> = match &mut document.operations {
@@ -53,23 +65,33 @@ pub(super) fn remove(document: &mut ExecutableDocument, omitted: &Omitted) {
     let fragments = document.fragments.values_mut().map(|fragment| &mut fragment.node.selection_set.node);
     let mut sets: Vec<_> = fragments.collect();
     for operation in operations {
-        operation.node.variable_definitions.retain(|definition| !omitted.contains_key(&definition.node.name.node));
+        operation
+            .node
+            .variable_definitions
+            .retain(|definition| !omitted.defaults.contains_key(&definition.node.name.node));
         sets.push(&mut operation.node.selection_set.node);
     }
     while let Some(set) = sets.pop() {
         for selection in &mut set.items {
             match &mut selection.node {
                 Selection::Field(field) => {
-                    remove_arguments(&mut field.node.arguments, omitted);
-                    remove_in_directives(&mut field.node.directives, omitted);
+                    remove_arguments(&mut field.node.arguments, &mut omitted);
+                    remove_in_directives(&mut field.node.directives, &mut omitted);
                     sets.push(&mut field.node.selection_set.node);
                 }
                 Selection::InlineFragment(fragment) => {
-                    remove_in_directives(&mut fragment.node.directives, omitted);
+                    remove_in_directives(&mut fragment.node.directives, &mut omitted);
                     sets.push(&mut fragment.node.selection_set.node);
                 }
-                Selection::FragmentSpread(spread) => remove_in_directives(&mut spread.node.directives, omitted),
+                Selection::FragmentSpread(spread) => remove_in_directives(&mut spread.node.directives, &mut omitted),
             }
+        }
+    }
+    match omitted.unused.into_iter().next() {
+        None => Ok(()),
+        Some((name, pos)) => {
+            let problem = format!("The variable `${name}` is never used.");
+            Err(with_code(ServerError::new(problem, Some(pos)), VALIDATION_FAILED))
         }
     }
 }
@@ -79,25 +101,28 @@ fn missing(name: &Name, definition: &VariableDefinition, problem: &str, pos: Pos
     with_code(ServerError::new(message, Some(pos)), BAD_USER_INPUT)
 }
 
-fn remove_in_directives(directives: &mut [Positioned<Directive>], omitted: &Omitted) {
+fn remove_in_directives(directives: &mut [Positioned<Directive>], omitted: &mut Omitted) {
     for directive in directives {
         remove_arguments(&mut directive.node.arguments, omitted);
     }
 }
 
-fn remove_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>, omitted: &Omitted) {
+fn remove_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>, omitted: &mut Omitted) {
     arguments.retain_mut(|(_, value)| keep(&mut value.node, omitted));
 }
 
 /// Puts defaults in place, and tells whether anything is left of a value. Objects lose the fields of
 /// which nothing is; in lists those are null.
-fn keep(value: &mut Value, omitted: &Omitted) -> bool {
+fn keep(value: &mut Value, omitted: &mut Omitted) -> bool {
     match value {
-        Value::Variable(name) => match omitted.get(name) {
-            Some(Some(default)) => *value = default.clone(),
-            Some(None) => return false,
-            None => {}
-        },
+        Value::Variable(name) => {
+            omitted.unused.remove(name);
+            match omitted.defaults.get(name) {
+                Some(Some(default)) => *value = default.clone(),
+                Some(None) => return false,
+                None => {}
+            }
+        }
         Value::Object(fields) => fields.retain(|_, value| keep(value, omitted)),
         Value::List(items) => {
             for item in items {

@@ -31,6 +31,9 @@ use crate::{
     reports::Reports,
 };
 
+/// Where GraphQL is asked.
+const GRAPHQL: &str = "/graphql";
+
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
@@ -86,9 +89,8 @@ pub fn router(gateway: Gateway) -> Router {
 
 /// The only route that pages of other origins may ask, where there are such origins.
 fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
-    let routes = Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post))
-        .method_not_allowed_fallback(no_such_method);
+    let routes =
+        Router::new().route(GRAPHQL, get(graphql::get).post(graphql::post)).method_not_allowed_fallback(no_such_method);
     match graphql::cors(&gateway.config.cors_origins) {
         Some(cors) => routes.layer(cors),
         None => routes,
@@ -105,7 +107,12 @@ fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
 }
 
 async fn limit_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
-    timeout(gateway.request_timeout, next.run(request)).await.unwrap_or_else(|_| Failure::TimedOut.into_response())
+    let is_graphql = request.uri().path() == GRAPHQL;
+    let headers = request.headers().clone();
+    let answer = timeout(gateway.request_timeout, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        if is_graphql { graphql::timed_out(&gateway, &headers) } else { Failure::TimedOut.into_response() }
+    })
 }
 
 /// The panic itself was logged where it happened.

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { after, before } from 'node:test';
 
 // How long anything may take before a test gives up, in milliseconds.
 export const PATIENCE = 30_000;
@@ -26,7 +27,7 @@ export class Gateway {
     gateway.process = spawn(resolve(binary), ['serve'], { cwd: gateway.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [gateway.process.stdout, gateway.process.stderr]) stream.on('data', (chunk) => (gateway.log += chunk));
     gateway.process.on('error', (error) => (gateway.log += error));
-    await gateway.ready();
+    await gateway.ready().catch((error) => gateway.stop().finally(() => Promise.reject(error)));
     return gateway;
   }
 
@@ -60,6 +61,14 @@ export class Gateway {
       await rm(this.folder, { recursive: true });
     }
   }
+}
+
+// A gateway for as long as the tests of a file take; tests ask the answer for its URL.
+export function serve() {
+  let gateway;
+  before(async () => (gateway = await Gateway.start()), { timeout: 3 * PATIENCE });
+  after(() => gateway?.stop(), { timeout: 2 * PATIENCE });
+  return () => `${gateway.base}/graphql`;
 }
 
 async function freePort() {

@@ -1,5 +1,6 @@
 // GraphiQL in a real browser that reaches nothing but the gateway itself.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { Gateway, PATIENCE } from './gateway.mjs';

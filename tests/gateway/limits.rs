@@ -4,7 +4,7 @@
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
-use crate::support::{Backend, TestDatabase, TestGateway, snapshot};
+use crate::support::{Backend, TestDatabase, TestGateway, repeated, snapshot};
 
 async fn limited(variable: &str, value: &str) -> TestGateway {
     TestGateway::on(TestDatabase::recorded(Backend::Sqlite).await, &[(variable, value)]).await
@@ -21,7 +21,7 @@ fn exceeded(answer: &Value) -> &Value {
 #[tokio::test]
 async fn documents_keep_to_the_limits() {
     let wide = |count: usize| format!("{{ {} }}", "__typename ".repeat(count));
-    let aliased = |count| format!("{{ {} }}", (0..count).map(|i| format!("a{i}: __typename ")).collect::<String>());
+    let aliased = |count| format!("{{ {} }}", repeated(count, |i| format!("a{i}: __typename ")));
     let deep = |inner: &str| format!("{{ userVisits(first: 1) {{ nodes {{ {inner} }} }} }}");
     let including = |count: usize| format!("{{ {} }}", "__typename @include(if: true) ".repeat(count));
     let doubled =

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::support::{
     Backend, TestDatabase,
-    process::{Service, get, query},
+    process::{Service, get, query, release},
 };
 
 /// How often the load balancer asks for readiness.
@@ -51,14 +50,6 @@ async fn rolling_out_fails_no_request() {
     assert!(answered > 100, "only {answered} requests were made");
     new.signal("TERM");
     assert_eq!(new.ended().await.code(), Some(0), "{}", new.log());
-}
-
-/// The binary that the image holds.
-#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
-fn release() -> PathBuf {
-    std::env::var_os("GATEWAY_RELEASE_BIN")
-        .expect("GATEWAY_RELEASE_BIN is not set; run the tests with `make test`")
-        .into()
 }
 
 type Balancer = (watch::Receiver<Vec<SocketAddr>>, tokio::task::JoinHandle<()>);

@@ -139,6 +139,11 @@ fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
     vary(response)
 }
 
+/// The answer to a request that took too long, in whichever step.
+pub(super) fn timed_out(gateway: &Gateway, headers: &HeaderMap) -> Response {
+    fail(gateway, accept::negotiate(headers).unwrap_or(MediaType::Json), &Failure::TimedOut)
+}
+
 /// Answers differ by what the client accepts.
 fn vary(mut response: Response) -> Response {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));

@@ -136,6 +136,11 @@ pub async fn read(response: Response) -> Answer {
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
 }
 
+/// So many texts, one after the other.
+pub fn repeated(count: usize, one: impl Fn(usize) -> String) -> String {
+    (0..count).map(one).collect::<Vec<_>>().concat()
+}
+
 /// Holds an answer against the committed one, which both databases share.
 pub fn snapshot(name: &str, answer: &Value) {
     snapshot_text(name, &format!("{answer:#}"));

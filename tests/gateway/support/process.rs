@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -22,6 +22,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary that these tests were built with.
 const BINARY: &str = env!("CARGO_BIN_EXE_coworking-analytics");
+
+/// The binary that the image holds.
+#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
+pub fn release() -> PathBuf {
+    std::env::var_os("GATEWAY_RELEASE_BIN")
+        .expect("GATEWAY_RELEASE_BIN is not set; run the tests with `make test`")
+        .into()
+}
 
 /// A binary, ready to be given arguments: in a folder of its own, with nothing set.
 fn command(binary: &Path, folder: &Path) -> Command {
@@ -116,6 +124,30 @@ impl Service {
     pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Memory that the process takes now, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that the process took so far, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// How long the processor worked for the process so far, in milliseconds, in steps of ten.
+    pub fn processor_ms(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name in brackets: user and system time are the 14th and 15th field, in 1/100 s.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
     }
 
     /// Waits for the process to end by itself.
