@@ -40,6 +40,23 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::BodyBytes,
+        Self::InputValues,
+        Self::DocumentBytes,
+        Self::DocumentTokens,
+        Self::Nesting,
+        Self::Depth,
+        Self::Selections,
+        Self::RootFields,
+        Self::Aliases,
+        Self::Directives,
+        Self::Complexity,
+        Self::Errors,
+        Self::ResponseBytes,
+    ];
+
     /// The limit as `extensions.limit` names it.
     #[must_use]
     pub fn name(self) -> &'static str {

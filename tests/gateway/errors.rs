@@ -111,9 +111,9 @@ async fn fragments_that_expand_without_end_are_refused() {
     let wide: Vec<_> =
         (0..10).map(|i| format!("fragment W{i} on Query {{ {} }}", format!("...W{} ", i + 1).repeat(10))).collect();
     let wide = format!("{{ ...W0 }} {} fragment W10 on Query {{ __typename }}", wide.join(" "));
-    // A thousand in a row, and three in a circle.
-    let chain: Vec<_> = (0..1_000).map(|i| format!("fragment C{i} on Query {{ ...C{} }}", i + 1)).collect();
-    let chain = format!("{{ ...C0 }} {} fragment C1000 on Query {{ __typename }}", chain.join(" "));
+    // Five hundred in a row, and three in a circle.
+    let chain: Vec<_> = (0..500).map(|i| format!("fragment C{i} on Query {{ ...C{} }}", i + 1)).collect();
+    let chain = format!("{{ ...C0 }} {} fragment C500 on Query {{ __typename }}", chain.join(" "));
     let circle = "{ ...A } fragment A on Query { ...B } fragment B on Query { ...C } fragment C on Query { ...A }";
     for (name, document) in [("bomb", bomb.as_str()), ("wide", &wide), ("chain", &chain), ("circle", circle)] {
         let answer = gateway.post(document, json!({})).await.json();

@@ -2,6 +2,7 @@
 //! pages of other sites, values held against their types.
 
 use axum::{body::Body, http::Request};
+use coworking_analytics::graphql::{error::CODES, limits::Limit};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Backend, TestDatabase, TestGateway, snapshot};
@@ -208,4 +209,16 @@ async fn pages_of_listed_origins_may_read_answers() {
     assert_eq!(allows(&listed, "https://other.example").await, "");
     assert_eq!(preflight(&listed, "https://other.example").await, "");
     assert_eq!(allows(&gateway(&[("CORS_ORIGINS", "*")]).await, "https://other.example").await, "*");
+}
+
+#[test]
+fn the_documentation_names_every_code_and_limit() {
+    let read = |name| std::fs::read_to_string(format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (errors, limits) = (read("errors.md"), read("graphql.md"));
+    for code in CODES {
+        assert!(errors.contains(&format!("| `{code}` |")), "{code}");
+    }
+    for limit in Limit::ALL {
+        assert!(limits.contains(&format!("| `{}` |", limit.name())), "{limit:?}");
+    }
 }
