@@ -69,8 +69,8 @@ impl Troubled {
             Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
         Migrator::up(database.connection(), None).await.unwrap();
-        let data = include_str!("../../tests/fixtures/legacy/data.sql");
-        database.connection().execute_unprepared(data).await.unwrap();
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/legacy/data.sql");
+        database.connection().execute_unprepared(&std::fs::read_to_string(data).unwrap()).await.unwrap();
         Self { database, _folder: folder }
     }
 
