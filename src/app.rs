@@ -18,7 +18,7 @@ use crate::{
     },
     database::{Access, Database},
     http::{self, FolderError, Gateway},
-    jobs::{fold_metrics, usage_log},
+    jobs::{fold_metrics, rollup, usage_log},
     metrics::Metrics,
     reports::Reports,
     seed::{self, SeedError, Size},
@@ -75,6 +75,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         warn!(error = error_chain(&error), "database not readable yet: readiness fails until it is");
     }
 
+    let maintenance = look_for_rollup(&config.database, &reports).await?;
     let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
     let gateway = Gateway::new(reports.clone(), &config, draining.clone())?;
     if config.graphql.persisted_documents.is_some() {
@@ -82,7 +83,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     }
     let jobs = TaskTracker::new();
     if let Some(period) = config.server.usage_log_interval {
-        jobs.spawn(usage_log::run(reports, period, stop.clone()));
+        jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
+    }
+    if let Some(maintenance) = maintenance {
+        jobs.spawn(rollup::run(reports, maintenance, config.database.rollup_refresh_interval, stop.clone()));
     }
     if let Some(listener) = metrics_listener {
         let metrics = Metrics::install()?;
@@ -114,6 +118,20 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         }
     }
     Ok(())
+}
+
+/// Says which way reports go; the connection that keeps the rollup up to date, on PostgreSQL.
+async fn look_for_rollup(config: &DatabaseConfig, reports: &Reports) -> Result<Option<Database>, DbErr> {
+    if !(config.rollups && matches!(config.target, DatabaseTarget::Postgres(_))) {
+        return Ok(None);
+    }
+    match reports.look_for_rollup().await {
+        Ok(Some(status)) if reports.reads_rollup() => info!(generation = status.generation, "reports read the rollup"),
+        Ok(Some(_)) => info!("reports read the tokens: the rollup is being filled"),
+        Ok(None) => info!("reports read the tokens: there is no rollup, or this role may not read it"),
+        Err(error) => warn!(error = error_chain(&error), "it is not known yet whether there is a rollup"),
+    }
+    Database::connect(&DatabaseConfig { max_connections: 1, ..config.clone() }, Access::Maintain).await.map(Some)
 }
 
 /// The default port is given up where it is taken; one that was asked for is not.

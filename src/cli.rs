@@ -1,9 +1,10 @@
 //! The command line: what can be done, and with which exit code.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use migration::{MigrationStatus, Migrator, MigratorTrait as _};
+use sea_orm::{DatabaseConnection, DbErr};
 use tracing::{error, info};
 
 use crate::{
@@ -11,7 +12,9 @@ use crate::{
     clock::Clock,
     config::{Config, Environment, database::DatabaseTarget},
     database::{Access, Database},
-    graphql, probe, seed,
+    graphql, probe,
+    reports::rollup::{self, Progress, Status},
+    seed,
     telemetry::Telemetry,
 };
 
@@ -33,6 +36,11 @@ enum Command {
         #[command(subcommand)]
         step: Option<MigrateStep>,
     },
+    /// Keep counts beside the tokens of a PostgreSQL, so that reports do not read them all
+    Rollup {
+        #[command(subcommand)]
+        step: RollupStep,
+    },
     /// Fill an empty database with invented members and tokens
     Seed(SeedArguments),
     /// Print the GraphQL schema (SDL); needs no database
@@ -53,6 +61,20 @@ enum MigrateStep {
     Down,
     /// List the migrations and whether they are applied
     Status,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum RollupStep {
+    /// Make tables, triggers and indexes, and fill them
+    Create,
+    /// Say whether there is a rollup, and how far it is behind
+    Status,
+    /// Bring it up to date; a running service does so by itself
+    Refresh,
+    /// Count everything anew
+    Rebuild,
+    /// Remove it; reports read the tokens again
+    Drop,
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -108,6 +130,7 @@ async fn run(command: Command, config: Config) -> ExitCode {
     match command {
         Command::Serve => app::serve(config).await.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
         Command::Migrate { step } => migrate(&config, step.unwrap_or(MigrateStep::Up)).await,
+        Command::Rollup { step } => keep_rollup(&config, step).await,
         Command::Seed(arguments) => fill(&config, arguments).await,
         Command::Health { ready } => health(config.server.address, ready).await,
         Command::Schema => print(&graphql::sdl()),
@@ -133,6 +156,50 @@ async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
             print(&lines.concat())
         }
         Err(error) => failed(&error),
+    }
+}
+
+async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
+    let kept = async {
+        let database = open(config).await?;
+        let connection = database.connection();
+        match step {
+            RollupStep::Create => rollup::create(connection).await?,
+            RollupStep::Rebuild => rollup::rebuild(connection).await?,
+            RollupStep::Drop => rollup::drop_all(connection).await?,
+            RollupStep::Status | RollupStep::Refresh => {}
+        }
+        let status = rollup::status(connection).await?;
+        if status.is_none() || matches!(step, RollupStep::Status) {
+            return Ok(status);
+        }
+        refresh(connection).await?;
+        rollup::status(connection).await
+    };
+    match kept.await {
+        Ok(None) => print("no rollup\n"),
+        Ok(Some(Status { generation, refreshed_at, log_rows, is_behind })) => {
+            let refreshed = refreshed_at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339());
+            let state = if is_behind { "behind" } else { "up to date" };
+            print(&format!(
+                "rollup {state}: {generation} refreshes, the last {refreshed}; {log_rows} rows in the log\n"
+            ))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// To the end, with progress.
+async fn refresh(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    loop {
+        match rollup::refresh(connection).await? {
+            Progress::Done => return Ok(()),
+            Progress::Busy => {
+                info!("another process is refreshing: waiting for it");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Progress::Underway { slots_until, users_until } => info!(slots_until, users_until, "filling the rollup"),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ const JOBS: &str = "coworking_job_runs_total";
 const READY: &str = "coworking_ready";
 const VISITS_TODAY: &str = "coworking_visits_today";
 const ISSUED_TODAY: &str = "coworking_tokens_issued_today";
+const ROLLUP_LOG: &str = "coworking_rollup_log_rows";
 const BUILD: &str = "coworking_build_info";
 
 /// Where everything is counted, and read from.
@@ -77,6 +78,7 @@ fn describe() {
     describe_gauge!(READY, "1 when the last readiness check passed, else 0.");
     describe_gauge!(VISITS_TODAY, "Tokens used today, of those issued today, in UTC.");
     describe_gauge!(ISSUED_TODAY, "Tokens issued today, in UTC.");
+    describe_gauge!(ROLLUP_LOG, "Stretches of time, and members, that the rollup has yet to count anew.");
     describe_gauge!(BUILD, "1, labelled with the version and revision that run.");
 }
 
@@ -114,6 +116,15 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
 /// A GraphQL request was executed, or refused.
 pub fn graphql_answered(kind: &'static str, code: &'static str) {
     counter!(OPERATIONS, "kind" => kind, "code" => code).increment(1);
+}
+
+/// The rollup was refreshed, or that failed; so many rows are left in its log.
+pub fn rollup_refreshed(succeeded: bool, log_rows: i64) {
+    job_ran("rollup", succeeded);
+    if succeeded {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        gauge!(ROLLUP_LOG).set(log_rows as f64);
+    }
 }
 
 /// A report was made, or failed.

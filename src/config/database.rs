@@ -23,6 +23,11 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
     /// `DB_ACQUIRE_TIMEOUT`: how long a request waits for a free connection. Default `2s`.
     pub acquire_timeout: Duration,
+    /// `ROLLUPS`: `on` (the default) reads the rollup where there is one and refreshes it where this role may;
+    /// `off` leaves it alone.
+    pub rollups: bool,
+    /// `ROLLUP_REFRESH_INTERVAL`: how often the rollup is brought up to date. Default `10s`.
+    pub rollup_refresh_interval: Duration,
     /// `DB_STATEMENT_TIMEOUT`: after what time the database cancels a statement. Default `10s`.
     pub statement_timeout: Duration,
 }
@@ -90,6 +95,8 @@ impl DatabaseConfig {
             target: read_target(environment),
             max_connections: environment.number("DB_MAX_CONNECTIONS", 10_u32, 1, 1_000),
             acquire_timeout: environment.duration("DB_ACQUIRE_TIMEOUT", Duration::from_secs(2)),
+            rollups: environment.switch("ROLLUPS", true),
+            rollup_refresh_interval: environment.duration("ROLLUP_REFRESH_INTERVAL", Duration::from_secs(10)),
             statement_timeout: environment.duration("DB_STATEMENT_TIMEOUT", Duration::from_secs(10)),
         }
     }

@@ -112,7 +112,7 @@ impl Environment {
 
     fn switch(&self, name: &'static str, default: bool) -> bool {
         self.read(name, default, "on or off", |value| match value {
-            "on" | "true" => Some(true),
+            "on" | "auto" | "true" => Some(true),
             "off" | "false" => Some(false),
             _ => None,
         })

@@ -14,6 +14,7 @@ use super::{
     filter::{DailyUsageFilter, Direction, GapFill, TimeBasis},
     made,
     model::DailyUsage,
+    rollup,
     user_visits::users_matching,
 };
 
@@ -60,7 +61,10 @@ impl Session {
         }
         made("daily_usage", async {
             let mut days = BTreeMap::<NaiveDate, DailyUsageRow>::new();
-            for row in self.query_all(&statement(self.backend(), self.now(), filter, measures)).await? {
+            let now = self.now().naive_utc();
+            let rolled = || rollup::daily_usage(now, filter, measures);
+            let direct = || statement(self.backend(), self.now(), filter, measures);
+            for row in self.query_rollup_or(rolled, direct).await? {
                 let date = row.try_get("", "local_date")?;
                 if filter.contains(date) {
                     days.entry(date).or_default().add(&row)?;

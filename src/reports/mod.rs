@@ -7,6 +7,7 @@ mod error;
 pub mod filter;
 pub mod model;
 pub mod page;
+pub mod rollup;
 pub mod time_zone;
 mod user_visits;
 mod users;
@@ -19,11 +20,12 @@ use std::{
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, sea_query::SelectStatement};
 use tokio::sync::OnceCell;
-use tracing::{Instrument as _, debug_span};
+use tracing::{Instrument as _, debug_span, warn};
 
 pub use self::{
     daily_usage::{DailyUsageField, DailyUsageMeasures, DailyUsageOrder, MAX_DAYS},
     error::{Error, InvalidArgument},
+    rollup::Rollup,
     user_visits::UserVisitsParts,
 };
 use crate::{clock::Clock, database::Database, metrics};
@@ -33,6 +35,7 @@ use crate::{clock::Clock, database::Database, metrics};
 pub struct Reports {
     database: Database,
     clock: Clock,
+    rollup: Rollup,
 }
 
 /// All the reports of one request. They agree with each other: one `now`, and, where there are several
@@ -41,6 +44,7 @@ pub struct Reports {
 pub struct Session {
     database: Database,
     now: DateTime<Utc>,
+    rollup: Rollup,
     shares: bool,
     snapshot: OnceCell<DatabaseTransaction>,
 }
@@ -49,7 +53,7 @@ impl Reports {
     /// Reports on `database`, with days that end by `clock`.
     #[must_use]
     pub fn new(database: Database, clock: Clock) -> Self {
-        Self { database, clock }
+        Self { database, clock, rollup: Rollup::default() }
     }
 
     /// Reports for one request: each is one statement, and reads without a transaction.
@@ -65,8 +69,23 @@ impl Reports {
     }
 
     fn begin(&self, shares: bool) -> Arc<Session> {
-        let (database, now) = (self.database.clone(), self.clock.now());
-        Arc::new(Session { database, now, shares, snapshot: OnceCell::new() })
+        let (database, now, rollup) = (self.database.clone(), self.clock.now(), self.rollup.clone());
+        Arc::new(Session { database, now, rollup, shares, snapshot: OnceCell::new() })
+    }
+
+    /// Looks whether the database has a rollup that reports had better read, and keeps that in mind.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn look_for_rollup(&self) -> Result<Option<rollup::Status>, Error> {
+        self.database.ensure_available()?;
+        self.rollup.look(self.database.connection()).await.map_err(|error| self.database.noting(error.into()))
+    }
+
+    /// Whether reports may read the rollup now.
+    #[must_use]
+    pub fn reads_rollup(&self) -> bool {
+        self.rollup.is_usable()
     }
 
     /// Whether reports can be made now: the database answers and has tokens to read.
@@ -102,6 +121,27 @@ impl Session {
 
     fn backend(&self) -> DbBackend {
         self.database.connection().get_database_backend()
+    }
+
+    /// Asks the rollup where that is possible, and the tokens where it is not, or is gone.
+    async fn query_rollup_or(
+        &self,
+        rolled: impl FnOnce() -> Option<SelectStatement>,
+        direct: impl FnOnce() -> SelectStatement,
+    ) -> Result<Vec<QueryResult>, Error> {
+        if self.rollup.is_usable()
+            && let Some(statement) = rolled()
+        {
+            match self.query_all(&statement).await {
+                // A shared snapshot is lost with the statement that fails in it.
+                Err(Error::Database(error)) if !self.shares => {
+                    warn!(%error, "the rollup cannot be read: asking the tokens until it is looked for again");
+                    self.rollup.distrust();
+                }
+                answer => return answer,
+            }
+        }
+        self.query_all(&direct()).await
     }
 
     async fn query_all(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {

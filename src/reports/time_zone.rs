@@ -94,6 +94,28 @@ impl Zone {
         all[first..last].to_vec()
     }
 
+    /// The instant since which every day of the zone is made of whole quarters of an hour of UTC: its offsets
+    /// are, and the instants at which they change. None where that always was so.
+    #[must_use]
+    pub fn quarters_since(self) -> Option<NaiveDateTime> {
+        const QUARTER: i64 = 900;
+        let whole = |segment: &Segment| i64::from(segment.offset) % QUARTER == 0;
+        let after = |start: NaiveDateTime| {
+            let beyond = start.and_utc().timestamp().rem_euclid(QUARTER);
+            start + TimeDelta::seconds((QUARTER - beyond) % QUARTER)
+        };
+        let segments = self.all_segments();
+        let first_of_whole = segments.iter().rposition(|segment| !whole(segment)).map_or(0, |last| last + 1);
+        let uneven = segments[first_of_whole.max(1)..]
+            .iter()
+            .rfind(|segment| segment.start.and_utc().timestamp().rem_euclid(QUARTER) != 0);
+        // No zone of today is uneven; one that were would be counted from the tokens for good.
+        let never = || NaiveDate::from_ymd_opt(9999, 1, 1).map_or(NaiveDateTime::MAX, midnight);
+        let begins =
+            (first_of_whole > 0).then(|| segments.get(first_of_whole).map_or_else(never, |segment| segment.start));
+        uneven.map(|segment| segment.start).max(begins).map(after)
+    }
+
     /// The earliest instant whose local date is `date` or later.
     fn first_instant_from(self, date: NaiveDate) -> NaiveDateTime {
         self.around_midnight(date)

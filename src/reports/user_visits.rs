@@ -16,6 +16,7 @@ use super::{
     made,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
     page::{Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
+    rollup,
     time_zone::Zone,
 };
 
@@ -68,8 +69,12 @@ impl Session {
         parts: UserVisitsParts,
     ) -> Result<UserVisitsPage, Error> {
         let parts = parts.needed_for(filter, order);
-        let statement = self.user_visits_statement(filter, order, page, parts);
-        let answer = made("user_visits", self.query_all(&statement)).await?;
+        let rolled = || {
+            let is_of_all_time = filter.range.is_unbounded();
+            is_of_all_time.then(|| self.user_visits_statement(filter, order, page, parts, true))
+        };
+        let direct = || self.user_visits_statement(filter, order, page, parts, false);
+        let answer = made("user_visits", self.query_rollup_or(rolled, direct)).await?;
         let mut totals = None;
         let mut behind = false;
         let mut rows = Vec::with_capacity(answer.len());
@@ -98,9 +103,16 @@ impl Session {
         order: UserVisitsOrder,
         page: &Page,
         parts: UserVisitsParts,
+        from_rollup: bool,
     ) -> SelectStatement {
         let mut with = WithClause::new();
-        with.cte(cte(name::COUNTED, self.counted(filter, parts)));
+        let mut counted = self.counted(filter, parts);
+        if from_rollup {
+            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), parts.visit_times);
+            with.cte(stretches);
+            counted = around;
+        }
+        with.cte(cte(name::COUNTED, counted));
         with.cte(cte(name::MEMBERS, self.members(filter, parts)));
         let mut rows = Query::select();
         rows.expr(Expr::col(sea_orm::sea_query::Asterisk)).from(name::MEMBERS);

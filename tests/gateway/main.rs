@@ -16,6 +16,7 @@ mod operations;
 mod parity;
 mod persisted;
 mod pod;
+mod rollup;
 mod schema;
 mod support;
 mod user_visits;

@@ -115,3 +115,30 @@ fn zones_are_told_by_name_only() {
     let now: DateTime<Utc> = "2024-03-31T00:59:59Z".parse().unwrap();
     assert_eq!(Zone::parse("timeZone", "Pacific/Kiritimati").unwrap().date_at(now), day("2024-03-31"));
 }
+
+#[test]
+fn days_are_made_of_quarters_of_an_hour_since_long() {
+    for (name, since) in [
+        ("UTC", None),
+        ("Etc/GMT+5", None),
+        // Since local mean time was given up, at an odd second.
+        ("Europe/Berlin", Some("1893-03-31T23:15:00")),
+        ("Africa/Monrovia", Some("1972-01-07T00:45:00")),
+        // Clocks changed at a minute past midnight.
+        ("America/St_Johns", Some("2011-03-13T03:45:00")),
+    ] {
+        let found = Zone::parse("zone", name).unwrap().quarters_since();
+        assert_eq!(found, since.map(|since| since.parse().unwrap()), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn slots_since_then_lie_within_a_day(zone in zones(), date in dates(), seconds in 0..86_400_i64) {
+        let instant = zone.start_of_day(date).naive_utc() + TimeDelta::seconds(seconds);
+        prop_assume!(zone.quarters_since().is_none_or(|since| since <= instant));
+        let slot = instant - TimeDelta::seconds(instant.and_utc().timestamp().rem_euclid(900));
+        let dates = [0, 899].map(|second| zone.date_at((slot + TimeDelta::seconds(second)).and_utc()));
+        prop_assert_eq!(dates[0], dates[1]);
+    }
+}

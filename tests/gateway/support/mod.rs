@@ -45,6 +45,7 @@ pub(crate) use on_both_databases;
 /// The service on a database of its own, without a socket.
 pub struct TestGateway {
     pub router: Router,
+    pub reports: Reports,
     pub database: TestDatabase,
     pub draining: CancellationToken,
 }
@@ -86,8 +87,8 @@ impl TestGateway {
         let pool = Database::connect(&config.database, Access::Report).await.unwrap();
         let reports = Reports::new(pool, Clock::fixed(now()));
         let draining = CancellationToken::new();
-        let gateway = Gateway::new(reports, &config, draining.clone()).unwrap();
-        Self { router: http::router(gateway), database, draining }
+        let gateway = Gateway::new(reports.clone(), &config, draining.clone()).unwrap();
+        Self { router: http::router(gateway), reports, database, draining }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -1,0 +1,175 @@
+//! Statements that read the rollup where it is up to date, and the tokens where it is not, in one snapshot:
+//! their answer is exact at that snapshot's instant, however long the last refresh is ago.
+
+use chrono::NaiveDateTime;
+use entity::token;
+use sea_orm::{
+    DbBackend,
+    sea_query::{
+        CommonTableExpression, Cond, Expr, ExprTrait as _, JoinType, Query, SelectStatement, UnionType, WithClause,
+    },
+};
+
+use super::super::{
+    DailyUsageMeasures, dialect,
+    filter::{DailyUsageFilter, TimeBasis},
+    time_zone::UtcBounds,
+};
+
+/// Names of the statements' own tables and columns.
+mod name {
+    pub(super) const LOGGED: &str = "logged";
+    pub(super) const STRETCHES: &str = "stretches";
+    pub(super) const EVENTS: &str = "events";
+    pub(super) const AT: &str = "at";
+    pub(super) const ISSUED: &str = "issued";
+    pub(super) const ISSUED_AND_USED: &str = "issued_and_used";
+    pub(super) const USED: &str = "used";
+}
+
+/// The daily usage; none where the rollup cannot tell, which knows no members.
+pub(in crate::reports) fn daily_usage(
+    now: NaiveDateTime,
+    filter: &DailyUsageFilter,
+    measures: DailyUsageMeasures,
+) -> Option<SelectStatement> {
+    if measures.unique_visitors || filter.users.ids().is_some() || filter.users.restricts_users() {
+        return None;
+    }
+    let bounds = filter.range.bounds(filter.zone);
+    // Before that, days of this zone are not made of whole slots: the tokens themselves are counted.
+    let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
+    let sum = |asked: bool, column: &'static str| if asked { Expr::col(column).sum() } else { Expr::val(0_i64) };
+    let nothing = || Expr::val(0_i64);
+    let per_day = |column: token::Column| {
+        let mut select = Query::select();
+        select
+            .expr_as(
+                dialect::local_date(DbBackend::Postgres, &Expr::col(name::AT), filter.range, filter.zone, now),
+                "local_date",
+            )
+            .from_subquery(events(column, bounds), name::EVENTS)
+            .group_by_col("local_date");
+        select
+    };
+    let mut issued = per_day(token::Column::CreatedAt);
+    issued.expr_as(sum(measures.tokens_issued || measures.tokens_unused, name::ISSUED), "issued");
+    match filter.basis {
+        TimeBasis::IssuedAt => {
+            let visits = sum(measures.visits || measures.tokens_unused, name::ISSUED_AND_USED);
+            issued
+                .expr_as(visits.clone(), "issued_and_used")
+                .expr_as(visits, "visits")
+                .expr_as(nothing(), "unique_visitors");
+        }
+        TimeBasis::UsedAt => {
+            issued
+                .expr_as(sum(measures.tokens_unused, name::ISSUED_AND_USED), "issued_and_used")
+                .expr_as(nothing(), "visits")
+                .expr_as(nothing(), "unique_visitors");
+            let mut visits = per_day(token::Column::UsedAt);
+            visits
+                .expr_as(nothing(), "issued")
+                .expr_as(nothing(), "issued_and_used")
+                .expr_as(sum(measures.visits, name::USED), "visits")
+                .expr_as(nothing(), "unique_visitors");
+            issued.union(UnionType::All, visits);
+        }
+    }
+    let mut with = WithClause::new();
+    with.cte(logged_slots(since));
+    Some(issued.with_cte(with).take())
+}
+
+/// What is out of date, as one multirange, which merges what was logged twice.
+fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
+    let logged = "coalesce(range_agg(slots), '{}')";
+    let all = match since {
+        None => Expr::cust(logged),
+        Some(since) => Expr::cust_with_values(format!("{logged} + tsmultirange(tsrange('-infinity', $1))"), [since]),
+    };
+    cte(Query::select().expr_as(all, name::LOGGED).from("rollup_log").take())
+}
+
+fn cte(query: SelectStatement) -> CommonTableExpression {
+    let mut cte = CommonTableExpression::new();
+    cte.table_name(name::STRETCHES).query(query);
+    cte
+}
+
+/// Tokens by the time of their issue, or of their use: slots that are up to date, and tokens in the others.
+fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
+    let within = |at: &Expr| {
+        Cond::all()
+            .add_option(bounds.from.map(|from| at.clone().gte(from)))
+            .add_option(bounds.to.map(|to| at.clone().lt(to)))
+    };
+    let (slot, at) = (Expr::col("slot"), Expr::col((token::Entity, column)));
+    let is_issue = matches!(column, token::Column::CreatedAt);
+    let count = if is_issue { name::ISSUED } else { name::USED };
+    let one = |asked: bool| Expr::cust(if asked { "1" } else { "0" });
+    let mut kept = Query::select();
+    kept.expr_as(slot.clone(), name::AT)
+        .column(name::ISSUED)
+        .column(name::ISSUED_AND_USED)
+        .column(name::USED)
+        .from("rollup_slots")
+        .cond_where(
+            within(&slot).add(Expr::col(count).gt(0)).add(Expr::cust("NOT slot <@ (SELECT logged FROM stretches)")),
+        );
+    let mut live = Query::select();
+    live.expr_as(at.clone(), name::AT)
+        .expr_as(one(is_issue), name::ISSUED)
+        .expr_as(Expr::cust(if is_issue { "(used_at IS NOT NULL)::INTEGER" } else { "0" }), name::ISSUED_AND_USED)
+        .expr_as(one(!is_issue), name::USED)
+        .from_subquery(stretches(), "live")
+        .join(
+            JoinType::InnerJoin,
+            token::Entity,
+            within(&at).add(at.clone().gte(Expr::cust("lower(stretch)"))).add(at.lt(Expr::cust("upper(stretch)"))),
+        );
+    kept.union(UnionType::All, live);
+    kept
+}
+
+/// One row for each stretch that is out of date.
+fn stretches() -> SelectStatement {
+    Query::select().expr_as(Expr::cust("unnest(logged)"), "stretch").from(name::STRETCHES).take()
+}
+
+/// Tokens of all time, counted by member: `direct` counts them from the tokens, and is left with the members
+/// whose counts are out of date. Comes with the table that its statement has to have beside it.
+pub(in crate::reports) fn around_log(
+    mut direct: SelectStatement,
+    ids: Option<&[i32]>,
+    visit_times: bool,
+) -> (CommonTableExpression, SelectStatement) {
+    let logged =
+        Query::select().expr_as(Expr::cust("coalesce(range_agg(users), '{}')"), name::LOGGED).from("rollup_log").take();
+    let user_id = Expr::col((token::Entity, token::Column::UserId));
+    direct.join_subquery(
+        JoinType::InnerJoin,
+        stretches(),
+        "live",
+        Cond::all()
+            .add(user_id.clone().gte(Expr::cust("lower(stretch)")))
+            .add(user_id.lt(Expr::cust("upper(stretch)"))),
+    );
+    let mut kept = Query::select();
+    // Column by column what the direct statement answers.
+    kept.column("user_id")
+        .expr_as(Expr::cust("used::BIGINT"), "visits")
+        .expr_as(Expr::cust("issued::BIGINT"), "tokens_issued")
+        .expr_as(Expr::cust("(issued - used)::BIGINT"), "tokens_unused")
+        .from("rollup_users")
+        .cond_where(
+            Cond::all()
+                .add(Expr::cust("NOT user_id::BIGINT <@ (SELECT logged FROM stretches)"))
+                .add_option(ids.map(|ids| Expr::col("user_id").is_in(ids.iter().copied()))),
+        );
+    if visit_times {
+        kept.column("first_visit_at").column("last_visit_at");
+    }
+    kept.union(UnionType::All, direct);
+    (cte(logged), kept)
+}

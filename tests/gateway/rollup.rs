@@ -1,0 +1,352 @@
+//! The rollup beside the tokens: whatever happens to them, reading it gives what reading them gives.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use coworking_analytics::{
+    database::{Access, Database},
+    reports::rollup::{self, Progress},
+};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Backend, TestDatabase, TestGateway, config,
+    process::{Service, query, run},
+};
+
+/// Each question twice, in one snapshot: as the rollup answers it, and as only the tokens can.
+const TWICE: &str = "query($zone: TimeZone!, $basis: TimeBasis!) {
+    kept: dailyUsage(timeZone: $zone, basis: $basis) { date visits tokensIssued tokensUnused }
+    counted: dailyUsage(timeZone: $zone, basis: $basis) { date visits tokensIssued tokensUnused uniqueVisitors }
+    keptUsers: userVisits(first: 1000) { totalCount totals { visits tokensIssued tokensUnused } nodes { ...Row } }
+    countedUsers: userVisits(first: 1000, filter: { from: \"0001-01-01\" }) {
+        totalCount totals { visits tokensIssued tokensUnused } nodes { ...Row } }
+} fragment Row on UserVisits { userId visits tokensIssued tokensUnused firstVisitAt lastVisitAt }";
+
+/// A zone of whole hours, one whose clocks changed at odd minutes until 2011, one of 15-minute offsets.
+const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"];
+
+async fn connect(database: &TestDatabase) -> DatabaseConnection {
+    let config = config(&database.url, &[("DB_MAX_CONNECTIONS", "1")]);
+    Database::connect(&config.database, Access::Maintain).await.unwrap().connection().clone()
+}
+
+async fn refresh_to_the_end(connection: &DatabaseConnection) {
+    while rollup::refresh(connection).await.unwrap() != Progress::Done {}
+}
+
+/// The recorded data with a rollup that is up to date, and read.
+async fn rolled_up() -> TestGateway {
+    let gateway = TestGateway::recorded(Backend::Postgres).await;
+    rollup::create(&gateway.database.owner).await.unwrap();
+    refresh_to_the_end(&gateway.database.owner).await;
+    gateway.reports.look_for_rollup().await.unwrap();
+    assert!(gateway.reports.reads_rollup());
+    gateway
+}
+
+/// Asks one question both ways.
+async fn asked_twice(gateway: &TestGateway, zone: &str, basis: &str) -> (Value, Value) {
+    let answer = gateway.post(TWICE, json!({ "zone": zone, "basis": basis })).await.json();
+    assert_eq!(answer.get("errors"), None, "{answer}");
+    let data = &answer["data"];
+    let mut counted = data["counted"].clone();
+    for day in counted.as_array_mut().unwrap() {
+        day.as_object_mut().unwrap().remove("uniqueVisitors");
+    }
+    (json!([data["kept"], data["keptUsers"]]), json!([counted, data["countedUsers"]]))
+}
+
+#[tokio::test]
+async fn every_read_is_exact_whatever_happens_meanwhile() {
+    const TRANSACTIONS: usize = 150;
+    let gateway = Arc::new(rolled_up().await);
+    let (stop, truncates, reads) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(Truncates::default()), Arc::new(AtomicUsize::new(0)));
+    let mut readers = Vec::new();
+    for reader in 0..2 {
+        let (gateway, stop, truncates, reads) =
+            (Arc::clone(&gateway), Arc::clone(&stop), Arc::clone(&truncates), Arc::clone(&reads));
+        readers.push(tokio::spawn(async move {
+            let mut random = fastrand::Rng::with_seed(100 + reader);
+            while !stop.load(Ordering::SeqCst) {
+                let (zone, basis) = (ZONES[random.usize(..4)], ["ISSUED_AT", "USED_AT"][random.usize(..2)]);
+                let ended = truncates.ended.load(Ordering::SeqCst);
+                let (kept, counted) = asked_twice(&gateway, zone, basis).await;
+                // PostgreSQL itself shows a snapshot that is older than a TRUNCATE an empty table.
+                if truncates.began.load(Ordering::SeqCst) == ended {
+                    assert!(kept == counted, "{zone} {basis}: {}", difference(&kept, &counted));
+                    reads.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        }));
+    }
+    let refresher = {
+        let (connection, stop) = (connect(&gateway.database).await, Arc::clone(&stop));
+        tokio::spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                rollup::refresh(&connection).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+            }
+        })
+    };
+    let mut writers = Vec::new();
+    for writer in 0..4 {
+        let (connection, truncates) = (connect(&gateway.database).await, Arc::clone(&truncates));
+        writers.push(tokio::spawn(async move {
+            let mut random = fastrand::Rng::with_seed(writer);
+            for _ in 0..TRANSACTIONS {
+                write(&connection, &mut random, &truncates).await;
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    stop.store(true, Ordering::SeqCst);
+    refresher.await.unwrap();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let reads = reads.load(Ordering::SeqCst);
+    assert!(reads > 50, "only {reads} reads were compared");
+    assert!(gateway.reports.reads_rollup(), "all of them read the rollup");
+    // And with an empty log, all of the answer is the rollup's.
+    refresh_to_the_end(&gateway.database.owner).await;
+    for zone in ZONES {
+        let (kept, counted) = asked_twice(&gateway, zone, "USED_AT").await;
+        assert_same(&kept, &counted);
+    }
+}
+
+/// How many transactions with a TRUNCATE there were.
+#[derive(Default)]
+struct Truncates {
+    began: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+/// Answers are long: only their first difference is told.
+fn difference(kept: &Value, counted: &Value) -> String {
+    let lines = |answer: &Value| format!("{answer:#}").lines().map(str::to_owned).collect::<Vec<_>>();
+    let (kept, counted) = (lines(kept), lines(counted));
+    let at = kept.iter().zip(&counted).position(|(left, right)| left != right).unwrap_or_default();
+    format!("{:?} is {:?}", &kept[at..kept.len().min(at + 6)], &counted[at..counted.len().min(at + 6)])
+}
+
+fn assert_same(kept: &Value, counted: &Value) {
+    assert!(kept == counted, "{}", difference(kept, counted));
+}
+
+/// One transaction of up to three random statements, now and then open for a while, or rolled back.
+async fn write(connection: &DatabaseConnection, random: &mut fastrand::Rng, truncates: &Truncates) {
+    // Few slots, so that writers meet; some of them before the zones' days were made of whole ones.
+    let time = |random: &mut fastrand::Rng| {
+        let day = ["2024-03-01", "2024-03-31", "2009-11-01", "2024-06-30", "1969-07-20"][random.usize(..5)];
+        format!("'{day} {:02}:{:02}:{:02}'", random.u8(..24), random.u8(..60), random.u8(..60))
+    };
+    let mut statements =
+        vec![["BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"][random.usize(..3)].to_owned()];
+    let is_truncating = random.u8(..100) == 0;
+    for _ in 0..random.usize(1..=3) {
+        let (at, other, user) = (time(random), time(random), random.u8(1..=20));
+        let some = format!(
+            "id IN (SELECT id FROM tokens WHERE user_id = {user} ORDER BY id LIMIT {} FOR UPDATE SKIP LOCKED)",
+            random.u8(1..=3)
+        );
+        statements.push(match random.u8(..6) {
+            0 | 1 => format!("INSERT INTO tokens (user_id, token, created_at, used_at) VALUES ({user}, '------', {at}, NULL)"),
+            2 => format!("UPDATE tokens SET used_at = {at} WHERE used_at IS NULL AND {some}"),
+            3 => format!("UPDATE tokens SET created_at = {at}, used_at = {other}, user_id = {} WHERE {some}", random.u8(1..=20)),
+            4 => format!("DELETE FROM tokens WHERE {some}"),
+            _ => format!(
+                "INSERT INTO tokens (user_id, token, created_at, used_at) SELECT 1 + n % 20, '------', TIMESTAMP {at} + n * INTERVAL '7 minutes',
+                 CASE WHEN n % 3 = 0 THEN TIMESTAMP {at} + n * INTERVAL '11 minutes' END FROM generate_series(0, {}) AS n", random.u8(..60)),
+        });
+    }
+    if is_truncating {
+        statements.insert(1, "TRUNCATE tokens".to_owned());
+        truncates.began.fetch_add(1, Ordering::SeqCst);
+    }
+    if random.u8(..4) == 0 {
+        statements.push(format!("SELECT pg_sleep({})", f32::from(random.u8(..30)) / 1000.0));
+    }
+    statements.push(if random.u8(..5) == 0 { "ROLLBACK" } else { "COMMIT" }.to_owned());
+    for statement in statements {
+        // Writers may lose against each other, as they do without a rollup.
+        if let Err(error) = connection.execute_unprepared(&statement).await {
+            let text = error.to_string();
+            assert!(text.contains("could not serialize") || text.contains("deadlock"), "{text} in {statement}");
+            connection.execute_unprepared("ROLLBACK").await.unwrap();
+            break;
+        }
+    }
+    if is_truncating {
+        truncates.ended.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn reports_read_the_rollup_where_it_is_up_to_date() {
+    let gateway = rolled_up().await;
+    // Only so can a test tell.
+    gateway.database.execute("UPDATE rollup_slots SET issued = issued + 1000 WHERE issued > 0 AND slot::DATE = '2024-03-01'; UPDATE rollup_users SET used = used + 1000 WHERE user_id = 3").await;
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert!(kept[0][0]["tokensIssued"].as_i64() > Some(1_000) && counted[0][0]["tokensIssued"].as_i64() < Some(1_000));
+    assert!(
+        kept[1]["nodes"].to_string().contains("\"visits\":100") && !counted[1].to_string().contains("\"visits\":100")
+    );
+    // What is logged is counted anew.
+    gateway
+        .database
+        .execute("UPDATE tokens SET used_at = used_at WHERE created_at::DATE = '2024-03-01' OR user_id = 3")
+        .await;
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_same(&kept, &counted);
+    refresh_to_the_end(&gateway.database.owner).await;
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_same(&kept, &counted);
+}
+
+#[tokio::test]
+async fn filling_goes_in_steps_and_reads_stay_exact() {
+    let gateway = TestGateway::empty(Backend::Postgres).await;
+    gateway
+        .database
+        .execute(
+            "INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2020-01-01');
+             INSERT INTO tokens (user_id, token, created_at, used_at)
+             SELECT 1, '------', at, CASE WHEN extract(day FROM at) > 9 THEN at + INTERVAL '1 hour' END
+             FROM generate_series(TIMESTAMP '2020-01-01', '2020-12-31', '5 hours') AS at",
+        )
+        .await;
+    rollup::create(&gateway.database.owner).await.unwrap();
+    let mut steps = 0;
+    loop {
+        // Read before it pays, and so before the gateway would.
+        gateway.reports.look_for_rollup().await.unwrap();
+        let (kept, counted) = asked_twice(&gateway, "Asia/Kathmandu", "USED_AT").await;
+        assert_same(&kept, &counted);
+        match rollup::refresh(&gateway.database.owner).await.unwrap() {
+            Progress::Done => break,
+            Progress::Busy => panic!("nobody else is at it"),
+            Progress::Underway { slots_until, .. } => assert!(slots_until.is_some()),
+        }
+        steps += 1;
+    }
+    assert!((5..20).contains(&steps), "{steps} steps");
+    assert!(gateway.reports.reads_rollup());
+    // An empty table, and what comes after it.
+    gateway.database.execute("TRUNCATE tokens").await;
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_eq!((&kept, kept[0].as_array().unwrap().len()), (&counted, 0));
+    refresh_to_the_end(&gateway.database.owner).await;
+    gateway
+        .database
+        .execute("INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2024-02-29 12:00')")
+        .await;
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_eq!((&kept, kept[0].as_array().unwrap().len()), (&counted, 1));
+}
+
+#[tokio::test]
+async fn a_rollup_that_goes_is_missed_by_nobody() {
+    let gateway = rolled_up().await;
+    rollup::drop_all(&gateway.database.owner).await.unwrap();
+    let day = gateway.query("{ dailyUsage(first: 1) { visits } }").await;
+    assert_eq!(day["dailyUsage"][0]["visits"], 18);
+    assert!(!gateway.reports.reads_rollup());
+    assert_eq!(gateway.reports.look_for_rollup().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn only_one_refreshes_at_a_time() {
+    let database = rolled_up().await.database;
+    database.execute("UPDATE tokens SET used_at = NULL").await;
+    database.execute("BEGIN; LOCK TABLE rollup_state IN EXCLUSIVE MODE").await;
+    let other = connect(&database).await;
+    assert_eq!(rollup::refresh(&other).await.unwrap(), Progress::Busy);
+    database.execute("ROLLBACK").await;
+    assert_ne!(rollup::refresh(&other).await.unwrap(), Progress::Busy);
+}
+
+/// Two services on one database: what is committed is in the next answer of both.
+#[tokio::test]
+async fn services_fill_and_refresh_it_and_answers_are_fresh() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let variables = [("DATABASE_URL", database.url.as_str()), ("LOG_FORMAT", "json")];
+    let (code, out, err) = run(folder.path(), &variables, &["rollup", "status"]);
+    assert_eq!((code, out.as_str()), (0, "no rollup\n"), "{err}");
+    let (code, out, err) = run(folder.path(), &variables, &["rollup", "create"]);
+    assert!(code == 0 && out.starts_with("rollup up to date: "), "{out}{err}");
+    assert!(err.contains("filling the rollup"), "{err}");
+    let serving =
+        [("DATABASE_URL", database.url.as_str()), ("USAGE_LOG_INTERVAL", "off"), ("ROLLUP_REFRESH_INTERVAL", "50ms")];
+    let services = [Service::start(&serving).await, Service::start(&serving).await];
+    for number in 1..=100 {
+        let at = format!("2030-01-{:02} 12:00", number % 28 + 1);
+        database
+            .execute(&format!(
+                "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (1, '------', '{at}', '{at}')"
+            ))
+            .await;
+        for service in &services {
+            let answer = query(service.address, "{ dailyUsage(filter: { from: \"2030-01-01\" }) { visits } }")
+                .await
+                .unwrap()
+                .json();
+            let visits: i64 =
+                answer["data"]["dailyUsage"].as_array().unwrap().iter().filter_map(|day| day["visits"].as_i64()).sum();
+            assert_eq!(visits, number, "{answer}");
+        }
+    }
+    let refreshes = |out: &str| out.split(' ').find_map(|word| word.parse::<i64>().ok()).unwrap();
+    let (_, status, _) = run(folder.path(), &variables, &["rollup", "status"]);
+    assert!(refreshes(&status) > refreshes(&out), "{status}");
+    assert!(services[0].log().contains("reports read the rollup"), "{}", services[0].log());
+    let (code, out, err) = run(folder.path(), &variables, &["rollup", "drop"]);
+    assert_eq!((code, out.as_str()), (0, "no rollup\n"), "{err}");
+    let (code, out, err) = run(folder.path(), &[("LOG_FORMAT", "json")], &["rollup", "create"]);
+    assert!(code == 1 && out.is_empty() && err.contains("rollups are for PostgreSQL"), "{err}");
+}
+
+#[tokio::test]
+async fn roles_use_what_they_may() {
+    let gateway = rolled_up().await;
+    let role = format!("reader_{}", uuid::Uuid::new_v4().simple());
+    let grant = |what: &str, on: &str| format!("GRANT {what} ON {on} TO {role}");
+    gateway
+        .database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{role}'; {}",
+            grant("SELECT (id, user_id, created_at, used_at)", "tokens")
+        ))
+        .await;
+    let (_, address) = gateway.database.url.rsplit_once('@').unwrap();
+    let url = format!("postgres://{role}:{role}@{address}");
+    let reader = Database::connect(&config(&url, &[]).database, Access::Report).await.unwrap();
+    let reader = reader.connection();
+    assert_eq!(rollup::status(reader).await.unwrap(), None, "reports go on without");
+    let tables = "rollup_slots, rollup_users, rollup_log, rollup_state";
+    gateway.database.execute(&grant("SELECT", tables)).await;
+    assert!(rollup::status(reader).await.unwrap().is_some());
+    assert!(!rollup::is_refreshable(reader).await.unwrap());
+    gateway.database.execute(&grant("INSERT, UPDATE, DELETE", tables)).await;
+    assert!(rollup::is_refreshable(reader).await.unwrap());
+    // Whoever writes tokens needs no right on the log.
+    gateway
+        .database
+        .execute(&format!("{}; GRANT USAGE ON SEQUENCE tokens_id_seq TO {role}", grant("INSERT", "tokens")))
+        .await;
+    gateway.database.execute(&format!("REVOKE ALL ON {tables} FROM {role}")).await;
+    let writer = Database::connect(&config(&url, &[]).database, Access::Maintain).await.unwrap();
+    let insert = "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2024-03-01 12:00')";
+    writer.connection().execute_unprepared(insert).await.unwrap();
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_same(&kept, &counted);
+    assert_eq!(kept[0][0]["tokensIssued"], 37);
+}
