@@ -117,17 +117,23 @@ fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
         .cond_where(
             within(&slot).add(Expr::col(count).gt(0)).add(Expr::cust("NOT slot <@ (SELECT logged FROM stretches)")),
         );
+    // `OFFSET 0` keeps each stretch one index range scan: joined, it is taken for a ninth of the table.
+    let in_stretch = Query::select()
+        .column(token::Column::CreatedAt)
+        .column(token::Column::UsedAt)
+        .from(token::Entity)
+        .cond_where(
+            within(&at).add(at.clone().gte(Expr::cust("lower(stretch)"))).add(at.lt(Expr::cust("upper(stretch)"))),
+        )
+        .offset(0)
+        .take();
     let mut live = Query::select();
-    live.expr_as(at.clone(), name::AT)
+    live.expr_as(Expr::col(column), name::AT)
         .expr_as(one(is_issue), name::ISSUED)
         .expr_as(Expr::cust(if is_issue { "(used_at IS NOT NULL)::INTEGER" } else { "0" }), name::ISSUED_AND_USED)
         .expr_as(one(!is_issue), name::USED)
         .from_subquery(stretches(), "live")
-        .join(
-            JoinType::InnerJoin,
-            token::Entity,
-            within(&at).add(at.clone().gte(Expr::cust("lower(stretch)"))).add(at.lt(Expr::cust("upper(stretch)"))),
-        );
+        .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
     kept.union(UnionType::All, live);
     kept
 }

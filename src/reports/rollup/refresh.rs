@@ -68,6 +68,7 @@ WITH extent AS (
 )
 SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * now) AS until FROM step";
 
+/// `OFFSET 0` keeps each stretch one index range scan: joined, it is taken for a ninth of the table.
 const COUNT_SLOTS: [&str; 2] = [
     "DELETE FROM rollup_slots USING unnest($1::TSMULTIRANGE) AS stretch
      WHERE slot >= lower(stretch) AND slot < upper(stretch)",
@@ -75,12 +76,15 @@ const COUNT_SLOTS: [&str; 2] = [
      SELECT slot, sum(issued), sum(issued_and_used), sum(used) FROM (
          SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot,
                 1 AS issued, (used_at IS NOT NULL)::INTEGER AS issued_and_used, 0 AS used
-         FROM unnest($1::TSMULTIRANGE) AS stretch
-         JOIN tokens ON created_at >= lower(stretch) AND created_at < upper(stretch)
+         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+             SELECT created_at, used_at FROM tokens
+             WHERE created_at >= lower(stretch) AND created_at < upper(stretch) OFFSET 0
+         ) AS issues
          UNION ALL
          SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), 0, 0, 1
-         FROM unnest($1::TSMULTIRANGE) AS stretch
-         JOIN tokens ON used_at >= lower(stretch) AND used_at < upper(stretch)
+         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+             SELECT used_at FROM tokens WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
+         ) AS uses
      ) AS events GROUP BY slot",
 ];
 
@@ -89,8 +93,9 @@ const COUNT_USERS: [&str; 2] = [
      WHERE user_id >= lower(stretch) AND user_id < upper(stretch)",
     "INSERT INTO rollup_users (user_id, issued, used, first_visit_at, last_visit_at)
      SELECT user_id, count(*), count(used_at), min(used_at), max(used_at)
-     FROM unnest($1::INT8MULTIRANGE) AS stretch
-     JOIN tokens ON user_id >= lower(stretch) AND user_id < upper(stretch)
+     FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
+         SELECT user_id, used_at FROM tokens WHERE user_id >= lower(stretch) AND user_id < upper(stretch) OFFSET 0
+     ) AS members
      GROUP BY user_id",
 ];
 
@@ -100,7 +105,8 @@ const COUNT_USERS: [&str; 2] = [
 /// What the database says; then nothing has changed.
 pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr> {
     let step = connection.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadWrite)).await?;
-    step.execute_unprepared("SET LOCAL statement_timeout = '5min'").await?;
+    // Compiling its expressions takes longer than a step.
+    step.execute_unprepared("SET LOCAL statement_timeout = '5min'; SET LOCAL jit = off").await?;
     // One at a time, across all processes, and before the snapshot is taken: locking takes none.
     if let Err(error) = step.execute_unprepared("LOCK TABLE rollup_state IN EXCLUSIVE MODE NOWAIT").await {
         step.rollback().await?;
