@@ -25,7 +25,7 @@ use tracing::log::LevelFilter;
 use self::availability::Availability;
 use crate::{
     config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget},
-    reports::Error,
+    reports::{Error, Generation},
 };
 
 /// SQLite asks its progress handler once per this many of its instructions, some tens of microseconds.
@@ -44,6 +44,8 @@ pub enum Access {
 #[derive(Debug, Clone)]
 pub struct Database {
     connection: DatabaseConnection,
+    watching: DatabaseConnection,
+    watching_since: Generation,
     availability: Availability,
     max_connections: u32,
     statements: Arc<AtomicU32>,
@@ -85,8 +87,15 @@ impl Database {
             DatabaseTarget::Postgres(target) => {
                 let options = postgres_options(target).map_err(connect_error)?;
                 let availability = Availability::watching(options.clone());
-                let pool = postgres_pool(options, config, access);
-                Ok(Self::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), availability, config))
+                let pool = |size| {
+                    let pool = postgres_pool(
+                        options.clone(),
+                        &DatabaseConfig { max_connections: size, ..config.clone() },
+                        access,
+                    );
+                    SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+                };
+                Ok(Self::new(pool(config.max_connections), pool(1), Generation::default(), availability, config))
             }
             DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) => {
                 let options = SqliteConnectOptions::new()
@@ -97,15 +106,26 @@ impl Database {
                     .foreign_keys(true)
                     .busy_timeout(config.acquire_timeout)
                     .log_statements(LevelFilter::Trace);
-                let pool = sqlite_pool(options, config, access).await.map_err(connect_error)?;
-                Ok(Self::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), Availability::always(), config))
+                let pool = sqlite_pool(options.clone(), config, access).await.map_err(connect_error)?;
+                let since = Generation::default();
+                let watching = SqlxSqliteConnector::from_sqlx_sqlite_pool(watching_pool(options, since.clone()));
+                let pool = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+                Ok(Self::new(pool, watching, since, Availability::always(), config))
             }
         }
     }
 
-    fn new(connection: DatabaseConnection, availability: Availability, config: &DatabaseConfig) -> Self {
+    fn new(
+        connection: DatabaseConnection,
+        watching: DatabaseConnection,
+        watching_since: Generation,
+        availability: Availability,
+        config: &DatabaseConfig,
+    ) -> Self {
         Self {
             connection,
+            watching,
+            watching_since,
             availability,
             max_connections: config.max_connections,
             statements: Arc::default(),
@@ -117,6 +137,16 @@ impl Database {
     #[must_use]
     pub fn connection(&self) -> &DatabaseConnection {
         &self.connection
+    }
+
+    /// One connection aside, for looking whether the data changed while all others are busy.
+    pub(crate) fn watching(&self) -> &DatabaseConnection {
+        &self.watching
+    }
+
+    /// Which connection that is, as far as there were several.
+    pub(crate) fn watching_since(&self) -> u64 {
+        self.watching_since.current()
     }
 
     /// Counts a statement until the answer is dropped.
@@ -243,6 +273,22 @@ async fn sqlite_pool(
         .before_acquire(move |connection, _| Box::pin(async move { arm(connection, limit).await.map(|()| true) }))
         .connect_with(options)
         .await
+}
+
+/// A pool of one connection, which is kept: what it says of changes is relative to itself.
+fn watching_pool(options: SqliteConnectOptions, since: Generation) -> sqlx::SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| {
+            let since = since.clone();
+            Box::pin(async move {
+                since.begin();
+                connection.execute("PRAGMA query_only = ON").await.map(drop)
+            })
+        })
+        .connect_lazy_with(options)
 }
 
 /// Lets SQLite run for `limit` from now on: the embedded counterpart of a statement timeout.

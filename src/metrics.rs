@@ -24,6 +24,9 @@ const READY: &str = "coworking_ready";
 const VISITS_TODAY: &str = "coworking_visits_today";
 const ISSUED_TODAY: &str = "coworking_tokens_issued_today";
 const ROLLUP_LOG: &str = "coworking_rollup_log_rows";
+const ANSWERS: &str = "coworking_answer_cache_requests_total";
+const ANSWER_BYTES: &str = "coworking_answer_cache_bytes";
+const VERSION_CHECKS: &str = "coworking_version_checks_total";
 const BUILD: &str = "coworking_build_info";
 
 /// Where everything is counted, and read from.
@@ -78,6 +81,12 @@ fn describe() {
     describe_gauge!(READY, "1 when the last readiness check passed, else 0.");
     describe_gauge!(VISITS_TODAY, "Tokens used today, of those issued today, in UTC.");
     describe_gauge!(ISSUED_TODAY, "Tokens issued today, in UTC.");
+    describe_counter!(ANSWERS, "Requests for answers that may be kept, by whether one was (hit, miss, or bypass).");
+    describe_gauge!(ANSWER_BYTES, Unit::Bytes, "Answers that are kept, in bytes.");
+    describe_counter!(
+        VERSION_CHECKS,
+        "Look-ups whether the data changed, each for all requests that wait, by outcome."
+    );
     describe_gauge!(ROLLUP_LOG, "Stretches of time, and members, that the rollup has yet to count anew.");
     describe_gauge!(BUILD, "1, labelled with the version and revision that run.");
 }
@@ -116,6 +125,22 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
 /// A GraphQL request was executed, or refused.
 pub fn graphql_answered(kind: &'static str, code: &'static str) {
     counter!(OPERATIONS, "kind" => kind, "code" => code).increment(1);
+}
+
+/// An answer was kept, or had to be computed.
+pub fn answer_found(outcome: &'static str) {
+    counter!(ANSWERS, "outcome" => outcome).increment(1);
+}
+
+/// So many bytes of answers are kept.
+pub fn answers_kept(bytes: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    gauge!(ANSWER_BYTES).set(bytes as f64);
+}
+
+/// Whether the data changed was looked up, or that failed.
+pub fn version_checked(succeeded: bool) {
+    counter!(VERSION_CHECKS, "outcome" => if succeeded { "ok" } else { "failed" }).increment(1);
 }
 
 /// The rollup was refreshed, or that failed; so many rows are left in its log.

@@ -39,6 +39,9 @@ pub struct GraphqlConfig {
     /// `PERSISTED_CACHE_BYTES`: memory for documents that clients registered themselves, 0 for none.
     /// Default `2097152`.
     pub persisted_cache_bytes: u64,
+    /// `CACHE_BYTES`: memory for answers, which are kept as long as the data is the same; 0 for none. Default
+    /// `16777216`.
+    pub cache_bytes: u64,
     /// `CORS_ORIGINS`: origins whose pages may ask, separated by commas, or `*`. None by default.
     pub cors_origins: Origins,
 }
@@ -65,6 +68,7 @@ impl GraphqlConfig {
             persisted_documents,
             persisted_only,
             persisted_cache_bytes: environment.number("PERSISTED_CACHE_BYTES", 2 << 20, 0, 1 << 30),
+            cache_bytes: environment.number("CACHE_BYTES", 16 << 20, 0, 1 << 32),
             cors_origins: environment.read("CORS_ORIGINS", none, expected, origins),
         }
     }

@@ -1,6 +1,7 @@
 //! The HTTP face: routes, and what surrounds every request. GraphQL, the legacy reports and the
 //! probes are a file each; none of them knows a table.
 
+mod answers;
 mod assets;
 pub mod error;
 mod graphql;
@@ -23,8 +24,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::error::Failure;
 pub use self::graphql::{FolderError, PersistedDocuments};
+use self::{answers::Answers, error::Failure};
 use crate::{
     config::{Config, graphql::GraphqlConfig},
     graphql::Executor,
@@ -39,6 +40,10 @@ const GRAPHQL: &str = "/graphql";
 pub struct Gateway {
     /// What executes GraphQL documents.
     pub executor: Executor,
+    /// The answers to GraphQL that are kept.
+    pub answers: Answers<graphql::Executed>,
+    /// The legacy reports that are kept.
+    pub(self) legacy: Answers<answers::Answer>,
     /// The documents that clients may name instead of sending.
     pub documents: PersistedDocuments,
     /// How the GraphQL endpoint answers.
@@ -60,6 +65,8 @@ impl Gateway {
     /// When the folder of persisted documents cannot be used.
     pub fn new(reports: Reports, config: &Config, draining: CancellationToken) -> Result<Self, FolderError> {
         Ok(Self {
+            answers: Answers::new(config.graphql.cache_bytes, graphql::Executed::size),
+            legacy: Answers::new(config.graphql.cache_bytes / 8, |answer| answer.body.len()),
             executor: Executor::new(&config.graphql, config.server.pages),
             documents: PersistedDocuments::read(&config.graphql)?,
             config: Arc::new(config.graphql.clone()),

@@ -1,10 +1,18 @@
 //! The legacy reports, byte for byte. Only their JSON is made here; the numbers are `reports`' own.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::Response,
+};
 use chrono::{NaiveDateTime, Timelike as _};
 use serde::{Serialize, Serializer};
 
-use super::{Gateway, body, error::Failure};
+use super::{
+    Gateway,
+    answers::{self, Answer, Question},
+    error::Failure,
+};
 use crate::reports::{
     DailyUsageMeasures, UserVisitsParts,
     filter::{DailyUsageFilter, UserVisitsFilter},
@@ -13,25 +21,43 @@ use crate::reports::{
 };
 
 /// `{"2024-03-01":18,…}`: tokens used, by the day of their issue. Days without are absent.
-pub(super) async fn daily_usage(State(gateway): State<Gateway>) -> Result<Response, Failure> {
-    let measures = DailyUsageMeasures { visits: true, ..DailyUsageMeasures::default() };
-    let days = gateway.reports.session().daily_usage(&DailyUsageFilter::default(), measures).await?;
-    json(&LegacyDailyUsage(&days))
+pub(super) async fn daily_usage(State(gateway): State<Gateway>, request: HeaderMap) -> Result<Response, Failure> {
+    let made = async {
+        let measures = DailyUsageMeasures { visits: true, ..DailyUsageMeasures::default() };
+        let days = gateway.reports.session().daily_usage(&DailyUsageFilter::default(), measures).await?;
+        json(&LegacyDailyUsage(&days))
+    };
+    kept(&gateway, "/api/reports/daily_usage", &request, made).await
 }
 
 /// `{"1":{"joined_at":"…","visits":6},…}`: all tokens, used or not, of every member who has any.
-pub(super) async fn user_visits(State(gateway): State<Gateway>) -> Result<Response, Failure> {
-    let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
-    let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };
-    let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await?;
-    json(&LegacyUserVisits(&page.rows))
+pub(super) async fn user_visits(State(gateway): State<Gateway>, request: HeaderMap) -> Result<Response, Failure> {
+    let made = async {
+        let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
+        let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };
+        let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await?;
+        json(&LegacyUserVisits(&page.rows))
+    };
+    kept(&gateway, "/api/reports/user_visits", &request, made).await
+}
+
+/// The report as it was made before, where nothing changed since.
+async fn kept(
+    gateway: &Gateway,
+    path: &'static str,
+    request: &HeaderMap,
+    made: impl Future<Output = Result<Answer, Failure>>,
+) -> Result<Response, Failure> {
+    let question = Question { text: path.into(), details: String::new() };
+    let answer = gateway.legacy.find(&gateway.reports, question, answers::wants_anew(request), made).await?;
+    Ok(answer.tagged(request))
 }
 
 /// Compact, and one newline at the end, as Flask's `jsonify` writes it.
-fn json(report: &impl Serialize) -> Result<Response, Failure> {
+fn json(report: &impl Serialize) -> Result<Answer, Failure> {
     let mut bytes = serde_json::to_vec(report).map_err(|_| Failure::Internal)?;
     bytes.push(b'\n');
-    Ok(body("application/json", bytes))
+    Ok(Answer::new(StatusCode::OK, HeaderValue::from_static("application/json"), bytes.into()))
 }
 
 struct LegacyUserVisits<'a>(&'a [UserVisits]);

@@ -11,6 +11,7 @@ pub mod rollup;
 pub mod time_zone;
 mod user_visits;
 mod users;
+mod version;
 
 use std::{
     sync::Arc,
@@ -22,11 +23,14 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, sea_
 use tokio::sync::OnceCell;
 use tracing::{Instrument as _, debug_span, warn};
 
+pub(crate) use self::version::Generation;
+use self::version::Versions;
 pub use self::{
     daily_usage::{DailyUsageField, DailyUsageMeasures, DailyUsageOrder, MAX_DAYS},
     error::{Error, InvalidArgument},
     rollup::Rollup,
     user_visits::UserVisitsParts,
+    version::Version,
 };
 use crate::{clock::Clock, database::Database, metrics};
 
@@ -36,6 +40,7 @@ pub struct Reports {
     database: Database,
     clock: Clock,
     rollup: Rollup,
+    versions: Versions,
 }
 
 /// All the reports of one request. They agree with each other: one `now`, and, where there are several
@@ -50,10 +55,23 @@ pub struct Session {
 }
 
 impl Reports {
-    /// Reports on `database`, with days that end by `clock`.
+    /// Reports on `database`, with days that end by `clock`. To be called within a runtime.
     #[must_use]
     pub fn new(database: Database, clock: Clock) -> Self {
-        Self { database, clock, rollup: Rollup::default() }
+        let rollup = Rollup::default();
+        let versions = Versions::of(database.clone(), rollup.clone());
+        Self { database, clock, rollup, versions }
+    }
+
+    /// The state of the data, by a check that begins after this call; none where it cannot be known now.
+    pub async fn version(&self) -> Option<Version> {
+        self.versions.now().await
+    }
+
+    /// The instant at which reports look at the world.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Reports for one request: each is one statement, and reads without a transaction.

@@ -100,7 +100,8 @@ async fn a_request_timeout_ends_what_waits_for_a_connection() {
 #[tokio::test]
 async fn a_busy_pool_is_no_outage() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
-    let variables = [("DB_MAX_CONNECTIONS", "1"), ("READINESS_TIMEOUT", "100ms")];
+    // An answer that is kept would not wait.
+    let variables = [("DB_MAX_CONNECTIONS", "1"), ("READINESS_TIMEOUT", "100ms"), ("CACHE_BYTES", "0")];
     let gateway = TestGateway::on(database, &variables).await;
     let lock = gateway.database.owner.begin().await.unwrap();
     lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();

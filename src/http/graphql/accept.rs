@@ -2,9 +2,10 @@
 //! Source: <https://httpwg.org/specs/rfc9110.html#field.accept>
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
 
 /// What answers come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum MediaType {
     /// `application/graphql-response+json`: the body is GraphQL's, whatever the status.
     GraphqlJson,

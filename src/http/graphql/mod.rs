@@ -6,11 +6,13 @@ mod parameters;
 mod persisted;
 mod status;
 
-use async_graphql::{Response as Answer, ServerError};
+use std::sync::Arc;
+
+use async_graphql::{Response as Answer, ServerError, Variables};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
     Json,
-    body::{Body, HttpBody as _},
+    body::{Body, Bytes, to_bytes},
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse as _, Redirect, Response},
@@ -27,9 +29,13 @@ use self::{
     persisted::Refused,
     status::{Outcome, status},
 };
-use super::{Gateway, error::Failure};
+use super::{
+    Gateway,
+    answers::{self, Question},
+    error::Failure,
+};
 use crate::{
-    graphql::{Prepared, RequestedOperation, error::code_of, limits::Limit},
+    graphql::{RequestedOperation, error::code_of, limits::Limit},
     metrics,
 };
 
@@ -37,6 +43,22 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct Refusal<'a> {
     errors: &'a [ServerError],
+}
+
+/// An answer of GraphQL's, and what came of the request.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    answer: super::answers::Answer,
+    outcome: Outcome,
+    operation: RequestedOperation,
+    code: &'static str,
+}
+
+impl Executed {
+    /// The answer's size in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.answer.body.len() + self.operation.name().map_or(0, str::len)
+    }
 }
 
 /// Executes what the query string holds. A browser that asks for a page is shown the IDE.
@@ -49,8 +71,15 @@ pub(super) async fn get(State(gateway): State<Gateway>, headers: HeaderMap, RawQ
     if cross_site::is_cross_site(&headers, &gateway.config.cors_origins) {
         return fail(&gateway, accepted, &Failure::CrossSite);
     }
-    match Parameters::from_query_string(&query, &gateway.config.limits) {
-        Ok(parameters) => execute(&gateway, accepted, &Method::GET, parameters).await,
+    let answered = match Parameters::from_query_string(&query, &gateway.config.limits) {
+        Ok(parameters) => answer(&gateway, accepted, &headers, &Method::GET, parameters).await,
+        Err(failure) => Err(failure),
+    };
+    match answered {
+        Ok(executed) if executed.outcome == Outcome::Complete => {
+            with_operation(executed.answer.tagged(&headers), &executed)
+        }
+        Ok(executed) => with_operation(executed.answer.response(), &executed),
         Err(failure) => fail(&gateway, accepted, &failure),
     }
 }
@@ -58,70 +87,112 @@ pub(super) async fn get(State(gateway): State<Gateway>, headers: HeaderMap, RawQ
 /// Executes what the JSON body holds.
 pub(super) async fn post(State(gateway): State<Gateway>, headers: HeaderMap, body: Body) -> Response {
     let Some(accepted) = accept::negotiate(&headers) else { return vary(Failure::NotAcceptable.into_response()) };
-    match Parameters::from_body(&headers, body, &gateway.config.limits).await {
-        Ok(parameters) => execute(&gateway, accepted, &Method::POST, parameters).await,
+    let answered = match Parameters::from_body(&headers, body, &gateway.config.limits).await {
+        Ok(parameters) => answer(&gateway, accepted, &headers, &Method::POST, parameters).await,
+        Err(failure) => Err(failure),
+    };
+    match answered {
+        Ok(executed) => with_operation(executed.answer.response(), &executed),
         Err(failure) => fail(&gateway, accepted, &failure),
     }
 }
 
-async fn execute(gateway: &Gateway, accepted: MediaType, method: &Method, parameters: Parameters) -> Response {
+/// What GraphQL says to the request: as it did before, where nothing changed since.
+async fn answer(
+    gateway: &Gateway,
+    accepted: MediaType,
+    headers: &HeaderMap,
+    method: &Method,
+    parameters: Parameters,
+) -> Result<Executed, Failure> {
     let found = match gateway.documents.find(&parameters) {
         Ok(found) => found,
-        Err(Refused::Failure(failure)) => return fail(gateway, accepted, &failure),
-        Err(Refused::Error(error)) => return refuse(gateway, accepted, error),
+        Err(Refused::Failure(failure)) => return Err(failure),
+        Err(Refused::Error(error)) => return Ok(refuse(gateway, accepted, error).await),
     };
     let Parameters { operation_name, variables, .. } = parameters;
-    let prepared = match gateway.executor.prepare(&found.text, operation_name.as_deref(), variables) {
+    let question = Question {
+        text: Arc::clone(&found.text),
+        details: serde_json::to_string(&(method.as_str(), accepted, &operation_name, &variables)).unwrap_or_default(),
+    };
+    let compute = async {
+        match execute(gateway, accepted, method, &found.text, operation_name.as_deref(), variables).await {
+            Ok(executed) if executed.outcome == Outcome::Complete => Ok(executed),
+            Ok(executed) => Err(Ok(executed)),
+            Err(failure) => Err(Err(failure)),
+        }
+    };
+    let anew = answers::wants_anew(headers);
+    let executed = gateway.answers.find(&gateway.reports, question, anew, compute).await.or_else(|other| other)?;
+    if executed.outcome.is_valid() {
+        gateway.documents.remember(found);
+    }
+    metrics::graphql_answered(executed.operation.kind(), executed.code);
+    Ok(executed)
+}
+
+async fn execute(
+    gateway: &Gateway,
+    accepted: MediaType,
+    method: &Method,
+    document: &str,
+    operation_name: Option<&str>,
+    variables: Variables,
+) -> Result<Executed, Failure> {
+    let prepared = match gateway.executor.prepare(document, operation_name, variables) {
         Ok(prepared) => prepared,
-        Err(error) => return refuse(gateway, accepted, error),
+        Err(error) => return Ok(refused(gateway, accepted, error).await),
     };
     let operation = prepared.operation().clone();
     if method == Method::GET && operation.kind() == "mutation" {
-        return fail(gateway, accepted, &Failure::MethodNotAllowed(method.clone(), Some("POST")));
+        return Err(Failure::MethodNotAllowed(method.clone(), Some("POST")));
     }
-    let answer = run(gateway, prepared, &operation).await;
-    if Outcome::of(&answer) != Outcome::Refused {
-        gateway.documents.remember(found);
-    }
-    let mut response = respond(gateway, accepted, &operation, answer);
-    response.extensions_mut().insert(operation);
-    response
-}
-
-async fn run(gateway: &Gateway, prepared: Prepared, operation: &RequestedOperation) -> Answer {
     let span = debug_span!("operation");
     span.set_attribute("graphql.operation.name", operation.name().unwrap_or_default().to_owned());
-    gateway.executor.execute(prepared, &gateway.reports).instrument(span).await
+    let answer = gateway.executor.execute(prepared, &gateway.reports).instrument(span).await;
+    Ok(written(gateway, accepted, operation, answer).await)
 }
 
 /// The answer to a request that is GraphQL's to refuse.
-fn refuse(gateway: &Gateway, accepted: MediaType, error: ServerError) -> Response {
-    respond(gateway, accepted, &RequestedOperation::default(), gateway.executor.refuse(error))
+async fn refuse(gateway: &Gateway, accepted: MediaType, error: ServerError) -> Executed {
+    let executed = refused(gateway, accepted, error).await;
+    metrics::graphql_answered(executed.operation.kind(), executed.code);
+    executed
+}
+
+async fn refused(gateway: &Gateway, accepted: MediaType, error: ServerError) -> Executed {
+    written(gateway, accepted, RequestedOperation::default(), gateway.executor.refuse(error)).await
 }
 
 /// The library writes the body; status and media type are as GraphQL over HTTP has them.
-fn respond(gateway: &Gateway, accepted: MediaType, operation: &RequestedOperation, answer: Answer) -> Response {
-    metrics::graphql_answered(operation.kind(), answer.errors.first().map_or("OK", code_of));
+async fn written(gateway: &Gateway, accepted: MediaType, operation: RequestedOperation, answer: Answer) -> Executed {
+    let code = answer.errors.first().map_or("OK", code_of);
     let mut outcome = Outcome::of(&answer);
-    let mut body = body(outcome, answer);
+    let mut body = body(outcome, answer).await;
     let maximum = gateway.config.limits.response_bytes;
-    if body.size_hint().lower() > u64::try_from(maximum).unwrap_or(u64::MAX) {
+    if body.len() > maximum {
         outcome = Outcome::Refused;
-        body = self::body(outcome, gateway.executor.refuse(Limit::ResponseBytes.exceeded(maximum, None)));
+        body = self::body(outcome, gateway.executor.refuse(Limit::ResponseBytes.exceeded(maximum, None))).await;
     }
     let (status, media_type) = status(gateway.config.edition, outcome, accepted);
-    let mut response = (status, body).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, media_type.header());
-    vary(response)
+    let answer = super::answers::Answer::new(status, media_type.header(), body);
+    Executed { answer, outcome, operation, code }
 }
 
-fn body(outcome: Outcome, answer: Answer) -> Body {
-    if outcome.has_data() {
-        GraphQLResponse::from(answer).into_response().into_body()
+async fn body(outcome: Outcome, answer: Answer) -> Bytes {
+    let written = if outcome.has_data() {
+        GraphQLResponse::from(answer).into_response()
     } else {
         // Where nothing was executed there is no `data`, not even null; the library always writes it.
-        Json(Refusal { errors: &answer.errors }).into_response().into_body()
-    }
+        Json(Refusal { errors: &answer.errors }).into_response()
+    };
+    to_bytes(written.into_body(), usize::MAX).await.unwrap_or_default()
+}
+
+/// The log tells which operation it was.
+fn with_operation(mut response: Response, executed: &Executed) -> Response {
+    response.extensions_mut().insert(executed.operation.clone());
+    vary(response)
 }
 
 /// The answer to a request that never reached GraphQL.

@@ -48,6 +48,11 @@ impl Outcome {
         }
     }
 
+    /// Whether the document is fit to be executed.
+    pub(super) fn is_valid(self) -> bool {
+        !matches!(self, Self::NoJson | Self::NoRequest | Self::NoGraphql | Self::Refused)
+    }
+
     /// Whether the answer has `data`, be it null.
     pub(super) fn has_data(self) -> bool {
         matches!(self, Self::Complete | Self::Partial)

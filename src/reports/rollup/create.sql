@@ -19,9 +19,10 @@ CREATE TABLE rollup_log (
     slots TSRANGE,
     users INT8RANGE
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_insert_threshold = -1);
--- One row: how many refreshes there were. Between two of them the log only grows, so that this number and
+-- One row: which rollup it is, and how many refreshes there were. Between two of them the log only grows, so that this number and
 -- the length of the log tell whether anything changed.
 CREATE TABLE rollup_state (
+    identity UUID NOT NULL DEFAULT gen_random_uuid(),
     generation BIGINT NOT NULL,
     refreshed_at TIMESTAMPTZ
 );

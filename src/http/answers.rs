@@ -1,0 +1,139 @@
+//! Answers that are kept as bytes, for as long as the data is the same: a question that was answered before is
+//! answered again without being executed, and the same question is executed once, however many ask it.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use moka::{future::Cache, policy::EvictionPolicy};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    metrics,
+    reports::{Reports, Version},
+};
+
+/// What an entry takes besides its texts.
+const ENTRY_BYTES: usize = 512;
+
+/// Everything that an answer depends on besides the data and the time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    /// The document, or the path of a report.
+    pub(super) text: Arc<str>,
+    /// The operation, the variables as JSON, and how the answer is to be written.
+    pub(super) details: String,
+}
+
+/// An answer, ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) media_type: HeaderValue,
+    pub(super) body: Bytes,
+    tag: HeaderValue,
+    made: Instant,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Self {
+        let hash = Sha256::digest(&body);
+        let tag = HeaderValue::from_str(&format!("\"{hash:x}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+        Self { status, media_type, body, tag, made: Instant::now() }
+    }
+
+    /// The response to a request that may have the answer already.
+    pub(super) fn tagged(&self, request: &HeaderMap) -> Response {
+        let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+        let mut known = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+        let mut response = if known.any(|tag| tag == "*" || tag.as_bytes() == self.tag.as_bytes()) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            self.response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, self.tag.clone());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        response
+    }
+
+    /// The response, with the seconds since it was computed; it was looked up that it still stands.
+    pub(super) fn response(&self) -> Response {
+        let mut response = (self.status, Body::from(self.body.clone())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.media_type.clone());
+        headers.insert(header::AGE, self.made.elapsed().as_secs().into());
+        response
+    }
+}
+
+/// Whether the client wants nothing that was kept.
+pub(super) fn wants_anew(request: &HeaderMap) -> bool {
+    let values = request.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| matches!(part.trim(), "no-cache" | "no-store" | "max-age=0"))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    version: Version,
+    /// The quarter of an hour: days end with one, and with them what is today, and partial.
+    quarter: i64,
+    question: Question,
+}
+
+/// The answers that are kept. Cheap to clone.
+#[derive(Clone)]
+pub struct Answers<T: Clone + Send + Sync + 'static> {
+    kept: Option<Cache<Key, T>>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Answers<T> {
+    /// Keeps no more than so many bytes, by what `size` says of an answer.
+    pub(super) fn new(bytes: u64, size: fn(&T) -> usize) -> Self {
+        let weigh = move |key: &Key, answer: &T| {
+            let texts = key.question.text.len() + key.question.details.len();
+            u32::try_from(texts + size(answer) + ENTRY_BYTES).unwrap_or(u32::MAX)
+        };
+        // Answers of an older version are never asked for again: the latest used stay.
+        let cache =
+            || Cache::builder().max_capacity(bytes).weigher(weigh).eviction_policy(EvictionPolicy::lru()).build();
+        Self { kept: (bytes > 0).then(cache) }
+    }
+
+    /// The answer to `question`: one that is kept and still stands, or else what `compute` gives, which is
+    /// kept unless it fails. `anew` computes it in any case.
+    pub(super) async fn find<E: Clone + Send + Sync + 'static>(
+        &self,
+        reports: &Reports,
+        question: Question,
+        anew: bool,
+        compute: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        // On the heap: what computes an answer is large, and most requests never get that far.
+        let compute = Box::pin(compute);
+        let Some(kept) = &self.kept else { return compute.await };
+        let Some(version) = reports.version().await else {
+            metrics::answer_found("bypass");
+            return compute.await;
+        };
+        let key = Key { version, quarter: reports.now().timestamp().div_euclid(900), question };
+        if anew {
+            metrics::answer_found("bypass");
+            let answer = compute.await?;
+            kept.insert(key, answer.clone()).await;
+            return Ok(answer);
+        }
+        let mut is_hit = true;
+        let computed = async {
+            is_hit = false;
+            compute.await
+        };
+        let answer = kept.try_get_with(key, computed).await.map_err(|error: Arc<E>| (*error).clone());
+        metrics::answer_found(if is_hit { "hit" } else { "miss" });
+        metrics::answers_kept(kept.weighted_size());
+        answer
+    }
+}

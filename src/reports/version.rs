@@ -1,0 +1,106 @@
+//! Which state of the data an answer shows, found out without reading the data: as long as the version
+//! stands, so do the answers.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use super::rollup::Rollup;
+use crate::{database::Database, metrics};
+
+/// How long a check may take; requests go on without one.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Requests that may wait for the next check.
+const WAITING: usize = 1_024;
+
+/// A state of the data. Two that are equal show the same rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Version(Arc<str>);
+
+/// Checks the version for whoever asks. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Versions(mpsc::Sender<oneshot::Sender<Option<Version>>>);
+
+impl Versions {
+    /// Starts checking, until the last clone is gone.
+    pub(super) fn of(database: Database, rollup: Rollup) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(check_for_all(database, rollup, receiver));
+        Self(sender)
+    }
+
+    /// The version, by a check that begins after this call; none where it cannot be known now.
+    pub(super) async fn now(&self) -> Option<Version> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.send(sender).await.ok()?;
+        receiver.await.ok()?
+    }
+}
+
+/// One check at a time answers all who asked before it began.
+async fn check_for_all(
+    database: Database,
+    rollup: Rollup,
+    mut requests: mpsc::Receiver<oneshot::Sender<Option<Version>>>,
+) {
+    let mut waiting = Vec::new();
+    while requests.recv_many(&mut waiting, WAITING).await > 0 {
+        let version = match database.ensure_available() {
+            Ok(()) => timeout(PATIENCE, check(&database, &rollup)).await.ok().and_then(Result::ok),
+            Err(_) => None,
+        };
+        metrics::version_checked(version.is_some());
+        for request in waiting.drain(..) {
+            // Whoever gave up does not want to know.
+            let _ = request.send(version.clone());
+        }
+    }
+}
+
+async fn check(database: &Database, rollup: &Rollup) -> Result<Version, DbErr> {
+    let connection = database.watching();
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        let version = text(connection, "SELECT CAST(data_version AS TEXT) AS version FROM pragma_data_version").await?;
+        return Ok(Version(format!("file {} {}", database.watching_since(), version.unwrap_or_default()).into()));
+    }
+    if rollup.is_usable() {
+        // Between two refreshes the log only grows.
+        let of_rollup = "SELECT concat_ws(' ', 'rollup', identity, generation, (SELECT count(*) FROM rollup_log)) AS version \
+                         FROM rollup_state";
+        if let Ok(Some(version)) = text(connection, of_rollup).await {
+            return Ok(Version(version.into()));
+        }
+    }
+    // Which transactions can be seen: whatever is written anywhere in the cluster changes that.
+    let of_snapshot = "SELECT concat('snapshot ', pg_current_snapshot()) AS version";
+    Ok(Version(text(connection, of_snapshot).await?.unwrap_or_default().into()))
+}
+
+async fn text(connection: &DatabaseConnection, sql: &str) -> Result<Option<String>, DbErr> {
+    let row = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
+    row.map(|row| row.try_get("", "version")).transpose()
+}
+
+/// Tells connections apart: SQLite's `data_version` means something within one of them only.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Generation(Arc<AtomicU64>);
+
+impl Generation {
+    pub(crate) fn begin(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn current(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}

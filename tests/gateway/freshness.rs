@@ -1,0 +1,133 @@
+//! Answers are kept while the data is the same, and not a moment longer.
+
+use axum::{body::Body, http::Request};
+use serde_json::json;
+
+use crate::support::{
+    Answer, Backend, TestDatabase, TestGateway, on_both_databases,
+    process::{Service, get, query},
+};
+
+on_both_databases!(
+    what_is_committed_is_in_the_next_answer,
+    the_same_question_is_computed_once_while_nothing_changes,
+    clients_may_keep_answers_as_well,
+);
+
+const COUNT: &str = "{ dailyUsage(filter: { from: \"2030-01-01\" }) { tokensIssued } }";
+const ONE_MORE: &str = "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2030-01-01 12:00:00')";
+
+async fn issued(gateway: &TestGateway) -> i64 {
+    gateway.query(COUNT).await["dailyUsage"][0]["tokensIssued"].as_i64().unwrap_or_default()
+}
+
+async fn what_is_committed_is_in_the_next_answer(backend: Backend) {
+    let gateway = TestGateway::recorded(backend).await;
+    for expected in 0..50 {
+        assert_eq!(issued(&gateway).await, expected);
+        assert_eq!(issued(&gateway).await, expected);
+        gateway.database.execute(ONE_MORE).await;
+    }
+    gateway.database.execute("UPDATE users SET first_name = 'Renamed' WHERE id = 1").await;
+    let name = "{ userVisits(filter: { userIds: [1] }) { nodes { user { firstName } } } }";
+    assert_eq!(gateway.query(name).await["userVisits"]["nodes"][0]["user"]["firstName"], "Renamed");
+    gateway.database.execute("UPDATE users SET first_name = 'Again' WHERE id = 1").await;
+    assert_eq!(gateway.query(name).await["userVisits"]["nodes"][0]["user"]["firstName"], "Again");
+}
+
+async fn asked(gateway: &TestGateway, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+    gateway.send(request.body(Body::empty()).unwrap()).await
+}
+
+/// Only where the database is changed behind its own back can a test tell what was kept.
+async fn the_same_question_is_computed_once_while_nothing_changes(backend: Backend) {
+    let gateway = TestGateway::recorded(backend).await;
+    // Every test has a database of its own, but PostgreSQL tells changes of the whole cluster.
+    if backend == Backend::Postgres {
+        coworking_analytics::reports::rollup::create(&gateway.database.owner).await.unwrap();
+        while coworking_analytics::reports::rollup::refresh(&gateway.database.owner).await.unwrap()
+            != coworking_analytics::reports::rollup::Progress::Done
+        {}
+        gateway.reports.look_for_rollup().await.unwrap();
+    }
+    let day = "/graphql?query=%7BdailyUsage(first:1)%7Bvisits%7D%7D";
+    let first = asked(&gateway, day, &[]).await;
+    assert_eq!(first.json()["data"]["dailyUsage"][0]["visits"], 18);
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let second = asked(&gateway, day, &[]).await;
+    assert_eq!(second.body, first.body);
+    assert_ne!(second.header("age"), "0", "it was kept");
+    assert_eq!(asked(&gateway, day, &[("cache-control", "no-cache")]).await.header("age"), "0", "it was computed anew");
+    // Other variables, another operation and another media type are other questions.
+    for (body, expected) in [
+        (json!({ "query": "query($n: Int) { dailyUsage(first: $n) { visits } }", "variables": { "n": 1 } }), 1),
+        (json!({ "query": "query($n: Int) { dailyUsage(first: $n) { visits } }", "variables": { "n": 2 } }), 2),
+        (
+            json!({ "query": "query A { dailyUsage(first: 3) { visits } } query B { dailyUsage(first: 4) { visits } }", "operationName": "A" }),
+            3,
+        ),
+        (
+            json!({ "query": "query A { dailyUsage(first: 3) { visits } } query B { dailyUsage(first: 4) { visits } }", "operationName": "B" }),
+            4,
+        ),
+    ] {
+        for accept in ["application/json", "application/graphql-response+json"] {
+            let request = Request::post("/graphql").header("content-type", "application/json").header("accept", accept);
+            let answer = gateway.send(request.body(Body::from(body.to_string())).unwrap()).await;
+            assert_eq!(answer.json()["data"]["dailyUsage"].as_array().unwrap().len(), expected);
+            assert!(answer.header("content-type").starts_with(accept));
+        }
+    }
+    // What fails is not kept.
+    let failing = "{ dailyUsage(first: 0) { date } }";
+    assert_eq!(gateway.post(failing, json!({})).await.header("age"), "0");
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(gateway.post(failing, json!({})).await.header("age"), "0");
+}
+
+async fn clients_may_keep_answers_as_well(backend: Backend) {
+    let gateway = TestGateway::recorded(backend).await;
+    for path in
+        ["/api/reports/daily_usage", "/api/reports/user_visits", "/graphql?query=%7BdailyUsage%7BtokensIssued%7D%7D"]
+    {
+        let first = asked(&gateway, path, &[]).await;
+        let tag = first.header("etag").to_owned();
+        assert!(tag.len() > 30 && tag.starts_with('"'), "{path}: {tag}");
+        for matching in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+            let unchanged = asked(&gateway, path, &[("if-none-match", &matching)]).await;
+            assert_eq!((unchanged.status.as_u16(), unchanged.body.as_str()), (304, ""), "{path} {matching}");
+            assert_eq!(unchanged.header("etag"), tag);
+        }
+        assert_eq!(asked(&gateway, path, &[("if-none-match", "\"other\"")]).await.body, first.body);
+        gateway.database.execute(ONE_MORE).await;
+        let changed = asked(&gateway, path, &[("if-none-match", &tag)]).await;
+        // The new token was not used: the legacy report of visits is the same.
+        assert_eq!(changed.status, if path.ends_with("daily_usage") { 304 } else { 200 }, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_cost_the_database_little() {
+    let database = TestDatabase::recorded(Backend::Sqlite).await;
+    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = metrics.port().to_string();
+    let service =
+        Service::start(&[("DATABASE_URL", &database.url), ("USAGE_LOG_INTERVAL", "off"), ("METRICS_PORT", &port)])
+            .await;
+    let asked = (0..400).map(|_| query(service.address, "{ dailyUsage { date visits uniqueVisitors } }"));
+    let answers = futures_util::future::join_all(asked).await;
+    let first = answers[0].as_ref().unwrap().body.clone();
+    assert!(answers.into_iter().all(|answer| answer.unwrap().body == first));
+    let text = get(metrics, "/metrics").await.unwrap().body;
+    let value = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
+            .unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    };
+    assert_eq!(value("coworking_report_executions_total{report=\"daily_usage\",outcome=\"ok\"}"), 1.0);
+    assert_eq!(value("coworking_answer_cache_requests_total{outcome=\"miss\"}"), 1.0);
+    assert_eq!(value("coworking_answer_cache_requests_total{outcome=\"hit\"}"), 399.0);
+    assert!(value("coworking_version_checks_total{outcome=\"ok\"}") < 400.0, "checks are shared");
+    assert!(value("coworking_answer_cache_bytes") > 0.0);
+}
