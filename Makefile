@@ -5,7 +5,7 @@ SHELL := bash
 
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
-.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test schema snapshots
+.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test bench schema snapshots
 
 test: tools lint check-pipeline manifests rust-test client-test
 
@@ -42,6 +42,10 @@ deploy-local:
 # What the image holds.
 release:
 	cargo build --release --locked
+
+# Measures the release binary: databases, load and a table in Markdown; ARGS="--only 5,6 --seconds 5" for less.
+bench: release
+	@bench/run.py $(ARGS)
 
 # Builds the container image with docker, podman or buildah.
 image:

@@ -1,8 +1,10 @@
 //! Answers are kept while the data is the same, and not a moment longer.
 
 use axum::{body::Body, http::Request};
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 
+use crate::operations::waits_for_a_lock;
 use crate::support::{
     Answer, Backend, TestDatabase, TestGateway, on_both_databases,
     process::{Service, get, query},
@@ -130,4 +132,23 @@ async fn many_who_ask_at_once_cost_the_database_little() {
     assert_eq!(value("coworking_answer_cache_requests_total{outcome=\"hit\"}"), 399.0);
     assert!(value("coworking_version_checks_total{outcome=\"ok\"}") < 400.0, "checks are shared");
     assert!(value("coworking_answer_cache_bytes") > 0.0);
+}
+
+#[tokio::test]
+async fn a_client_that_gives_up_does_not_cancel_the_others() {
+    let gateway = std::sync::Arc::new(TestGateway::recorded(Backend::Postgres).await);
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let ask = || {
+        let gateway = std::sync::Arc::clone(&gateway);
+        tokio::spawn(async move { gateway.query("{ dailyUsage(first: 1) { visits } }").await })
+    };
+    let (first, others) = (ask(), [ask(), ask(), ask()]);
+    waits_for_a_lock(&lock).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    lock.commit().await.unwrap();
+    for other in others {
+        assert_eq!(other.await.unwrap()["dailyUsage"][0]["visits"], 18);
+    }
 }

@@ -214,7 +214,7 @@ fn postgres(command: &str, cluster: &Path) -> String {
 }
 
 /// Waits until some other session waits for a lock in this database.
-async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
+pub async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
     tokio::time::timeout(PATIENCE, async {
         while waiting(connection).await == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,0 +1,166 @@
+"""Rows 4 to 7: writes beside the rollup's triggers, and requests as fast as they go."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+
+from cluster import Cluster
+from gateway import Gateway
+from load import inserted, pgbench, wrk
+from settings import Row, Settings, Unmeasurable, median, say, tokens
+
+CONNECTIONS = 32
+
+
+def dashboard(cluster: Cluster, database: str) -> str:
+    """What a dashboard asks again and again: the last 30 days in its own zone, open to those to come."""
+    first = cluster.sql(database, f"SELECT DATE '{cluster.last_day(database)}' - 29")
+    return f'{{ dailyUsage(filter: {{from: "{first}"}}, timeZone: "Europe/Berlin") {{ date visits }} }}'
+
+
+def variants(settings: Settings) -> list[tuple[bool, str]]:
+    """A small database does without a rollup, but may have one."""
+    return [(False, "without rollup"), *([(True, "with rollup")] if settings.has_rollup else [])]
+
+
+def writes(settings: Settings, cluster: Cluster) -> Iterator[Row]:
+    if not settings.has_rollup:
+        raise Unmeasurable("the binary has no `rollup`")
+    plain, rollup = (cluster.database(settings.medium, rollup=each) for each in (False, True))
+    rates: dict[str, list[float]] = {plain: [], rollup: []}
+    with cluster.copied(plain) as off, cluster.copied(rollup) as on:
+        for number in range(settings.rounds):
+            say(f"writes: round {number + 1} of {settings.rounds}")
+            for source, copy in ((plain, off), (rollup, on)):
+                process = pgbench(cluster, copy, cluster.users(settings.medium), 4, f"-T {settings.seconds}")
+                rates[source].append(inserted(process)[1])
+    without, beside = median(rates[plain]), median(rates[rollup])
+    yield Row(
+        f"tokens written one by one by 4 clients, {tokens(settings.medium)}, with the rollup's triggers and indexes",
+        f"{without:,.0f}/s without, {beside:,.0f}/s with",
+        f"{beside / without:.2f}",
+        "at least 0.7",
+        beside / without >= 0.7,
+    )
+
+
+def repeated(settings: Settings, cluster: Cluster) -> Iterator[Row]:
+    for rollup, variant in variants(settings):
+        database = cluster.database(settings.small, rollup)
+        query = dashboard(cluster, database)
+        health, asked = [], []
+        with Gateway(settings, cluster.url(database)) as gateway:
+            gateway.ask(query)
+            wrk(gateway, CONNECTIONS, 1, query)
+            for number in range(settings.rounds):
+                say(f"repeated dashboard query {variant}: round {number + 1} of {settings.rounds}")
+                health.append(wrk(gateway, CONNECTIONS, settings.seconds, None).per_second)
+                asked.append(wrk(gateway, CONNECTIONS, settings.seconds, query).per_second)
+        ratio = median(asked) / median(health)
+        yield Row(
+            f"a dashboard's repeated query, {CONNECTIONS} connections, {tokens(settings.small)}, {variant}",
+            f"{median(asked):,.0f}/s, `/health_check` {median(health):,.0f}/s",
+            f"{ratio:.2f}",
+            "at least 0.6",
+            ratio >= 0.6,
+        )
+
+
+class Sampler(threading.Thread):
+    """Asks the same query while others do, and counts in SQL before and after: an exact answer is between."""
+
+    def __init__(self, cluster: Cluster, database: str, gateway: Gateway, query: str) -> None:
+        super().__init__()
+        self.gateway, self.query = gateway, query
+        first = query.split('from: "')[1][:10]
+        self.count = (
+            "SELECT count(used_at) FROM tokens WHERE created_at >= "
+            f"TIMESTAMP '{first}' AT TIME ZONE 'Europe/Berlin' AT TIME ZONE 'UTC';\n"
+        )
+        self.psql = subprocess.Popen(cluster.psql(database), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.stopped = threading.Event()
+        self.samples, self.inexact, self.failure = 0, 0, ""
+
+    def _counted(self) -> int:
+        assert self.psql.stdin and self.psql.stdout
+        self.psql.stdin.write(self.count)
+        self.psql.stdin.flush()
+        return int(self.psql.stdout.readline())
+
+    def run(self) -> None:
+        try:
+            while not self.stopped.wait(0.05):
+                before = self._counted()
+                visits = sum(day["visits"] for day in self.gateway.ask(self.query)["dailyUsage"])
+                self.samples += 1
+                self.inexact += not before <= visits <= self._counted()
+        except Exception as error:  # Told by the main thread.
+            self.failure = str(error)
+        finally:
+            self.psql.terminate()
+            self.psql.communicate()
+
+
+def repeated_while_written(settings: Settings, cluster: Cluster) -> Iterator[Row]:
+    if not cluster.has_statements:
+        raise Unmeasurable("the server has no pg_stat_statements")
+    for rollup, variant in variants(settings):
+        source = cluster.database(settings.small, rollup)
+        name = f"the same while 50 tokens a second are written, {variant}"
+        say(name)
+        with cluster.copied(source) as database:
+            query = dashboard(cluster, database)
+            with (
+                Gateway(settings, cluster.url(database)) as gateway,
+                cluster.counted_statements(database) as statements,
+            ):
+                written = pgbench(cluster, database, cluster.users(settings.small), 2, f"-R 50 -T {settings.seconds}")
+                sampler = Sampler(cluster, database, gateway, query)
+                sampler.start()
+                try:
+                    load = wrk(gateway, CONNECTIONS, settings.seconds, query)
+                finally:
+                    sampler.stopped.set()
+                    sampler.join()
+                count = statements()
+                rate = inserted(written)[1]
+        if sampler.failure or sampler.samples == 0:
+            raise RuntimeError(f"sampling answers failed: {sampler.failure}")
+        yield Row(
+            f"{name}: exact answers",
+            f"{sampler.samples - sampler.inexact} of {sampler.samples}, {rate:.0f} written/s",
+            "",
+            "all",
+            sampler.inexact == 0,
+        )
+        requests = load.answers + sampler.samples
+        yield Row(
+            f"{name}: SQL statements per request",
+            f"{count:,} for {requests:,} requests, {load.per_second:,.0f}/s",
+            f"{count / requests:.4f}",
+            "at most 0.1",
+            count / requests <= 0.1,
+        )
+
+
+def new_lists(settings: Settings, cluster: Cluster) -> Iterator[Row]:
+    rates, failures = [], ""
+    database = cluster.database(settings.small)
+    last = cluster.last_day(database)
+    with Gateway(settings, cluster.url(database)) as gateway:
+        for days in (8, settings.days):
+            first = cluster.sql(database, f"SELECT DATE '{last}' - {days - 1}")
+            query = f'{{ {{alias}}: dailyUsage(filter: {{from: "{first}", to: "{{to}}"}}) {{ date visits }} }}'
+            (listed,) = gateway.ask(query.replace("{alias}", "a").replace("{to}", "2099-12-31")).values()
+            if len(listed) != days:
+                raise RuntimeError(f"{len(listed)} rows instead of {days}")
+            wrk(gateway, CONNECTIONS, 1, query, tolerant=True)
+            say(f"lists of {days:,} days, each asked for once")
+            loads = [wrk(gateway, CONNECTIONS, settings.seconds, query, tolerant=True) for _ in range(settings.rounds)]
+            rates.append(median(load.per_second for load in loads))
+            failures += "".join(load.failures() for load in loads)
+    yield Row(
+        f"a list of {settings.days:,} days that nobody asked before, beside one of 8, {tokens(settings.small)}",
+        f"{rates[1]:,.0f}/s, of 8 days {rates[0]:,.0f}/s{failures}",
+        f"{rates[1] / rates[0]:.2f}",
+    )
