@@ -71,17 +71,14 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let metrics_listener = listen_for_metrics(&config.observability).await?;
     let database = Database::connect(&config.database, Access::Report).await?;
     let reports = Reports::new(database.clone(), clock);
-    if let Err(error) = reports.check().await {
-        warn!(error = error_chain(&error), "database not readable yet: readiness fails until it is");
-    }
-
-    let maintenance = look_for_rollup(&config.database, &reports).await?;
+    let maintenance = maintenance(&config.database).await?;
     let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
     let gateway = Gateway::new(reports.clone(), &config, draining.clone())?;
     if config.graphql.persisted_documents.is_some() {
         info!(documents = gateway.documents.trusted(), only = config.graphql.persisted_only, "trusted documents read");
     }
     let jobs = TaskTracker::new();
+    jobs.spawn(look_at_database(reports.clone()));
     if let Some(period) = config.server.usage_log_interval {
         jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
     }
@@ -120,18 +117,19 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Says which way reports go; the connection that keeps the rollup up to date, on PostgreSQL.
-async fn look_for_rollup(config: &DatabaseConfig, reports: &Reports) -> Result<Option<Database>, DbErr> {
+/// The connection that keeps the rollup up to date, on PostgreSQL.
+async fn maintenance(config: &DatabaseConfig) -> Result<Option<Database>, DbErr> {
     if !(config.rollups && matches!(config.target, DatabaseTarget::Postgres(_))) {
         return Ok(None);
     }
-    match reports.look_for_rollup().await {
-        Ok(Some(status)) if reports.reads_rollup() => info!(generation = status.generation, "reports read the rollup"),
-        Ok(Some(_)) => info!("reports read the tokens: the rollup is being filled"),
-        Ok(None) => info!("reports read the tokens: there is no rollup, or this role may not read it"),
-        Err(error) => warn!(error = error_chain(&error), "it is not known yet whether there is a rollup"),
-    }
     Database::connect(&DatabaseConfig { max_connections: 1, ..config.clone() }, Access::Maintain).await.map(Some)
+}
+
+/// Beside the first requests: a gateway starts without its database.
+async fn look_at_database(reports: Reports) {
+    if let Err(error) = reports.check().await {
+        warn!(error = error_chain(&error), "database not readable yet: readiness fails until it is");
+    }
 }
 
 /// The default port is given up where it is taken; one that was asked for is not.

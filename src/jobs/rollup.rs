@@ -20,13 +20,14 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let keep = async {
+        let mut read_before = None;
         loop {
             ticks.tick().await;
-            let read_before = reports.reads_rollup();
             match keep_once(&reports, &maintenance).await {
                 Ok(status) => {
                     metrics::rollup_refreshed(true, status.map_or(0, |status| status.log_rows));
                     announce(&reports, read_before, status);
+                    read_before = Some(reports.reads_rollup());
                 }
                 Err(error) => {
                     metrics::rollup_refreshed(false, 0);
@@ -38,13 +39,16 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
     stop.run_until_cancelled(keep).await;
 }
 
-/// Says which way reports go when that changes.
-fn announce(reports: &Reports, read_before: bool, status: Option<Status>) {
-    match (read_before, reports.reads_rollup()) {
-        (false, true) => info!("reports read the rollup from now on"),
-        (true, false) if status.is_some() => info!("reports read the tokens: the rollup is behind"),
-        (true, false) => info!("reports read the tokens: there is no rollup"),
-        _ => {}
+/// Says which way reports go, at first and whenever that changes.
+fn announce(reports: &Reports, read_before: Option<bool>, status: Option<Status>) {
+    let reads = reports.reads_rollup();
+    if read_before == Some(reads) {
+        return;
+    }
+    match status {
+        Some(Status { generation, .. }) if reads => info!(generation, "reports read the rollup from now on"),
+        Some(_) => info!("reports read the tokens: the rollup is behind"),
+        None => info!("reports read the tokens: there is no rollup, or this role may not read it"),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::rollup::Rollup;
@@ -20,6 +20,8 @@ use crate::{database::Database, metrics};
 
 /// How long a check may take; requests go on without one.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How soon after another a check may begin: under load, more requests share each.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Requests that may wait for the next check.
 const WAITING: usize = 1_024;
 
@@ -54,7 +56,11 @@ async fn check_for_all(
     mut requests: mpsc::Receiver<oneshot::Sender<Option<Version>>>,
 ) {
     let mut waiting = Vec::new();
+    let mut next = Instant::now();
     while requests.recv_many(&mut waiting, WAITING).await > 0 {
+        sleep_until(next).await;
+        waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()).take(WAITING));
+        next = Instant::now() + PAUSE;
         let version = match database.ensure_available() {
             Ok(()) => timeout(PATIENCE, check(&database, &rollup)).await.ok().and_then(Result::ok),
             Err(_) => None,
