@@ -26,6 +26,9 @@ const CREATE: &str = include_str!("create.sql");
 const RETIRE: &str = include_str!("retire.sql");
 const DROP: &str = include_str!("drop.sql");
 
+/// Logs that all is out of date.
+const EVERYTHING: &str = "INSERT INTO rollup_log (slots, users) VALUES (tsrange('-infinity', 'infinity'), int8range(-2147483648, 2147483648))";
+
 /// What the live part of an answer needs: one index range for each stretch of the log. Built without
 /// keeping writers waiting, and kept when the rollup goes.
 const INDEXES: [&str; 3] = [
@@ -121,7 +124,8 @@ pub async fn create(connection: &DatabaseConnection) -> Result<(), DbErr> {
     for index in INDEXES {
         connection.execute_unprepared(index).await?;
     }
-    patiently(connection, CREATE).await
+    // Nothing is counted yet. By now the triggers see every write.
+    patiently(connection, &[CREATE, EVERYTHING]).await
 }
 
 /// Counts everything anew: at once all is out of date, and the next refreshes fill it.
@@ -130,8 +134,7 @@ pub async fn create(connection: &DatabaseConnection) -> Result<(), DbErr> {
 /// What the database says.
 pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
     only_postgres(connection)?;
-    let everything = "INSERT INTO rollup_log (slots, users) VALUES (tsrange('-infinity', 'infinity'), int8range(-2147483648, 2147483648))";
-    connection.execute_unprepared(everything).await.map(drop)
+    connection.execute_unprepared(EVERYTHING).await.map(drop)
 }
 
 /// Removes the rollup; its indexes stay. Reads stay exact meanwhile.
@@ -146,19 +149,21 @@ pub async fn drop_all(connection: &DatabaseConnection) -> Result<(), DbErr> {
         return Ok(());
     }
     // Step by step: writers lock tokens before the log, and readers the log before tokens, so that whoever
-    // locked both exclusively would be at odds with one of them.
-    for step in ["DROP TRIGGER IF EXISTS rollup_users_changed ON users", RETIRE, DROP] {
-        patiently(connection, step).await?;
-    }
-    Ok(())
+    // locked both exclusively would be at odds with one of them. Retired first, since then nobody takes the
+    // log for all that changes any more.
+    patiently(connection, &[EVERYTHING, RETIRE]).await?;
+    patiently(connection, &["DROP TRIGGER IF EXISTS rollup_users_changed ON users"]).await?;
+    patiently(connection, &[DROP]).await
 }
 
 /// Runs statements in a transaction that does not wait long for locks: what has to wait for writers makes
 /// later ones wait as well.
-async fn patiently(connection: &DatabaseConnection, sql: &str) -> Result<(), DbErr> {
+async fn patiently(connection: &DatabaseConnection, scripts: &[&str]) -> Result<(), DbErr> {
     let transaction = connection.begin().await?;
     transaction.execute_unprepared("SET LOCAL lock_timeout = '5s'").await?;
-    transaction.execute_unprepared(sql).await?;
+    for script in scripts {
+        transaction.execute_unprepared(script).await?;
+    }
     transaction.commit().await
 }
 
