@@ -6,7 +6,7 @@ use std::{
     str::FromStr as _,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,7 +25,7 @@ use tracing::log::LevelFilter;
 use self::availability::Availability;
 use crate::{
     config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget},
-    reports::{Error, Generation},
+    reports::Error,
 };
 
 /// SQLite asks its progress handler once per this many of its instructions, some tens of microseconds.
@@ -45,7 +45,7 @@ pub enum Access {
 pub struct Database {
     connection: DatabaseConnection,
     watching: DatabaseConnection,
-    watching_since: Generation,
+    watching_since: Arc<AtomicU64>,
     availability: Availability,
     max_connections: u32,
     statements: Arc<AtomicU32>,
@@ -95,7 +95,7 @@ impl Database {
                     );
                     SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
                 };
-                Ok(Self::new(pool(config.max_connections), pool(1), Generation::default(), availability, config))
+                Ok(Self::new(pool(config.max_connections), pool(1), Arc::default(), availability, config))
             }
             DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) => {
                 let options = SqliteConnectOptions::new()
@@ -107,8 +107,8 @@ impl Database {
                     .busy_timeout(config.acquire_timeout)
                     .log_statements(LevelFilter::Trace);
                 let pool = sqlite_pool(options.clone(), config, access).await.map_err(connect_error)?;
-                let since = Generation::default();
-                let watching = SqlxSqliteConnector::from_sqlx_sqlite_pool(watching_pool(options, since.clone()));
+                let since = Arc::<AtomicU64>::default();
+                let watching = SqlxSqliteConnector::from_sqlx_sqlite_pool(watching_pool(options, Arc::clone(&since)));
                 let pool = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
                 Ok(Self::new(pool, watching, since, Availability::always(), config))
             }
@@ -118,7 +118,7 @@ impl Database {
     fn new(
         connection: DatabaseConnection,
         watching: DatabaseConnection,
-        watching_since: Generation,
+        watching_since: Arc<AtomicU64>,
         availability: Availability,
         config: &DatabaseConfig,
     ) -> Self {
@@ -144,9 +144,10 @@ impl Database {
         &self.watching
     }
 
-    /// Which connection that is, as far as there were several.
+    /// Which connection that is, as far as there were several: what SQLite says of changes means something
+    /// within one of them only.
     pub(crate) fn watching_since(&self) -> u64 {
-        self.watching_since.current()
+        self.watching_since.load(Ordering::SeqCst)
     }
 
     /// Counts a statement until the answer is dropped.
@@ -276,15 +277,15 @@ async fn sqlite_pool(
 }
 
 /// A pool of one connection, which is kept: what it says of changes is relative to itself.
-fn watching_pool(options: SqliteConnectOptions, since: Generation) -> sqlx::SqlitePool {
+fn watching_pool(options: SqliteConnectOptions, since: Arc<AtomicU64>) -> sqlx::SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
         .after_connect(move |connection, _| {
-            let since = since.clone();
+            let since = Arc::clone(&since);
             Box::pin(async move {
-                since.begin();
+                since.fetch_add(1, Ordering::SeqCst);
                 connection.execute("PRAGMA query_only = ON").await.map(drop)
             })
         })

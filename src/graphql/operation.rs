@@ -14,13 +14,6 @@ pub struct RequestedOperation {
     kind: &'static str,
 }
 
-impl Default for RequestedOperation {
-    /// That of a document which cannot be read.
-    fn default() -> Self {
-        Self { name: None, kind: "unknown" }
-    }
-}
-
 impl RequestedOperation {
     pub(super) fn of(definition: &OperationDefinition, name: Option<&str>) -> Self {
         Self { name: name.map(ToOwned::to_owned), kind: kind(definition) }
@@ -32,7 +25,7 @@ impl RequestedOperation {
         self.name.as_deref()
     }
 
-    /// What kind of operation it is, in a word of ours: `unknown` where the document could not be read.
+    /// What kind of operation it is, in a word of ours.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind

@@ -1,7 +1,10 @@
 //! Answers that are kept as bytes, for as long as the data is the same: a question that was answered before is
 //! answered again without being executed, and the same question is executed once, however many ask it.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -12,6 +15,7 @@ use moka::{future::Cache, policy::EvictionPolicy};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    graphql::RequestedOperation,
     metrics,
     reports::{Reports, Version},
 };
@@ -34,30 +38,38 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) media_type: HeaderValue,
     pub(super) body: Bytes,
-    tag: HeaderValue,
+    /// The operation of GraphQL that it answers.
+    pub(super) operation: Option<RequestedOperation>,
+    tag: Arc<OnceLock<HeaderValue>>,
     made: Instant,
 }
 
 impl Answer {
     pub(super) fn new(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Self {
-        let hash = Sha256::digest(&body);
-        let tag = HeaderValue::from_str(&format!("\"{hash:x}\"")).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { status, media_type, body, tag, made: Instant::now() }
+        Self { status, media_type, body, operation: None, tag: Arc::default(), made: Instant::now() }
+    }
+
+    /// The hash of the body, computed for the first request that wants to know.
+    fn tag(&self) -> &HeaderValue {
+        self.tag.get_or_init(|| {
+            let hash = Sha256::digest(&self.body);
+            HeaderValue::from_str(&format!("\"{hash:x}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+        })
     }
 
     /// The response to a request that may have the answer already.
     pub(super) fn tagged(&self, request: &HeaderMap) -> Response {
         let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
         let mut known = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
-        let mut response = if known.any(|tag| tag == "*" || tag.as_bytes() == self.tag.as_bytes()) {
+        let mut response = if known.any(|tag| tag == "*" || tag.as_bytes() == self.tag().as_bytes()) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             self.response()
         };
         let headers = response.headers_mut();
-        headers.insert(header::ETAG, self.tag.clone());
+        headers.insert(header::ETAG, self.tag().clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        response
+        self.with_operation(response)
     }
 
     /// The response, with the seconds since it was computed; it was looked up that it still stands.
@@ -66,6 +78,14 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.media_type.clone());
         headers.insert(header::AGE, self.made.elapsed().as_secs().into());
+        self.with_operation(response)
+    }
+
+    /// The log tells which operation it was.
+    fn with_operation(&self, mut response: Response) -> Response {
+        if let Some(operation) = &self.operation {
+            response.extensions_mut().insert(operation.clone());
+        }
         response
     }
 }
@@ -86,16 +106,16 @@ struct Key {
 
 /// The answers that are kept. Cheap to clone.
 #[derive(Clone)]
-pub struct Answers<T: Clone + Send + Sync + 'static> {
-    kept: Option<Cache<Key, T>>,
+pub struct Answers {
+    kept: Option<Cache<Key, Answer>>,
 }
 
-impl<T: Clone + Send + Sync + 'static> Answers<T> {
-    /// Keeps no more than so many bytes, by what `size` says of an answer.
-    pub(super) fn new(bytes: u64, size: fn(&T) -> usize) -> Self {
-        let weigh = move |key: &Key, answer: &T| {
-            let texts = key.question.text.len() + key.question.details.len();
-            u32::try_from(texts + size(answer) + ENTRY_BYTES).unwrap_or(u32::MAX)
+impl Answers {
+    /// Keeps no more than so many bytes; nothing for 0.
+    pub(super) fn new(bytes: u64) -> Self {
+        let weigh = |key: &Key, answer: &Answer| {
+            let size = key.question.text.len() + key.question.details.len() + answer.body.len() + ENTRY_BYTES;
+            u32::try_from(size).unwrap_or(u32::MAX)
         };
         // Answers of an older version are never asked for again: the latest used stay.
         let cache =
@@ -110,8 +130,8 @@ impl<T: Clone + Send + Sync + 'static> Answers<T> {
         reports: &Reports,
         question: Question,
         anew: bool,
-        compute: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+        compute: impl Future<Output = Result<Answer, E>>,
+    ) -> Result<Answer, E> {
         // On the heap: what computes an answer is large, and most requests never get that far.
         let compute = Box::pin(compute);
         let Some(kept) = &self.kept else { return compute.await };

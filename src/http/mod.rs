@@ -40,10 +40,8 @@ const GRAPHQL: &str = "/graphql";
 pub struct Gateway {
     /// What executes GraphQL documents.
     pub executor: Executor,
-    /// The answers to GraphQL that are kept.
-    pub answers: Answers<graphql::Executed>,
-    /// The legacy reports that are kept.
-    pub(self) legacy: Answers<answers::Answer>,
+    /// The answers that are kept.
+    pub answers: Answers,
     /// The documents that clients may name instead of sending.
     pub documents: PersistedDocuments,
     /// How the GraphQL endpoint answers.
@@ -65,8 +63,7 @@ impl Gateway {
     /// When the folder of persisted documents cannot be used.
     pub fn new(reports: Reports, config: &Config, draining: CancellationToken) -> Result<Self, FolderError> {
         Ok(Self {
-            answers: Answers::new(config.graphql.cache_bytes, graphql::Executed::size),
-            legacy: Answers::new(config.graphql.cache_bytes / 8, |answer| answer.body.len()),
+            answers: Answers::new(config.graphql.cache_bytes),
             executor: Executor::new(&config.graphql, config.server.pages),
             documents: PersistedDocuments::read(&config.graphql)?,
             config: Arc::new(config.graphql.clone()),

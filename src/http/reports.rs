@@ -49,7 +49,7 @@ async fn kept(
     made: impl Future<Output = Result<Answer, Failure>>,
 ) -> Result<Response, Failure> {
     let question = Question { text: path.into(), details: String::new() };
-    let answer = gateway.legacy.find(&gateway.reports, question, answers::wants_anew(request), made).await?;
+    let answer = gateway.answers.find(&gateway.reports, question, answers::wants_anew(request), made).await?;
     Ok(answer.tagged(request))
 }
 

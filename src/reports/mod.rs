@@ -23,7 +23,6 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, sea_
 use tokio::sync::OnceCell;
 use tracing::{Instrument as _, debug_span, warn};
 
-pub(crate) use self::version::Generation;
 use self::version::Versions;
 pub use self::{
     daily_usage::{DailyUsageField, DailyUsageMeasures, DailyUsageOrder, MAX_DAYS},

@@ -1,13 +1,7 @@
 //! Which state of the data an answer shows, found out without reading the data: as long as the version
 //! stands, so do the answers.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 use tokio::{
@@ -95,18 +89,4 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Version, DbErr> {
 async fn text(connection: &DatabaseConnection, sql: &str) -> Result<Option<String>, DbErr> {
     let row = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
     row.map(|row| row.try_get("", "version")).transpose()
-}
-
-/// Tells connections apart: SQLite's `data_version` means something within one of them only.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Generation(Arc<AtomicU64>);
-
-impl Generation {
-    pub(crate) fn begin(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(crate) fn current(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
 }

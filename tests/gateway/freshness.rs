@@ -42,7 +42,7 @@ async fn asked(gateway: &TestGateway, path: &str, headers: &[(&str, &str)]) -> A
     gateway.send(request.body(Body::empty()).unwrap()).await
 }
 
-/// Only where the database is changed behind its own back can a test tell what was kept.
+/// The age of an answer tells whether it was kept.
 async fn the_same_question_is_computed_once_while_nothing_changes(backend: Backend) {
     let gateway = TestGateway::recorded(backend).await;
     // Every test has a database of its own, but PostgreSQL tells changes of the whole cluster.

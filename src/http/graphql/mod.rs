@@ -8,7 +8,7 @@ mod status;
 
 use std::sync::Arc;
 
-use async_graphql::{Response as Answer, ServerError, Variables};
+use async_graphql::{ServerError, Variables};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
     Json,
@@ -31,11 +31,15 @@ use self::{
 };
 use super::{
     Gateway,
-    answers::{self, Question},
+    answers::{self, Answer, Question},
     error::Failure,
 };
 use crate::{
-    graphql::{RequestedOperation, error::code_of, limits::Limit},
+    graphql::{
+        RequestedOperation,
+        error::{LIMIT_EXCEEDED, code_of},
+        limits::Limit,
+    },
     metrics,
 };
 
@@ -45,19 +49,16 @@ struct Refusal<'a> {
     errors: &'a [ServerError],
 }
 
-/// An answer of GraphQL's, and what came of the request.
+/// What is not kept: an answer with errors, with the code of the first, or a request that is no GraphQL's.
 #[derive(Debug, Clone)]
-pub struct Executed {
-    answer: super::answers::Answer,
-    outcome: Outcome,
-    operation: RequestedOperation,
-    code: &'static str,
+enum Unkept {
+    Answer { answer: Answer, outcome: Outcome, code: &'static str },
+    Failure(Failure),
 }
 
-impl Executed {
-    /// The answer's size in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.answer.body.len() + self.operation.name().map_or(0, str::len)
+impl From<Failure> for Unkept {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
     }
 }
 
@@ -73,15 +74,9 @@ pub(super) async fn get(State(gateway): State<Gateway>, headers: HeaderMap, RawQ
     }
     let answered = match Parameters::from_query_string(&query, &gateway.config.limits) {
         Ok(parameters) => answer(&gateway, accepted, &headers, &Method::GET, parameters).await,
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.into()),
     };
-    match answered {
-        Ok(executed) if executed.outcome == Outcome::Complete => {
-            with_operation(executed.answer.tagged(&headers), &executed)
-        }
-        Ok(executed) => with_operation(executed.answer.response(), &executed),
-        Err(failure) => fail(&gateway, accepted, &failure),
-    }
+    send(&gateway, accepted, &answered, |answer| answer.tagged(&headers))
 }
 
 /// Executes what the JSON body holds.
@@ -89,12 +84,25 @@ pub(super) async fn post(State(gateway): State<Gateway>, headers: HeaderMap, bod
     let Some(accepted) = accept::negotiate(&headers) else { return vary(Failure::NotAcceptable.into_response()) };
     let answered = match Parameters::from_body(&headers, body, &gateway.config.limits).await {
         Ok(parameters) => answer(&gateway, accepted, &headers, &Method::POST, parameters).await,
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.into()),
     };
-    match answered {
-        Ok(executed) => with_operation(executed.answer.response(), &executed),
-        Err(failure) => fail(&gateway, accepted, &failure),
-    }
+    send(&gateway, accepted, &answered, Answer::response)
+}
+
+/// Counts and sends the answer, in the way `complete` where it is without errors.
+fn send(
+    gateway: &Gateway,
+    accepted: MediaType,
+    answered: &Result<Answer, Unkept>,
+    complete: impl Fn(&Answer) -> Response,
+) -> Response {
+    let (answer, code) = match answered {
+        Ok(answer) => (answer, "OK"),
+        Err(Unkept::Answer { answer, code, .. }) => (answer, *code),
+        Err(Unkept::Failure(failure)) => return fail(gateway, accepted, failure),
+    };
+    metrics::graphql_answered(answer.operation.as_ref().map_or("unknown", RequestedOperation::kind), code);
+    vary(if answered.is_ok() { complete(answer) } else { answer.response() })
 }
 
 /// What GraphQL says to the request: as it did before, where nothing changed since.
@@ -104,31 +112,28 @@ async fn answer(
     headers: &HeaderMap,
     method: &Method,
     parameters: Parameters,
-) -> Result<Executed, Failure> {
+) -> Result<Answer, Unkept> {
     let found = match gateway.documents.find(&parameters) {
         Ok(found) => found,
-        Err(Refused::Failure(failure)) => return Err(failure),
-        Err(Refused::Error(error)) => return Ok(refuse(gateway, accepted, error).await),
+        Err(Refused::Failure(failure)) => return Err(failure.into()),
+        Err(Refused::Error(error)) => return written(gateway, accepted, None, gateway.executor.refuse(error)).await,
     };
     let Parameters { operation_name, variables, .. } = parameters;
     let question = Question {
         text: Arc::clone(&found.text),
         details: serde_json::to_string(&(method.as_str(), accepted, &operation_name, &variables)).unwrap_or_default(),
     };
-    let compute = async {
-        match execute(gateway, accepted, method, &found.text, operation_name.as_deref(), variables).await {
-            Ok(executed) if executed.outcome == Outcome::Complete => Ok(executed),
-            Ok(executed) => Err(Ok(executed)),
-            Err(failure) => Err(Err(failure)),
-        }
+    let compute = execute(gateway, accepted, method, &found.text, operation_name.as_deref(), variables);
+    let answered = gateway.answers.find(&gateway.reports, question, answers::wants_anew(headers), compute).await;
+    let is_valid = match &answered {
+        Ok(_) => true,
+        Err(Unkept::Answer { outcome, .. }) => outcome.is_valid(),
+        Err(Unkept::Failure(_)) => false,
     };
-    let anew = answers::wants_anew(headers);
-    let executed = gateway.answers.find(&gateway.reports, question, anew, compute).await.or_else(|other| other)?;
-    if executed.outcome.is_valid() {
+    if is_valid {
         gateway.documents.remember(found);
     }
-    metrics::graphql_answered(executed.operation.kind(), executed.code);
-    Ok(executed)
+    answered
 }
 
 async fn execute(
@@ -138,61 +143,50 @@ async fn execute(
     document: &str,
     operation_name: Option<&str>,
     variables: Variables,
-) -> Result<Executed, Failure> {
+) -> Result<Answer, Unkept> {
     let prepared = match gateway.executor.prepare(document, operation_name, variables) {
         Ok(prepared) => prepared,
-        Err(error) => return Ok(refused(gateway, accepted, error).await),
+        Err(error) => return written(gateway, accepted, None, gateway.executor.refuse(error)).await,
     };
     let operation = prepared.operation().clone();
     if method == Method::GET && operation.kind() == "mutation" {
-        return Err(Failure::MethodNotAllowed(method.clone(), Some("POST")));
+        return Err(Failure::MethodNotAllowed(method.clone(), Some("POST")).into());
     }
     let span = debug_span!("operation");
     span.set_attribute("graphql.operation.name", operation.name().unwrap_or_default().to_owned());
-    let answer = gateway.executor.execute(prepared, &gateway.reports).instrument(span).await;
-    Ok(written(gateway, accepted, operation, answer).await)
-}
-
-/// The answer to a request that is GraphQL's to refuse.
-async fn refuse(gateway: &Gateway, accepted: MediaType, error: ServerError) -> Executed {
-    let executed = refused(gateway, accepted, error).await;
-    metrics::graphql_answered(executed.operation.kind(), executed.code);
-    executed
-}
-
-async fn refused(gateway: &Gateway, accepted: MediaType, error: ServerError) -> Executed {
-    written(gateway, accepted, RequestedOperation::default(), gateway.executor.refuse(error)).await
+    let response = gateway.executor.execute(prepared, &gateway.reports).instrument(span).await;
+    written(gateway, accepted, Some(operation), response).await
 }
 
 /// The library writes the body; status and media type are as GraphQL over HTTP has them.
-async fn written(gateway: &Gateway, accepted: MediaType, operation: RequestedOperation, answer: Answer) -> Executed {
-    let code = answer.errors.first().map_or("OK", code_of);
-    let mut outcome = Outcome::of(&answer);
-    let mut body = body(outcome, answer).await;
+async fn written(
+    gateway: &Gateway,
+    accepted: MediaType,
+    operation: Option<RequestedOperation>,
+    response: async_graphql::Response,
+) -> Result<Answer, Unkept> {
+    let mut code = response.errors.first().map_or("OK", code_of);
+    let mut outcome = Outcome::of(&response);
+    let mut bytes = body(outcome, response).await;
     let maximum = gateway.config.limits.response_bytes;
-    if body.len() > maximum {
-        outcome = Outcome::Refused;
-        body = self::body(outcome, gateway.executor.refuse(Limit::ResponseBytes.exceeded(maximum, None))).await;
+    if bytes.len() > maximum {
+        (outcome, code) = (Outcome::Refused, LIMIT_EXCEEDED);
+        bytes = body(outcome, gateway.executor.refuse(Limit::ResponseBytes.exceeded(maximum, None))).await;
     }
     let (status, media_type) = status(gateway.config.edition, outcome, accepted);
-    let answer = super::answers::Answer::new(status, media_type.header(), body);
-    Executed { answer, outcome, operation, code }
+    let mut answer = Answer::new(status, media_type.header(), bytes);
+    answer.operation = operation;
+    if outcome == Outcome::Complete { Ok(answer) } else { Err(Unkept::Answer { answer, outcome, code }) }
 }
 
-async fn body(outcome: Outcome, answer: Answer) -> Bytes {
+async fn body(outcome: Outcome, response: async_graphql::Response) -> Bytes {
     let written = if outcome.has_data() {
-        GraphQLResponse::from(answer).into_response()
+        GraphQLResponse::from(response).into_response()
     } else {
         // Where nothing was executed there is no `data`, not even null; the library always writes it.
-        Json(Refusal { errors: &answer.errors }).into_response()
+        Json(Refusal { errors: &response.errors }).into_response()
     };
     to_bytes(written.into_body(), usize::MAX).await.unwrap_or_default()
-}
-
-/// The log tells which operation it was.
-fn with_operation(mut response: Response, executed: &Executed) -> Response {
-    response.extensions_mut().insert(executed.operation.clone());
-    vary(response)
 }
 
 /// The answer to a request that never reached GraphQL.
