@@ -284,6 +284,8 @@ async fn services_fill_and_refresh_it_and_answers_are_fresh() {
     let (code, out, err) = run(folder.path(), &variables, &["rollup", "create"]);
     assert!(code == 0 && out.starts_with("rollup up to date: "), "{out}{err}");
     assert!(err.contains("filling the rollup"), "{err}");
+    let (code, _, err) = run(folder.path(), &variables, &["rollup", "create"]);
+    assert!(code == 1 && err.contains("there is a rollup already"), "{err}");
     let serving =
         [("DATABASE_URL", database.url.as_str()), ("USAGE_LOG_INTERVAL", "off"), ("ROLLUP_REFRESH_INTERVAL", "50ms")];
     let services = [Service::start(&serving).await, Service::start(&serving).await];

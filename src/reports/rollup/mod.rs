@@ -121,6 +121,10 @@ async fn may(connection: &DatabaseConnection, privilege: &str) -> Result<bool, D
 /// When there is one already, the database is no PostgreSQL, or what it says.
 pub async fn create(connection: &DatabaseConnection) -> Result<(), DbErr> {
     only_postgres(connection)?;
+    if exists(connection).await? {
+        let problem = "there is a rollup already; `rollup refresh` brings it up to date, `rollup rebuild` counts anew";
+        return Err(DbErr::Custom(problem.to_owned()));
+    }
     for index in INDEXES {
         connection.execute_unprepared(index).await?;
     }
@@ -143,9 +147,7 @@ pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
 /// What the database says.
 pub async fn drop_all(connection: &DatabaseConnection) -> Result<(), DbErr> {
     only_postgres(connection)?;
-    let exists = "SELECT to_regclass('rollup_state') IS NOT NULL AS rollup_exists";
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, exists)).await?;
-    if !row.map_or(Ok(false), |row| row.try_get("", "rollup_exists"))? {
+    if !exists(connection).await? {
         return Ok(());
     }
     // Step by step: writers lock tokens before the log, and readers the log before tokens, so that whoever
@@ -154,6 +156,12 @@ pub async fn drop_all(connection: &DatabaseConnection) -> Result<(), DbErr> {
     patiently(connection, &[EVERYTHING, RETIRE]).await?;
     patiently(connection, &["DROP TRIGGER IF EXISTS rollup_users_changed ON users"]).await?;
     patiently(connection, &[DROP]).await
+}
+
+async fn exists(connection: &DatabaseConnection) -> Result<bool, DbErr> {
+    let sql = "SELECT to_regclass('rollup_state') IS NOT NULL AS rollup_exists";
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    row.map_or(Ok(false), |row| row.try_get("", "rollup_exists"))
 }
 
 /// Runs statements in a transaction that does not wait long for locks: what has to wait for writers makes
