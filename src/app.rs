@@ -6,7 +6,6 @@ use futures_util::FutureExt as _;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::DbErr;
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
     metrics::Metrics,
     reports::Reports,
     seed::{self, SeedError, Size},
-    shutdown::{self, StopSignal},
+    shutdown::{self, Ending, StopSignal},
     telemetry::error_chain,
 };
 
@@ -72,12 +71,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let database = Database::connect(&config.database, Access::Report).await?;
     let reports = Reports::new(database.clone(), clock);
     let maintenance = maintenance(&config.database).await?;
-    let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
-    let gateway = Gateway::new(reports.clone(), &config, draining.clone())?;
+    let ending = Ending::default();
+    let Ending { draining, stop, tasks: jobs } = ending.clone();
+    let gateway = Gateway::new(reports.clone(), &config, ending)?;
     if config.graphql.persisted_documents.is_some() {
         info!(documents = gateway.documents.trusted(), only = config.graphql.persisted_only, "trusted documents read");
     }
-    let jobs = TaskTracker::new();
     jobs.spawn(look_at_database(reports.clone()));
     if let Some(period) = config.server.usage_log_interval {
         jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));

@@ -13,13 +13,13 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     pub fn system() -> Self {
-        Self(Arc::new(Utc::now))
+        Self::of(Utc::now)
     }
 
-    /// A clock that stands still at `instant`.
+    /// A clock that shows what `now` says.
     #[must_use]
-    pub fn fixed(instant: DateTime<Utc>) -> Self {
-        Self(Arc::new(move || instant))
+    pub fn of(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
     }
 
     /// The current instant.

@@ -27,6 +27,9 @@ const ROLLUP_LOG: &str = "coworking_rollup_log_rows";
 const ANSWERS: &str = "coworking_answer_cache_requests_total";
 const ANSWER_BYTES: &str = "coworking_answer_cache_bytes";
 const VERSION_CHECKS: &str = "coworking_version_checks_total";
+const LIVE_CONNECTIONS: &str = "coworking_live_connections";
+const SUBSCRIBERS: &str = "coworking_subscriptions";
+const FOLLOWED: &str = "coworking_live_questions";
 const BUILD: &str = "coworking_build_info";
 
 /// Where everything is counted, and read from.
@@ -88,6 +91,9 @@ fn describe() {
         "Look-ups whether the data changed, each for all requests that wait, by outcome."
     );
     describe_gauge!(ROLLUP_LOG, "Stretches of time, and members, that the rollup has yet to count anew.");
+    describe_gauge!(LIVE_CONNECTIONS, "WebSockets and event streams that are open, by transport.");
+    describe_gauge!(SUBSCRIBERS, "Subscriptions that are followed.");
+    describe_gauge!(FOLLOWED, "Different questions among the subscriptions: each is computed once a change.");
     describe_gauge!(BUILD, "1, labelled with the version and revision that run.");
 }
 
@@ -108,6 +114,50 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         gauge!(IN_FLIGHT).decrement(1);
     }
+}
+
+/// A WebSocket or an event stream, until it is dropped.
+#[derive(Debug)]
+pub struct LiveConnection(&'static str);
+
+impl LiveConnection {
+    /// A connection that stays open began.
+    #[must_use]
+    pub fn begin(transport: &'static str) -> Self {
+        gauge!(LIVE_CONNECTIONS, "transport" => transport).increment(1);
+        Self(transport)
+    }
+}
+
+impl Drop for LiveConnection {
+    fn drop(&mut self) {
+        gauge!(LIVE_CONNECTIONS, "transport" => self.0).decrement(1);
+    }
+}
+
+/// A subscription, until it is dropped.
+#[derive(Debug)]
+pub struct Subscriber(());
+
+impl Subscriber {
+    /// Somebody subscribed.
+    #[must_use]
+    pub fn begin() -> Self {
+        gauge!(SUBSCRIBERS).increment(1);
+        Self(())
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        gauge!(SUBSCRIBERS).decrement(1);
+    }
+}
+
+/// So many different questions are followed.
+pub fn questions_followed(questions: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    gauge!(FOLLOWED).set(questions as f64);
 }
 
 /// A request was answered. `route` is the pattern that matched, never the path.

@@ -3,6 +3,18 @@
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How the process ends: step by step, for all who have a part in it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Ending {
+    /// Cancelled when the process is about to stop: readiness fails from then on.
+    pub draining: CancellationToken,
+    /// Cancelled when it stops: nothing new is begun from then on.
+    pub stop: CancellationToken,
+    /// What is waited for after that.
+    pub tasks: TaskTracker,
+}
 
 /// Who asked for the stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! How the GraphQL endpoint answers, and whom.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::{Environment, limits::Limits};
+
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Which publication of GraphQL over HTTP decides the status of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +44,9 @@ pub struct GraphqlConfig {
     /// `CACHE_BYTES`: memory for answers, which are kept as long as the data is the same; 0 for none. Default
     /// `16777216`.
     pub cache_bytes: u64,
+    /// `SUBSCRIPTION_INTERVAL`: how often a subscriber is sent an answer at most, and how soon after a change.
+    /// Default `1s`.
+    pub subscription_interval: Duration,
     /// `CORS_ORIGINS`: origins whose pages may ask, separated by commas, or `*`. None by default.
     pub cors_origins: Origins,
 }
@@ -69,6 +74,12 @@ impl GraphqlConfig {
             persisted_only,
             persisted_cache_bytes: environment.number("PERSISTED_CACHE_BYTES", 2 << 20, 0, 1 << 30),
             cache_bytes: environment.number("CACHE_BYTES", 16 << 20, 0, 1 << 32),
+            subscription_interval: environment.read(
+                "SUBSCRIPTION_INTERVAL",
+                Duration::from_secs(1),
+                "a duration of at least 10ms, such as \"1s\"",
+                |value| humantime::parse_duration(value).ok().filter(|interval| *interval >= SHORTEST_INTERVAL),
+            ),
             cors_origins: environment.read("CORS_ORIGINS", none, expected, origins),
         }
     }

@@ -33,6 +33,12 @@ pub struct Limits {
     pub errors: usize,
     /// `MAX_RESPONSE_BYTES`: the answer's body. Default `8388608`.
     pub response_bytes: usize,
+    /// `MAX_LIVE_CONNECTIONS`: WebSockets and event streams at once. Default `1000`.
+    pub live_connections: usize,
+    /// `MAX_SUBSCRIPTIONS`: operations at once on one WebSocket. Default `32`.
+    pub subscriptions: usize,
+    /// `MAX_LIVE_BYTES`: memory for the answers that are followed, each once. Default `33554432`.
+    pub live_bytes: usize,
 }
 
 impl Limits {
@@ -51,6 +57,9 @@ impl Limits {
             input_values: number("MAX_INPUT_VALUES", 10_000, 100, 10_000_000),
             errors: number("MAX_ERRORS", 100, 1, 10_000),
             response_bytes: number("MAX_RESPONSE_BYTES", 1 << 23, 1 << 10, 1 << 28),
+            live_connections: number("MAX_LIVE_CONNECTIONS", 1_000, 0, 1_000_000),
+            subscriptions: number("MAX_SUBSCRIPTIONS", 32, 1, 10_000),
+            live_bytes: number("MAX_LIVE_BYTES", 1 << 25, 1 << 10, 1 << 30),
         }
     }
 }

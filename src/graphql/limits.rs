@@ -37,11 +37,17 @@ pub enum Limit {
     Errors,
     /// Bytes of the answer.
     ResponseBytes,
+    /// Connections that stay open: WebSockets, and streams of events.
+    Connections,
+    /// Operations at once on one WebSocket.
+    Subscriptions,
+    /// Bytes of all answers that are followed.
+    LiveBytes,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::BodyBytes,
         Self::InputValues,
         Self::DocumentBytes,
@@ -55,6 +61,9 @@ impl Limit {
         Self::Complexity,
         Self::Errors,
         Self::ResponseBytes,
+        Self::Connections,
+        Self::Subscriptions,
+        Self::LiveBytes,
     ];
 
     /// The limit as `extensions.limit` names it.
@@ -74,6 +83,9 @@ impl Limit {
             Self::Complexity => "complexity",
             Self::Errors => "errors",
             Self::ResponseBytes => "responseBytes",
+            Self::Connections => "connections",
+            Self::Subscriptions => "subscriptions",
+            Self::LiveBytes => "liveBytes",
         }
     }
 
@@ -94,6 +106,16 @@ impl Limit {
             Self::Complexity => format!("The document costs more than {maximum}; ask for fewer reports or rows."),
             Self::Errors => format!("There were more errors; only the first {maximum} are listed."),
             Self::ResponseBytes => format!("The answer is larger than {maximum} bytes; ask for fewer rows or fields."),
+            Self::Connections => {
+                format!("There are {maximum} WebSockets and event streams already; try again later.")
+            }
+            Self::Subscriptions => {
+                format!("The connection has {maximum} operations already; complete one, or open another connection.")
+            }
+            Self::LiveBytes => format!(
+                "The answers that are followed take {maximum} bytes already; ask for fewer rows or fields, or try again \
+                 later."
+            ),
         }
     }
 

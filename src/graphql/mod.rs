@@ -15,6 +15,7 @@ mod measure;
 mod operation;
 mod scalar;
 mod snapshot;
+mod subscription;
 mod tokens;
 mod user_visits;
 mod variables;
@@ -22,8 +23,8 @@ mod variables;
 use std::sync::Arc;
 
 use async_graphql::{
-    EmptyMutation, EmptySubscription, MergedObject, Response, SDLExportOptions, SchemaBuilder, ServerError,
-    ServerResult, Variables, parser::types::ExecutableDocument,
+    EmptyMutation, MergedObject, Response, SDLExportOptions, SchemaBuilder, ServerError, ServerResult, Variables,
+    futures_util::StreamExt as _, parser::types::ExecutableDocument,
 };
 
 pub use self::operation::RequestedOperation;
@@ -32,6 +33,7 @@ use self::{
     daily_usage::DailyUsageQuery,
     error::{VALIDATION_FAILED, with_code},
     limits::MAX_NESTING,
+    subscription::Subscription,
     user_visits::UserVisitsQuery,
 };
 use crate::{
@@ -45,11 +47,11 @@ use crate::{
 #[derive(Debug, Default, MergedObject)]
 pub struct Query(DailyUsageQuery, UserVisitsQuery);
 
-type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+type Schema = async_graphql::Schema<Query, EmptyMutation, Subscription>;
 
 /// The schema, without the data that its resolvers need.
-fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
-    Schema::build(Query::default(), EmptyMutation, EmptySubscription)
+fn builder() -> SchemaBuilder<Query, EmptyMutation, Subscription> {
+    Schema::build(Query::default(), EmptyMutation, Subscription::default())
 }
 
 /// The schema in GraphQL's own language, as `schema.graphql` holds it. Needs no database.
@@ -101,7 +103,8 @@ impl Executor {
     /// # Errors
     /// When the document is no GraphQL, exceeds a limit, or has no such operation.
     pub fn prepare(&self, document: &str, operation: Option<&str>, variables: Variables) -> ServerResult<Prepared> {
-        let parsed = document::read(document, &self.limits)?;
+        let mut parsed = document::read(document, &self.limits)?;
+        subscription::unfold(&mut parsed)?;
         self.check_introspection(&parsed)?;
         let (name, definition) = operation::find(&parsed, operation)?;
         let operation = RequestedOperation::of(&definition.node, name);
@@ -121,12 +124,18 @@ impl Executor {
         Err(with_code(ServerError::new(problem, None), VALIDATION_FAILED))
     }
 
-    /// Runs a document on reports that share one session.
+    /// Runs a document on reports that share one session; a subscription, once.
     pub async fn execute(&self, prepared: Prepared, reports: &Reports) -> Response {
+        let is_subscription = prepared.operation.is_subscription();
         let session: Arc<Session> =
             if prepared.several_statements { reports.snapshot_session() } else { reports.session() };
         let request = prepared.request.data(loader::users(Arc::clone(&session))).data(session);
-        self.present(self.schema.execute(request).await)
+        let answer = if is_subscription {
+            self.schema.execute_stream(request).next().await.unwrap_or_default()
+        } else {
+            self.schema.execute(request).await
+        };
+        self.present(answer)
     }
 
     /// The answer to a request of which nothing was executed.

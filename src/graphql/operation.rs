@@ -7,6 +7,8 @@ use async_graphql::{
 
 use super::error::{BAD_USER_INPUT, with_code};
 
+const SUBSCRIPTION: &str = "subscription";
+
 /// The operation that a request runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedOperation {
@@ -29,6 +31,12 @@ impl RequestedOperation {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    /// Whether it is to be followed rather than answered once.
+    #[must_use]
+    pub fn is_subscription(&self) -> bool {
+        self.kind == SUBSCRIPTION
     }
 }
 
@@ -67,6 +75,6 @@ fn kind(operation: &OperationDefinition) -> &'static str {
         OperationType::Query if operation.selection_set.node.items.iter().all(introspects) => "introspection",
         OperationType::Query => "query",
         OperationType::Mutation => "mutation",
-        OperationType::Subscription => "subscription",
+        OperationType::Subscription => SUBSCRIPTION,
     }
 }

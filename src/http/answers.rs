@@ -49,6 +49,11 @@ impl Answer {
         Self { status, media_type, body, operation: None, tag: Arc::default(), made: Instant::now() }
     }
 
+    /// What kind of operation it answers, in a word of ours.
+    pub(super) fn kind(&self) -> &'static str {
+        self.operation.as_ref().map_or("unknown", RequestedOperation::kind)
+    }
+
     /// The hash of the body, computed for the first request that wants to know.
     fn tag(&self) -> &HeaderValue {
         self.tag.get_or_init(|| {

@@ -25,6 +25,10 @@ pub enum Failure {
     CrossSite,
     /// The client accepts nothing that the answer could be written in.
     NotAcceptable,
+    /// A subscription, by a client that accepts no stream.
+    NeedsStream,
+    /// No handshake, where only WebSockets are spoken.
+    NeedsWebSocket,
     /// There is nothing at this path.
     NotFound(String),
     /// The path is right, the method is not; what is, unless the router adds it.
@@ -47,9 +51,11 @@ impl Failure {
         match self {
             Self::BadJson(_) | Self::BadParameters(_) => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::NotAcceptable | Self::NeedsStream => StatusCode::NOT_ACCEPTABLE,
+            Self::NeedsWebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Limit(Limit::Connections, _) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Limit(..) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
@@ -61,7 +67,8 @@ impl Failure {
         match self {
             Self::BadJson(_) | Self::BadParameters(_) => "BAD_REQUEST",
             Self::CrossSite => "CROSS_SITE_REQUEST",
-            Self::NotAcceptable => "NOT_ACCEPTABLE",
+            Self::NotAcceptable | Self::NeedsStream => "NOT_ACCEPTABLE",
+            Self::NeedsWebSocket => "UPGRADE_REQUIRED",
             Self::NotFound(_) => "NOT_FOUND",
             Self::MethodNotAllowed(..) => "METHOD_NOT_ALLOWED",
             Self::Limit(..) => LIMIT_EXCEEDED,
@@ -72,14 +79,24 @@ impl Failure {
         }
     }
 
-    fn message(&self) -> String {
+    /// What is wrong, in a sentence.
+    pub(super) fn message(&self) -> String {
         match self {
             Self::BadJson(problem) | Self::BadParameters(problem) => problem.clone(),
             Self::CrossSite => "The request may come from a page of another site. Clients send Accept: \
                                 application/graphql-response+json, or the header apollo-require-preflight."
                 .to_owned(),
             Self::NotAcceptable => {
-                "Answers are application/graphql-response+json or application/json, in UTF-8; accept one of them."
+                "Answers are application/graphql-response+json or application/json, in UTF-8; accept one of them. \
+                 Subscriptions are text/event-stream."
+                    .to_owned()
+            }
+            Self::NeedsStream => "A subscription is answered by a stream: accept text/event-stream, or ask over a \
+                                  WebSocket at /graphql/ws."
+                .to_owned(),
+            Self::NeedsWebSocket => {
+                "Here WebSockets are spoken, with the subprotocol graphql-transport-ws; single questions are asked at \
+                 /graphql."
                     .to_owned()
             }
             Self::NotFound(path) => {
@@ -102,19 +119,26 @@ impl Failure {
 }
 
 impl Failure {
-    /// The answer, in GraphQL's own shape.
-    pub(super) fn response(&self) -> Response {
+    /// The failure, in GraphQL's own shape.
+    pub(super) fn body(&self) -> String {
         let mut extensions = json!({ "code": self.code() });
         if let Self::Limit(limit, maximum) = self {
             extensions["limit"] = limit.name().into();
             extensions["maximum"] = (*maximum).into();
         }
-        let mut body = json!({ "errors": [{ "message": self.message(), "extensions": extensions }] }).to_string();
-        body.push('\n');
+        json!({ "errors": [{ "message": self.message(), "extensions": extensions }] }).to_string()
+    }
+
+    /// The answer to the request.
+    pub(super) fn response(&self) -> Response {
+        let body = self.body() + "\n";
         let json = HeaderValue::from_static("application/json");
         let mut response = (self.status(), [(header::CONTENT_TYPE, json)], body).into_response();
         if let Self::MethodNotAllowed(_, Some(allowed)) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+        }
+        if *self == Self::NeedsWebSocket {
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
         response
     }

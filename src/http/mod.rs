@@ -21,19 +21,21 @@ use axum::{
     routing::get,
 };
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use self::graphql::{FolderError, PersistedDocuments};
+pub use self::graphql::{FolderError, Live, PersistedDocuments};
 use self::{answers::Answers, error::Failure};
 use crate::{
     config::{Config, graphql::GraphqlConfig},
     graphql::Executor,
     reports::Reports,
+    shutdown::Ending,
 };
 
 /// Where GraphQL is asked.
 const GRAPHQL: &str = "/graphql";
+/// Where it is asked over a WebSocket.
+const GRAPHQL_SOCKET: &str = "/graphql/ws";
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
@@ -42,14 +44,16 @@ pub struct Gateway {
     pub executor: Executor,
     /// The answers that are kept.
     pub answers: Answers,
+    /// The answers that are followed.
+    pub live: Live,
     /// The documents that clients may name instead of sending.
     pub documents: PersistedDocuments,
     /// How the GraphQL endpoint answers.
     pub config: Arc<GraphqlConfig>,
     /// The reports behind it.
     pub reports: Reports,
-    /// Cancelled when the process is about to stop: readiness fails from then on.
-    pub draining: CancellationToken,
+    /// How the process ends.
+    pub ending: Ending,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// How long the readiness probe waits for the database.
@@ -57,18 +61,19 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway to `reports`, as `config` says, until `draining` is cancelled.
+    /// A gateway to `reports`, as `config` says, until its `ending`. To be called within a runtime.
     ///
     /// # Errors
     /// When the folder of persisted documents cannot be used.
-    pub fn new(reports: Reports, config: &Config, draining: CancellationToken) -> Result<Self, FolderError> {
+    pub fn new(reports: Reports, config: &Config, ending: Ending) -> Result<Self, FolderError> {
         Ok(Self {
             answers: Answers::new(config.graphql.cache_bytes),
+            live: Live::new(reports.clone(), config, ending.clone()),
             executor: Executor::new(&config.graphql, config.server.pages),
             documents: PersistedDocuments::read(&config.graphql)?,
             config: Arc::new(config.graphql.clone()),
             reports,
-            draining,
+            ending,
             request_timeout: config.server.request_timeout,
             readiness_timeout: config.server.readiness_timeout,
         })
@@ -86,6 +91,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/api/reports/daily_usage", get(reports::daily_usage))
         .route("/api/reports/user_visits", get(reports::user_visits))
         .merge(graphql_routes(&gateway))
+        .route(GRAPHQL_SOCKET, get(graphql::connect))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method);
     surround(routes, gateway)
@@ -166,7 +172,7 @@ mod tests {
             Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
         let reports = Reports::new(database, Clock::system());
-        let gateway = Gateway::new(reports, &config, CancellationToken::new()).unwrap();
+        let gateway = Gateway::new(reports, &config, Ending::default()).unwrap();
         let service =
             surround(Router::new().route("/panic", get(panics)).route("/fine", get(async || "fine")), gateway);
         for (path, status) in [("/panic", 500), ("/fine", 200), ("/panic", 500)] {

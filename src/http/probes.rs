@@ -19,7 +19,7 @@ pub(super) async fn health_check() -> Response {
 
 /// Able to serve: not about to stop, and the database has tokens to read.
 pub(super) async fn readiness_check(State(gateway): State<Gateway>) -> Response {
-    let ready = !gateway.draining.is_cancelled() && can_read(&gateway).await;
+    let ready = !gateway.ending.draining.is_cancelled() && can_read(&gateway).await;
     metrics::readiness(ready);
     if ready { legacy_text(StatusCode::OK, "ok") } else { legacy_text(StatusCode::INTERNAL_SERVER_ERROR, "failed") }
 }

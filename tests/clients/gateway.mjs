@@ -1,6 +1,6 @@
 // The real binary on its embedded sample database, for the tests beside this file.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -45,6 +45,16 @@ export class Gateway {
 
   get isRunning() {
     return this.process.pid && this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  // Writes tokens beside the gateway, issued at a moment such as `2001-01-02 12:00:00`, UTC.
+  issue(at, tokens = 1) {
+    const script = `import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=20)
+row = (sys.argv[2],)
+database.executemany("INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', ?)", [row] * int(sys.argv[3]))
+database.commit()`;
+    execFileSync('python3', ['-c', script, join(this.folder, 'data', 'coworking.db'), at, String(tokens)]);
   }
 
   // Asks it politely to stop; one that does not listen is killed in the end.

@@ -5,7 +5,8 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { Gateway, PATIENCE } from './gateway.mjs';
 
-const TABS = ['DailyUsage', 'TopVisitors', 'Chart', 'StoppedComing'];
+const QUERIES = ['DailyUsage', 'TopVisitors', 'Chart', 'StoppedComing'];
+const TABS = [...QUERIES, 'Live'];
 
 let gateway, base, browser;
 
@@ -39,7 +40,7 @@ test('it opens with examples, without the internet and without a complaint', { t
 
 test('every example runs and shows the rows that the API answers', { timeout: 4 * PATIENCE }, async () => {
   const page = await open();
-  for (const tab of TABS) {
+  for (const tab of QUERIES) {
     await page.getByRole('tab', { name: tab }).click();
     const shown = await run(page, tab);
     const query = await editor(page, '.graphiql-query-editor');
@@ -51,6 +52,23 @@ test('every example runs and shows the rows that the API answers', { timeout: 4 
     assert.ok((report.nodes ?? report).length > 0, `${tab} answers no rows`);
   }
   await close(page, 'answered');
+});
+
+test('a subscription shows what changes', { timeout: 4 * PATIENCE }, async () => {
+  const page = await open();
+  await page.getByRole('tab', { name: 'Live' }).click();
+  // GraphiQL takes a moment to read the tab, and runs what it read.
+  const socket = page.waitForEvent('websocket');
+  await page.locator('.graphiql-execute-button').click();
+  await socket;
+  const shows = (issued) =>
+    page.waitForFunction((text) => document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue().includes(text), `"tokensIssued": ${issued},`);
+  const today = async () => (await ask('{ dailyUsage(orderBy: { direction: DESC }, first: 1) { date tokensIssued } }')).data.dailyUsage[0];
+  const { date, tokensIssued } = await today();
+  await shows(tokensIssued);
+  gateway.issue(`${date} 00:00:00`, 3);
+  await shows(tokensIssued + 3);
+  await close(page, 'live');
 });
 
 test('what a visitor wrote is still there after a reload', { timeout: 4 * PATIENCE }, async () => {
@@ -77,7 +95,7 @@ async function open() {
   complaints.set(page, heard);
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && heard.push(message.text()));
   page.on('pageerror', (error) => heard.push(String(error)));
-  page.on('websocket', (socket) => heard.push(socket.url()));
+  page.on('websocket', (socket) => socket.url() !== `${base.replace('http', 'ws')}/graphql/ws` && heard.push(socket.url()));
   context.on('request', (request) => {
     const { origin, protocol } = new URL(request.url());
     if (origin !== base && protocol !== 'data:') heard.push(request.url());

@@ -93,7 +93,7 @@ async fn without_tokens_readiness_and_reports_fail(backend: Backend) {
 
 async fn draining_fails_readiness_only(backend: Backend) {
     let gateway = TestGateway::recorded(backend).await;
-    gateway.draining.cancel();
+    gateway.ending.draining.cancel();
     assert_eq!(gateway.get("/readiness_check").await.status, 500);
     assert_eq!(gateway.get("/health_check").await.status, 200);
     assert_eq!(gateway.get("/api/reports/daily_usage").await.status, 200);

@@ -19,5 +19,6 @@ mod persisted;
 mod pod;
 mod rollup;
 mod schema;
+mod subscriptions;
 mod support;
 mod user_visits;

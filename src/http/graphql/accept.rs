@@ -4,6 +4,11 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
+use crate::http::error::Failure;
+
+/// A stream of answers.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+
 /// What answers come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum MediaType {
@@ -29,9 +34,30 @@ impl MediaType {
     }
 }
 
-/// The media type that the client prefers; none where it accepts neither. Clients that accept
-/// everything, or do not say, get `application/json`, as the audits have it.
-pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
+/// What a client takes for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The media type that it prefers for a single answer, if it takes one.
+    pub(super) single: Option<MediaType>,
+    /// Whether it takes a stream of answers.
+    pub(super) stream: bool,
+}
+
+impl Wanted {
+    /// What a single answer is written in, be it one that nobody asked for.
+    pub(super) fn media_type(self) -> MediaType {
+        self.single.unwrap_or(MediaType::Json)
+    }
+}
+
+/// What the client takes. Clients that accept everything, or do not say, get `application/json`, as the audits
+/// have it; a stream is sent only to those that name it.
+pub(super) fn negotiate(headers: &HeaderMap) -> Result<Wanted, Failure> {
+    let wanted = Wanted { single: single(headers), stream: names(headers, |essence| essence == EVENT_STREAM) };
+    if wanted.single.is_none() && !wanted.stream { Err(Failure::NotAcceptable) } else { Ok(wanted) }
+}
+
+fn single(headers: &HeaderMap) -> Option<MediaType> {
     let ranges: Vec<Range> = ranges(headers).collect();
     if ranges.is_empty() {
         return Some(MediaType::Json);
@@ -48,7 +74,7 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
 
 /// Whether a media type is named itself, not by a range such as `*/*`.
 pub(super) fn names(headers: &HeaderMap, is_named: impl Fn(&str) -> bool) -> bool {
-    ranges(headers).any(|range| is_named(&range.essence))
+    ranges(headers).any(|range| range.quality > 0 && is_named(&range.essence))
 }
 
 struct Range {
@@ -140,6 +166,20 @@ mod tests {
             if !accept.is_empty() {
                 headers.insert(header::ACCEPT, accept.parse().unwrap());
             }
+            assert_eq!(negotiate(&headers).ok().and_then(|wanted| wanted.single), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn streams_are_sent_to_those_that_name_them() {
+        for (accept, expected) in [
+            ("text/event-stream", Ok(Wanted { single: None, stream: true })),
+            ("text/event-stream, application/json", Ok(Wanted { single: Some(MediaType::Json), stream: true })),
+            ("*/*", Ok(Wanted { single: Some(MediaType::Json), stream: false })),
+            ("text/event-stream;q=0", Err(Failure::NotAcceptable)),
+            ("text/*", Err(Failure::NotAcceptable)),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
             assert_eq!(negotiate(&headers), expected, "{accept}");
         }
     }
@@ -149,6 +189,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::ACCEPT, HeaderValue::from_static("text/html"));
         headers.append(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json"));
-        assert_eq!(negotiate(&headers), Some(MediaType::GraphqlJson));
+        assert_eq!(single(&headers), Some(MediaType::GraphqlJson));
     }
 }

@@ -27,9 +27,22 @@ pub(super) fn is_cross_site(headers: &HeaderMap, allowed: &Origins) -> bool {
         None => {
             let named = |wanted: fn(&str) -> bool| accept::names(headers, wanted);
             named(|essence| !essence.starts_with('*'))
-                && !named(|essence| essence.starts_with("application/") && essence.ends_with("json"))
+                && !named(|essence| {
+                    essence == accept::EVENT_STREAM || essence.starts_with("application/") && essence.ends_with("json")
+                })
         }
     }
+}
+
+/// Whether a WebSocket's handshake comes from a page of another host that nobody allowed: browsers do not ask
+/// before they send one, and let any page read what comes. What is no browser sends no origin.
+/// Source: <https://www.rfc-editor.org/rfc/rfc6455#section-10.2>
+pub(super) fn is_foreign(headers: &HeaderMap, allowed: &Origins) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    let is_own = host.is_some() && host == text(header::HOST);
+    !is_own && !is_allowed(headers, allowed)
 }
 
 fn is_allowed(headers: &HeaderMap, allowed: &Origins) -> bool {
@@ -62,12 +75,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn handshakes_of_other_sites_are_told_from_those_of_our_own() {
+        let allowed = Origins::Only(vec!["https://dashboard.example".to_owned()]);
+        let cases = [
+            (None, false),
+            (Some("http://reports.example:5153"), false),
+            (Some("https://reports.example:5153"), false),
+            (Some("https://reports.example"), true),
+            (Some("https://dashboard.example"), false),
+            (Some("https://other.example"), true),
+            (Some("null"), true),
+        ];
+        for (origin, expected) in cases {
+            let mut headers = HeaderMap::from_iter([(header::HOST, "reports.example:5153".parse().unwrap())]);
+            headers.extend(origin.map(|origin| (header::ORIGIN, origin.parse().unwrap())));
+            assert_eq!(is_foreign(&headers, &allowed), expected, "{origin:?}");
+        }
+    }
+
+    #[test]
     fn pages_of_other_sites_are_told_from_clients() {
         let allowed = Origins::Only(vec!["https://dashboard.example".to_owned()]);
-        let cases: [(&[(&str, &str)], bool); 14] = [
+        let cases: [(&[(&str, &str)], bool); 16] = [
             (&[], false),
             (&[("accept", "*/*")], false),
             (&[("accept", "application/json")], false),
+            (&[("accept", "text/event-stream")], false),
+            (&[("accept", "text/event-stream"), ("sec-fetch-site", "cross-site")], true),
             (&[("accept", "application/graphql-response+json, */*")], false),
             (&[("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")], true),
             (&[("accept", "image/avif,image/webp,*/*;q=0.8")], true),

@@ -1,9 +1,13 @@
 //! GraphQL over HTTP: a thin layer over the library's own request and response.
 
 mod accept;
+mod answering;
 mod cross_site;
+mod event_stream;
+mod live;
 mod parameters;
 mod persisted;
+mod socket;
 mod status;
 
 use std::sync::Arc;
@@ -21,13 +25,17 @@ use serde::Serialize;
 use tracing::{Instrument as _, debug_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-pub(super) use self::cross_site::cors;
-pub use self::persisted::{FolderError, PersistedDocuments};
 use self::{
-    accept::MediaType,
+    accept::{MediaType, Wanted},
+    answering::Answering,
     parameters::Parameters,
-    persisted::Refused,
+    persisted::{Found, Refused},
     status::{Outcome, status},
+};
+pub(super) use self::{cross_site::cors, socket::connect};
+pub use self::{
+    live::Live,
+    persisted::{FolderError, PersistedDocuments},
 };
 use super::{
     Gateway,
@@ -42,6 +50,15 @@ use crate::{
     },
     metrics,
 };
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+enum Transport {
+    Get,
+    Post,
+    /// As a stream of answers, or by a connection that carries many.
+    Live,
+}
 
 /// The answer to a request of which nothing was executed.
 #[derive(Debug, Serialize)]
@@ -68,25 +85,53 @@ pub(super) async fn get(State(gateway): State<Gateway>, headers: HeaderMap, RawQ
     if query.is_empty() && accept::names(&headers, |essence| essence == "text/html") {
         return vary(Redirect::temporary("/graphiql").into_response());
     }
-    let Some(accepted) = accept::negotiate(&headers) else { return vary(Failure::NotAcceptable.into_response()) };
-    if cross_site::is_cross_site(&headers, &gateway.config.cors_origins) {
-        return fail(&gateway, accepted, &Failure::CrossSite);
-    }
-    let answered = match Parameters::from_query_string(&query, &gateway.config.limits) {
-        Ok(parameters) => answer(&gateway, accepted, &headers, &Method::GET, parameters).await,
-        Err(failure) => Err(failure.into()),
+    let wanted = match accept::negotiate(&headers) {
+        Ok(wanted) => wanted,
+        Err(failure) => return vary(failure.into_response()),
     };
-    send(&gateway, accepted, &answered, |answer| answer.tagged(&headers))
+    if cross_site::is_cross_site(&headers, &gateway.config.cors_origins) {
+        return fail(&gateway, wanted.media_type(), &Failure::CrossSite);
+    }
+    let parameters = Parameters::from_query_string(&query, &gateway.config.limits);
+    respond(&gateway, &headers, wanted, Transport::Get, parameters).await
 }
 
 /// Executes what the JSON body holds.
 pub(super) async fn post(State(gateway): State<Gateway>, headers: HeaderMap, body: Body) -> Response {
-    let Some(accepted) = accept::negotiate(&headers) else { return vary(Failure::NotAcceptable.into_response()) };
-    let answered = match Parameters::from_body(&headers, body, &gateway.config.limits).await {
-        Ok(parameters) => answer(&gateway, accepted, &headers, &Method::POST, parameters).await,
-        Err(failure) => Err(failure.into()),
+    let wanted = match accept::negotiate(&headers) {
+        Ok(wanted) => wanted,
+        Err(failure) => return vary(failure.into_response()),
     };
-    send(&gateway, accepted, &answered, Answer::response)
+    let parameters = Parameters::from_body(&headers, body, &gateway.config.limits).await;
+    respond(&gateway, &headers, wanted, Transport::Post, parameters).await
+}
+
+/// The answer, or a stream of them for whoever wants one.
+async fn respond(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    wanted: Wanted,
+    transport: Transport,
+    parameters: Result<Parameters, Failure>,
+) -> Response {
+    let accepted = wanted.media_type();
+    let parameters = match parameters {
+        Ok(parameters) => parameters,
+        Err(failure) => return fail(gateway, accepted, &failure),
+    };
+    if wanted.stream {
+        let answering = Answering::begin(gateway, parameters.clone()).await;
+        if answering.is_followed() || wanted.single.is_none() {
+            return event_stream::respond(gateway, answering)
+                .map_or_else(|failure| fail(gateway, accepted, &failure), vary);
+        }
+    }
+    let answered = answer(gateway, accepted, headers, transport, parameters).await;
+    let complete = |answer: &Answer| match transport {
+        Transport::Get => answer.tagged(headers),
+        Transport::Post | Transport::Live => answer.response(),
+    };
+    send(gateway, accepted, &answered, complete)
 }
 
 /// Counts and sends the answer, in the way `complete` where it is without errors.
@@ -101,7 +146,7 @@ fn send(
         Err(Unkept::Answer { answer, code, .. }) => (answer, *code),
         Err(Unkept::Failure(failure)) => return fail(gateway, accepted, failure),
     };
-    metrics::graphql_answered(answer.operation.as_ref().map_or("unknown", RequestedOperation::kind), code);
+    metrics::graphql_answered(answer.kind(), code);
     vary(if answered.is_ok() { complete(answer) } else { answer.response() })
 }
 
@@ -110,7 +155,7 @@ async fn answer(
     gateway: &Gateway,
     accepted: MediaType,
     headers: &HeaderMap,
-    method: &Method,
+    transport: Transport,
     parameters: Parameters,
 ) -> Result<Answer, Unkept> {
     let found = match gateway.documents.find(&parameters) {
@@ -118,12 +163,9 @@ async fn answer(
         Err(Refused::Failure(failure)) => return Err(failure.into()),
         Err(Refused::Error(error)) => return written(gateway, accepted, None, gateway.executor.refuse(error)).await,
     };
+    let question = question(transport, accepted, &found, &parameters);
     let Parameters { operation_name, variables, .. } = parameters;
-    let question = Question {
-        text: Arc::clone(&found.text),
-        details: serde_json::to_string(&(method.as_str(), accepted, &operation_name, &variables)).unwrap_or_default(),
-    };
-    let compute = execute(gateway, accepted, method, &found.text, operation_name.as_deref(), variables);
+    let compute = execute(gateway, accepted, transport, &found.text, operation_name.as_deref(), variables);
     let answered = gateway.answers.find(&gateway.reports, question, answers::wants_anew(headers), compute).await;
     let is_valid = match &answered {
         Ok(_) => true,
@@ -131,15 +173,21 @@ async fn answer(
         Err(Unkept::Failure(_)) => false,
     };
     if is_valid {
-        gateway.documents.remember(found);
+        gateway.documents.remember(&found);
     }
     answered
+}
+
+/// Everything that the answer depends on, but for the data.
+fn question(transport: Transport, accepted: MediaType, found: &Found, parameters: &Parameters) -> Question {
+    let details = (transport, accepted, &parameters.operation_name, &parameters.variables);
+    Question { text: Arc::clone(&found.text), details: serde_json::to_string(&details).unwrap_or_default() }
 }
 
 async fn execute(
     gateway: &Gateway,
     accepted: MediaType,
-    method: &Method,
+    transport: Transport,
     document: &str,
     operation_name: Option<&str>,
     variables: Variables,
@@ -149,8 +197,11 @@ async fn execute(
         Err(error) => return written(gateway, accepted, None, gateway.executor.refuse(error)).await,
     };
     let operation = prepared.operation().clone();
-    if method == Method::GET && operation.kind() == "mutation" {
-        return Err(Failure::MethodNotAllowed(method.clone(), Some("POST")).into());
+    if transport == Transport::Get && operation.kind() == "mutation" {
+        return Err(Failure::MethodNotAllowed(Method::GET, Some("POST")).into());
+    }
+    if transport != Transport::Live && operation.is_subscription() {
+        return Err(Failure::NeedsStream.into());
     }
     let span = debug_span!("operation");
     span.set_attribute("graphql.operation.name", operation.name().unwrap_or_default().to_owned());
@@ -206,7 +257,7 @@ fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
 
 /// The answer to a request that took too long, in whichever step.
 pub(super) fn timed_out(gateway: &Gateway, headers: &HeaderMap) -> Response {
-    fail(gateway, accept::negotiate(headers).unwrap_or(MediaType::Json), &Failure::TimedOut)
+    fail(gateway, accept::negotiate(headers).map_or(MediaType::Json, Wanted::media_type), &Failure::TimedOut)
 }
 
 /// Answers differ by what the client accepts.

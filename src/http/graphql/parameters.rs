@@ -23,7 +23,7 @@ const DRAIN_BYTES: usize = 1 << 27;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// What a client asks for.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Parameters {
     pub(super) query: Option<String>,
     /// The id of a document that the gateway has; `persistedQuery` says the same in another way.
@@ -35,7 +35,7 @@ pub(super) struct Parameters {
 
 /// The extension by which clients name a document by its hash.
 /// Source: <https://www.apollographql.com/docs/apollo-server/performance/apq>
-#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PersistedQuery {
     pub(super) version: u32,
@@ -92,6 +92,13 @@ impl Parameters {
         Self::new(read_json(&bytes, limits, "The request body")?)
     }
 
+    /// What a message holds whose values were counted.
+    pub(super) fn from_json(payload: Value) -> Result<Self, Failure> {
+        let parameters = serde_json::from_value(payload)
+            .map_err(|error| Failure::BadParameters(format!("The payload does not hold what it should: {error}.")))?;
+        Self::new(parameters)
+    }
+
     fn new(parameters: InBody) -> Result<Self, Failure> {
         let persisted_query = parameters
             .extensions
@@ -110,7 +117,7 @@ impl Parameters {
 }
 
 /// Reads JSON whose values were counted before any of them is kept.
-fn read_json<T: DeserializeOwned>(bytes: &[u8], limits: &Limits, what: &str) -> Result<T, Failure> {
+pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], limits: &Limits, what: &str) -> Result<T, Failure> {
     let left = Cell::new(limits.input_values);
     let mut json = serde_json::Deserializer::from_slice(bytes);
     if let Err(error) = Counted(&left).deserialize(&mut json).and_then(|()| json.end()) {

@@ -112,9 +112,9 @@ impl PersistedDocuments {
     }
 
     /// Keeps a document that proved to be valid.
-    pub(super) fn remember(&self, found: Found) {
-        if let Some(hash) = found.register_as {
-            self.registered.insert(hash, found.text);
+    pub(super) fn remember(&self, found: &Found) {
+        if let Some(hash) = &found.register_as {
+            self.registered.insert(hash.clone(), Arc::clone(&found.text));
         }
     }
 }
@@ -236,7 +236,7 @@ mod tests {
         for number in 0..100 {
             let text = format!("{{ a{number}: __typename }}{}", " ".repeat(1_000));
             let found = documents.find(&named(Some(&text), &sha256(&text))).unwrap();
-            documents.remember(found);
+            documents.remember(&found);
         }
         documents.registered.run_pending_tasks();
         assert!(

@@ -3,6 +3,8 @@
 pub mod database;
 pub mod process;
 
+use std::sync::{Arc, Mutex};
+
 use axum::{
     Router,
     body::Body,
@@ -16,10 +18,10 @@ use coworking_analytics::{
     database::{Access, Database},
     http::{self, Gateway},
     reports::Reports,
+    shutdown::Ending,
 };
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 pub use self::database::{Backend, TestDatabase};
@@ -47,7 +49,9 @@ pub struct TestGateway {
     pub router: Router,
     pub reports: Reports,
     pub database: TestDatabase,
-    pub draining: CancellationToken,
+    pub ending: Ending,
+    /// What its clock shows; it stands still unless a test moves it.
+    pub now: Arc<Mutex<DateTime<Utc>>>,
 }
 
 /// An answer, read to its end.
@@ -85,10 +89,12 @@ impl TestGateway {
         let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
         let config = config(&database.url, variables);
         let pool = Database::connect(&config.database, Access::Report).await.unwrap();
-        let reports = Reports::new(pool, Clock::fixed(now()));
-        let draining = CancellationToken::new();
-        let gateway = Gateway::new(reports.clone(), &config, draining.clone()).unwrap();
-        Self { router: http::router(gateway), reports, database, draining }
+        let now = Arc::new(Mutex::new(now()));
+        let shown = Arc::clone(&now);
+        let reports = Reports::new(pool, Clock::of(move || *shown.lock().unwrap()));
+        let ending = Ending::default();
+        let gateway = Gateway::new(reports.clone(), &config, ending.clone()).unwrap();
+        Self { router: http::router(gateway), reports, database, ending, now }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

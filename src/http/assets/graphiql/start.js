@@ -86,6 +86,19 @@ query StoppedComing($before: Date!) {
 `,
     variables: JSON.stringify({ before: lastDays(28).from }, null, 2),
   },
+  {
+    query: `# The latest day, live: a new answer
+# whenever the numbers change.
+subscription Live {
+  dailyUsage(orderBy: { direction: DESC }, first: 1) {
+    date
+    tokensIssued
+    visits
+    isPartial
+  }
+}
+`,
+  },
 ];
 
 // Today and the days before it on the visitor's own calendar, which UTC's may be a day off from.
@@ -101,7 +114,7 @@ function lastDays(days) {
 
 ReactDOM.createRoot(document.getElementById('graphiql')).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: '/graphql' }),
+    fetcher: GraphiQL.createFetcher({ url: '/graphql', subscriptionUrl: `${origin.replace('http', 'ws')}/graphql/ws` }),
     defaultTabs: examples,
     defaultEditorToolsVisibility: 'variables',
   }),

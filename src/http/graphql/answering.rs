@@ -1,0 +1,129 @@
+//! What an operation answers over a transport that takes several answers: one, or a new one whenever the data
+//! changed it.
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use tokio::time::timeout;
+
+use super::{
+    Gateway, Transport, Unkept,
+    accept::MediaType,
+    answer, execute,
+    live::{Compute, Follower, Told},
+    parameters::Parameters,
+    persisted::{Found, Refused},
+    question, written,
+};
+use crate::{
+    graphql::limits::Limit,
+    http::{answers::Answer, error::Failure},
+    metrics,
+};
+
+/// Answers in GraphQL's own media type: here the body is all that is sent.
+const WRITTEN_AS: MediaType = MediaType::GraphqlJson;
+
+/// The answers of one operation.
+pub(super) enum Answering {
+    /// There is one.
+    Once(BoxFuture<'static, Told>),
+    /// It is followed.
+    Followed(Follower),
+    /// There are no more.
+    Over,
+}
+
+impl Answering {
+    /// Starts to answer what a client asks for.
+    pub(super) async fn begin(gateway: &Gateway, parameters: Parameters) -> Self {
+        let found = match gateway.documents.find(&parameters) {
+            Ok(found) => found,
+            Err(Refused::Failure(failure)) => return Self::Once(ready(told(Err(failure.into()))).boxed()),
+            Err(Refused::Error(error)) => return Self::Once(ready(refused(gateway, error).await).boxed()),
+        };
+        let prepared =
+            gateway.executor.prepare(&found.text, parameters.operation_name.as_deref(), parameters.variables.clone());
+        match prepared {
+            Err(error) => Self::Once(ready(refused(gateway, error).await).boxed()),
+            Ok(prepared) if prepared.operation().is_subscription() => {
+                let question = question(Transport::Live, WRITTEN_AS, &found, &parameters);
+                let compute = || compute(gateway.clone(), found, parameters);
+                Self::Followed(gateway.live.follow(question, compute))
+            }
+            Ok(_) => {
+                let gateway = gateway.clone();
+                let headers = HeaderMap::new();
+                let answered = async move {
+                    let answered = answer(&gateway, WRITTEN_AS, &headers, Transport::Live, parameters);
+                    told(timeout(gateway.request_timeout, answered).await.unwrap_or(Err(Failure::TimedOut.into())))
+                };
+                Self::Once(answered.boxed())
+            }
+        }
+    }
+
+    /// Whether there may be more than one answer.
+    pub(super) fn is_followed(&self) -> bool {
+        matches!(self, Self::Followed(_))
+    }
+
+    /// The next answer; none after the last.
+    pub(super) async fn next(&mut self) -> Option<Arc<Told>> {
+        let told = match self {
+            Self::Once(answer) => Some(Arc::new(answer.await)),
+            Self::Followed(follower) => follower.next().await,
+            Self::Over => None,
+        };
+        if !self.is_followed() || told.as_ref().is_none_or(|told| told.refused) {
+            *self = Self::Over;
+        }
+        told
+    }
+}
+
+/// How the answer to a subscription is computed, each time.
+fn compute(gateway: Gateway, found: Found, parameters: Parameters) -> Compute {
+    let asked = Arc::new((gateway, found, parameters));
+    Box::new(move || {
+        let asked = Arc::clone(&asked);
+        async move {
+            let (gateway, found, parameters) = &*asked;
+            let question = question(Transport::Live, WRITTEN_AS, found, parameters);
+            let (operation, variables) = (parameters.operation_name.as_deref(), parameters.variables.clone());
+            let computed = execute(gateway, WRITTEN_AS, Transport::Live, &found.text, operation, variables);
+            let answered = gateway.answers.find(&gateway.reports, question, false, computed);
+            let answered = timeout(gateway.request_timeout, answered).await;
+            let mut told = told(answered.unwrap_or(Err(Failure::TimedOut.into())));
+            if !told.refused {
+                gateway.documents.remember(found);
+                told.room = gateway.live.room_for(told.body.len());
+                if told.room.is_none() {
+                    let maximum = gateway.config.limits.live_bytes;
+                    return refused(gateway, Limit::LiveBytes.exceeded(maximum, None)).await;
+                }
+            }
+            told
+        }
+        .boxed()
+    })
+}
+
+async fn refused(gateway: &Gateway, error: async_graphql::ServerError) -> Told {
+    told(written(gateway, WRITTEN_AS, None, gateway.executor.refuse(error)).await)
+}
+
+/// The answer as those are told who may get another one after it.
+fn told(answered: Result<Answer, Unkept>) -> Told {
+    let (answer, refused, code) = match answered {
+        Ok(answer) => (answer, false, "OK"),
+        Err(Unkept::Answer { answer, outcome, code }) => (answer, !outcome.is_valid(), code),
+        Err(Unkept::Failure(failure)) => {
+            let refused = failure != Failure::TimedOut;
+            return Told { body: failure.body().into(), refused, room: None };
+        }
+    };
+    metrics::graphql_answered(answer.kind(), code);
+    Told { body: answer.body, refused, room: None }
+}

@@ -1,0 +1,52 @@
+//! Answers as a stream of events, over plain HTTP.
+//! Sources: <https://html.spec.whatwg.org/multipage/server-sent-events.html>; "distinct connections mode" of
+//! <https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md>
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderName, header},
+    response::{IntoResponse as _, Response},
+};
+use futures_util::{StreamExt as _, stream};
+use tokio::time::timeout;
+
+use super::{Gateway, accept::EVENT_STREAM, answering::Answering};
+use crate::{
+    graphql::limits::Limit,
+    http::error::Failure,
+    metrics::{LiveConnection, Subscriber},
+};
+
+/// So often something is sent, lest proxies take the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const COMMENT: &[u8] = b":\n\n";
+/// Not without data: browsers would pass over it.
+const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
+/// Tells proxies to pass on events as they come.
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The answers as events `next`, and `complete` after the last. When the gateway stops, the stream ends without
+/// `complete`, and clients connect again.
+pub(super) fn respond(gateway: &Gateway, answering: Answering) -> Result<Response, Failure> {
+    let limit = Failure::Limit(Limit::Connections, gateway.config.limits.live_connections);
+    let place = gateway.live.connect().ok_or(limit)?;
+    let held = (place, LiveConnection::begin("sse"), answering.is_followed().then(Subscriber::begin));
+    let events = stream::unfold(Some((answering, held)), |state| async {
+        let (mut answering, held) = state?;
+        Some(match timeout(KEEP_ALIVE, answering.next()).await {
+            Ok(Some(told)) => (event(&told.body), Some((answering, held))),
+            Ok(None) => (Bytes::from_static(COMPLETE), None),
+            Err(_) => (Bytes::from_static(COMMENT), Some((answering, held))),
+        })
+    });
+    let events = events.map(Ok::<_, Infallible>).take_until(gateway.live.stopped());
+    let headers = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-cache"), (BUFFERING, "no")];
+    Ok((headers, Body::from_stream(events)).into_response())
+}
+
+/// An answer, which is one line.
+fn event(body: &[u8]) -> Bytes {
+    [b"event: next\ndata: ", body, b"\n\n"].concat().into()
+}

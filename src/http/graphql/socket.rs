@@ -1,0 +1,310 @@
+//! GraphQL over a WebSocket: the protocol `graphql-transport-ws`.
+//! Source: <https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::{
+    body::Bytes,
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
+    },
+    http::HeaderMap,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::debug;
+
+use super::{
+    Gateway,
+    answering::Answering,
+    cross_site,
+    live::Told,
+    parameters::{Parameters, read_json},
+};
+use crate::{
+    graphql::limits::Limit,
+    http::error::Failure,
+    metrics::{LiveConnection, Subscriber},
+};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+/// How long a client may take to introduce itself.
+const INITIALISATION: Duration = Duration::from_secs(3);
+/// How long a client may take to read a message, or to say goodbye.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So often a client that says nothing is asked whether it is there; twice in vain, and it is not.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// What a connection reads at once; the library's own 128 KiB would be most of its memory.
+const BUFFER_BYTES: usize = 4 << 10;
+/// So many times the limit is read of a message that is too large: who sends much more finds the connection reset
+/// before the reason arrives.
+const READABLE: usize = 2;
+/// The longest reason that fits a close frame.
+const REASON_BYTES: usize = 123;
+
+/// A message of a client.
+#[derive(Debug, Deserialize)]
+struct FromClient {
+    #[serde(rename = "type")]
+    kind: String,
+    id: Option<String>,
+    payload: Option<Value>,
+}
+
+/// Why a connection ends, for the close frame.
+#[derive(Debug)]
+struct Close(u16, String);
+
+impl Close {
+    fn invalid(reason: impl Into<String>) -> Self {
+        Self(4400, reason.into())
+    }
+}
+
+/// Why to stop serving: to say so, or because nobody listens any more.
+#[derive(Debug)]
+enum Ended {
+    Closing(Close),
+    Gone,
+}
+
+impl From<Close> for Ended {
+    fn from(close: Close) -> Self {
+        Self::Closing(close)
+    }
+}
+
+/// Opens a WebSocket.
+pub(in crate::http) async fn connect(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(upgrade) = upgrade else { return Failure::NeedsWebSocket.into_response() };
+    if cross_site::is_foreign(&headers, &gateway.config.cors_origins) {
+        return Failure::CrossSite.into_response();
+    }
+    let limits = &gateway.config.limits;
+    let Some(place) = gateway.live.connect() else {
+        return Failure::Limit(Limit::Connections, limits.live_connections).into_response();
+    };
+    let upgrade = upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(READABLE * limits.body_bytes)
+        .max_frame_size(READABLE * limits.body_bytes)
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(0);
+    upgrade.on_upgrade(move |socket| async move {
+        let _held = (place, LiveConnection::begin("websocket"));
+        let live = gateway.live.clone();
+        live.track(serve(gateway, socket)).await;
+    })
+}
+
+async fn serve(gateway: Gateway, socket: WebSocket) {
+    let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
+    let mut connection = Connection {
+        gateway,
+        socket,
+        is_acknowledged: false,
+        operations: HashMap::new(),
+        answers: FuturesUnordered::new(),
+    };
+    let ended = if speaks {
+        connection.run().await
+    } else {
+        Close(4406, format!("Subprotocol not acceptable: {PROTOCOL} is spoken here")).into()
+    };
+    let Ended::Closing(Close(code, reason)) = ended else { return };
+    debug!(code, reason, "closing a WebSocket");
+    let frame = CloseFrame { code, reason: shortened(reason).into() };
+    let mut socket = connection.socket;
+    // Read on until the client has seen it: what is dropped with unread data is reset.
+    let goodbye = async {
+        let _ = socket.send(Message::Close(Some(frame))).await;
+        while let Some(Ok(_)) = socket.recv().await {}
+    };
+    let _ = timeout(PATIENCE, goodbye).await;
+}
+
+fn shortened(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+    reason
+}
+
+/// An operation until it is completed: dropped, it is answered no more.
+struct Operation {
+    _ends: DropGuard,
+    _counted: Option<Subscriber>,
+}
+
+/// What is told about an operation, and what may follow.
+struct Next {
+    id: Arc<str>,
+    completed: CancellationToken,
+    told: Option<Arc<Told>>,
+    answering: Answering,
+}
+
+struct Connection {
+    gateway: Gateway,
+    socket: WebSocket,
+    is_acknowledged: bool,
+    operations: HashMap<Arc<str>, Operation>,
+    /// The next answer of each operation; none where it was completed first.
+    answers: FuturesUnordered<BoxFuture<'static, Option<Next>>>,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Ended {
+        let stopped = self.gateway.live.stopped();
+        tokio::pin!(stopped);
+        let begun = Instant::now();
+        let mut keep_alive = interval_at(begun + KEEP_ALIVE, KEEP_ALIVE);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = begun;
+        let maximum = self.gateway.config.limits.body_bytes;
+        loop {
+            let done = tokio::select! {
+                () = &mut stopped => Err(Close(1001, "Going away: connect again".to_owned()).into()),
+                () = sleep_until(begun + INITIALISATION), if !self.is_acknowledged => {
+                    Err(Close(4408, "Connection initialisation timeout".to_owned()).into())
+                }
+                _ = keep_alive.tick() => {
+                    if heard.elapsed() > 2 * KEEP_ALIVE {
+                        Err(Ended::Gone)
+                    } else {
+                        self.say(Message::Ping(Bytes::new())).await
+                    }
+                }
+                Some(next) = self.answers.next() => match next {
+                    Some(next) => self.pass_on(next).await,
+                    None => Ok(()),
+                },
+                message = self.socket.recv() => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(Message::Text(text))) if text.len() > maximum => {
+                            Err(Close(1009, Limit::BodyBytes.message(maximum)).into())
+                        }
+                        Some(Ok(Message::Text(text))) => self.hear(text.as_str()).await,
+                        Some(Ok(Message::Binary(_))) => Err(Close::invalid("Messages are texts").into()),
+                        // Pings and goodbyes are answered by the library as it reads on.
+                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => Ok(()),
+                        // What is no WebSocket's, or far too large, cannot be read on.
+                        Some(Err(_)) | None => Err(Ended::Gone),
+                    }
+                }
+            };
+            if let Err(ended) = done {
+                return ended;
+            }
+        }
+    }
+
+    async fn hear(&mut self, text: &str) -> Result<(), Ended> {
+        let invalid = |failure: &Failure| Close::invalid(format!("Invalid message: {}", failure.message()));
+        let message: FromClient = read_json(text.as_bytes(), &self.gateway.config.limits, "The message")
+            .map_err(|failure| invalid(&failure))?;
+        match (message.kind.as_str(), message.id.filter(|id| !id.is_empty())) {
+            ("connection_init", _) if self.is_acknowledged => {
+                Err(Close(4429, "Too many initialisation requests".to_owned()).into())
+            }
+            ("connection_init", _) => {
+                self.is_acknowledged = true;
+                self.say_json(&json!({ "type": "connection_ack" })).await
+            }
+            ("ping", _) => {
+                let mut pong = json!({ "type": "pong" });
+                if let Some(payload) = message.payload {
+                    pong["payload"] = payload;
+                }
+                self.say_json(&pong).await
+            }
+            ("pong", _) => Ok(()),
+            ("subscribe", _) if !self.is_acknowledged => Err(Close(4401, "Unauthorized".to_owned()).into()),
+            ("subscribe", Some(id)) => {
+                let payload = message.payload.unwrap_or_default();
+                let parameters = Parameters::from_json(payload).map_err(|failure| invalid(&failure))?;
+                self.subscribe(id.into(), parameters).await
+            }
+            ("complete", Some(id)) => {
+                self.operations.remove(id.as_str());
+                Ok(())
+            }
+            ("subscribe" | "complete", None) => Err(Close::invalid("Invalid message: it has no `id`").into()),
+            (kind, _) => Err(Close::invalid(format!("Invalid message: `{kind}` is no type of message")).into()),
+        }
+    }
+
+    async fn subscribe(&mut self, id: Arc<str>, parameters: Parameters) -> Result<(), Ended> {
+        if self.operations.contains_key(&id) {
+            return Err(Close(4409, format!("Subscriber for {id} already exists")).into());
+        }
+        let maximum = self.gateway.config.limits.subscriptions;
+        if self.operations.len() >= maximum {
+            return self.refuse(&id, &Failure::Limit(Limit::Subscriptions, maximum).body().into_bytes()).await;
+        }
+        let answering = Answering::begin(&self.gateway, parameters).await;
+        let completed = CancellationToken::new();
+        let operation = Operation {
+            _ends: completed.clone().drop_guard(),
+            _counted: answering.is_followed().then(Subscriber::begin),
+        };
+        self.operations.insert(Arc::clone(&id), operation);
+        self.wait_for_next(id, completed, answering);
+        Ok(())
+    }
+
+    fn wait_for_next(&mut self, id: Arc<str>, completed: CancellationToken, mut answering: Answering) {
+        let next = async move {
+            let told = completed.run_until_cancelled(answering.next()).await?;
+            Some(Next { id, completed, told, answering })
+        };
+        self.answers.push(next.boxed());
+    }
+
+    async fn pass_on(&mut self, next: Next) -> Result<(), Ended> {
+        let Next { id, completed, told, answering } = next;
+        if completed.is_cancelled() {
+            return Ok(());
+        }
+        let Some(told) = told else {
+            self.operations.remove(&id);
+            return self.say_json(&json!({ "id": &*id, "type": "complete" })).await;
+        };
+        if told.refused {
+            self.operations.remove(&id);
+            return self.refuse(&id, &told.body).await;
+        }
+        // The answer is JSON already.
+        let mut text = format!(r#"{{"id":{},"type":"next","payload":"#, Value::from(&*id));
+        text.push_str(&String::from_utf8_lossy(&told.body));
+        text.push('}');
+        drop(told);
+        self.say(Message::Text(text.into())).await?;
+        self.wait_for_next(id, completed, answering);
+        Ok(())
+    }
+
+    /// Tells why an operation is not executed, or not any more.
+    async fn refuse(&mut self, id: &str, body: &[u8]) -> Result<(), Ended> {
+        let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+        self.say_json(&json!({ "id": id, "type": "error", "payload": body["errors"].take() })).await
+    }
+
+    async fn say_json(&mut self, message: &Value) -> Result<(), Ended> {
+        self.say(Message::Text(message.to_string().into())).await
+    }
+
+    /// Sends a message; whoever does not take it is given up.
+    async fn say(&mut self, message: Message) -> Result<(), Ended> {
+        let sent = timeout(PATIENCE, self.socket.send(message)).await;
+        sent.ok().and_then(Result::ok).ok_or(Ended::Gone)
+    }
+}
