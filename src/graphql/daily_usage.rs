@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputObject, Lookahead, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, InputObject, InputType as _, Lookahead, Object, Result, SimpleObject, Value};
 
 use super::{
     error::client_error,
     input::{self, GapFill, OrderDirection, TimeBasis, Weekday},
     limits,
+    rows::{Row, Rows},
     scalar::{Date, DateTime, EpochMillis, TimeZone},
 };
 use crate::reports::{
@@ -47,7 +48,7 @@ impl DailyUsageQuery {
         >,
         #[graphql(desc = "At most so many rows, from the top of the order: 1 to 3700. All of them when left out.")]
         first: Option<i32>,
-    ) -> Option<Result<Vec<DailyUsage>>> {
+    ) -> Option<Result<Rows<DailyUsage>>> {
         let order = order_by.map_or_else(DailyUsageOrder::default, Into::into);
         let measures = measures(&ctx.look_ahead(), order);
         let days = async {
@@ -56,7 +57,7 @@ impl DailyUsageQuery {
             let days = ctx.data_unchecked::<Arc<Session>>().daily_usage(&filter, measures).await?;
             Ok::<_, reports::Error>(order.take(days, first)?)
         };
-        Some(days.await.map(|days| days.into_iter().map(DailyUsage::from).collect()).map_err(client_error))
+        Some(days.await.map(|days| Rows(days.into_iter().map(DailyUsage::from).collect())).map_err(client_error))
     }
 }
 
@@ -85,6 +86,23 @@ struct DailyUsage {
     /// True while the day is not over (and on days to come): its numbers still grow, so a dip at the
     /// end of a chart is none.
     is_partial: bool,
+}
+
+impl Row for DailyUsage {
+    fn value(&self, field: &str) -> Option<Value> {
+        Some(match field {
+            "date" => self.date.to_value(),
+            "startsAt" => self.starts_at.to_value(),
+            "startsAtMillis" => self.starts_at_millis.to_value(),
+            "visits" => self.visits.to_value(),
+            "tokensIssued" => self.tokens_issued.to_value(),
+            "tokensUnused" => self.tokens_unused.to_value(),
+            "conversionRate" => self.conversion_rate.to_value(),
+            "uniqueVisitors" => self.unique_visitors.to_value(),
+            "isPartial" => self.is_partial.to_value(),
+            _ => return None,
+        })
+    }
 }
 
 impl From<reports::model::DailyUsage> for DailyUsage {

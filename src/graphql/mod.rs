@@ -13,6 +13,7 @@ pub mod limits;
 mod loader;
 mod measure;
 mod operation;
+mod rows;
 mod scalar;
 mod snapshot;
 mod subscription;

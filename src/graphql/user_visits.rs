@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    ComplexObject, Context, Enum, InputObject, Lookahead, Object, Result, SimpleObject, dataloader::DataLoader,
+    ComplexObject, Context, Enum, InputObject, InputType as _, Lookahead, Object, Result, SimpleObject, Value,
+    dataloader::DataLoader,
 };
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     input::{self, OrderDirection, TimeBasis},
     limits,
     loader::UserLoader,
+    rows::{Row, Rows},
     scalar::{Date, DateTime, TimeZone},
 };
 use crate::reports::{
@@ -73,8 +75,8 @@ struct UserVisitsConnection {
 #[Object]
 impl UserVisitsConnection {
     /// The members on this page.
-    async fn nodes(&self) -> Vec<UserVisits> {
-        self.page.rows.iter().map(UserVisits::from).collect()
+    async fn nodes(&self) -> Rows<UserVisits> {
+        Rows(self.page.rows.iter().map(UserVisits::from).collect())
     }
 
     /// The members on this page, each with its cursor.
@@ -173,6 +175,23 @@ impl UserVisits {
     async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
         let user = ctx.data_unchecked::<DataLoader<UserLoader>>().load_one(self.user_id).await;
         user.map(|user| user.map(User::from)).map_err(client_error).transpose()
+    }
+}
+
+impl Row for UserVisits {
+    fn value(&self, field: &str) -> Option<Value> {
+        Some(match field {
+            "userId" => self.user_id.to_value(),
+            "visits" => self.visits.to_value(),
+            "tokensIssued" => self.tokens_issued.to_value(),
+            "tokensUnused" => self.tokens_unused.to_value(),
+            "firstVisitAt" => self.first_visit_at.to_value(),
+            "lastVisitAt" => self.last_visit_at.to_value(),
+            "joinedAt" => self.joined_at.to_value(),
+            "isActive" => self.is_active.to_value(),
+            // `user` is loaded.
+            _ => return None,
+        })
     }
 }
 

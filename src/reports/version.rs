@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::rollup::Rollup;
@@ -14,8 +14,10 @@ use crate::{database::Database, metrics};
 
 /// How long a check may take; requests go on without one.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How soon after another a check may begin: under load, more requests share each.
+/// How soon after another a check may begin, so that more requests share each;
 const PAUSE: Duration = Duration::from_millis(1);
+/// and the number of requests that need not wait so long, since they are enough to share one.
+const ENOUGH: usize = 16;
 /// Requests that may wait for the next check.
 const WAITING: usize = 1_024;
 
@@ -52,7 +54,11 @@ async fn check_for_all(
     let mut waiting = Vec::new();
     let mut next = Instant::now();
     while requests.recv_many(&mut waiting, WAITING).await > 0 {
-        sleep_until(next).await;
+        while waiting.len() < ENOUGH
+            && let Ok(Some(request)) = timeout_at(next, requests.recv()).await
+        {
+            waiting.push(request);
+        }
         waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()).take(WAITING));
         next = Instant::now() + PAUSE;
         let version = match database.ensure_available() {

@@ -14,6 +14,7 @@ fn the_committed_schema_is_that_of_the_code() {
 #[test]
 fn everything_in_the_schema_is_described() {
     let sdl = graphql::sdl();
+    let is_root = |line: &str| ["query: Query", "subscription: Subscription"].contains(&line);
     let mut described = false;
     let mut undescribed = Vec::new();
     let mut in_description = false;
@@ -23,7 +24,7 @@ fn everything_in_the_schema_is_described() {
             described = true;
         } else if !in_description && !line.is_empty() && !line.starts_with(['}', ')']) {
             // What the library itself brings along, and the root declaration, need no words of ours.
-            if !described && !line.starts_with("directive") && !line.starts_with("schema") && line != "query: Query" {
+            if !described && !line.starts_with("directive") && !line.starts_with("schema") && !is_root(line) {
                 undescribed.push(line.to_owned());
             }
             described = false;
