@@ -67,7 +67,7 @@ impl Session {
             for row in self.query_rollup_or(rolled, direct).await? {
                 let date = row.try_get("", "local_date")?;
                 if filter.contains(date) {
-                    days.entry(date).or_default().add(&row)?;
+                    days.entry(date).or_default().add(&row, measures)?;
                 }
             }
             self.fill(filter, measures, &days)
@@ -81,12 +81,15 @@ impl Session {
         measures: DailyUsageMeasures,
         days: &BTreeMap<NaiveDate, DailyUsageRow>,
     ) -> Result<Vec<DailyUsage>, Error> {
+        let today = filter.zone.date_at(self.now());
+        // Of the days before yesterday, no clock has to be asked.
+        let is_partial = |date| today.pred_opt() <= Some(date) && filter.zone.end_of_day(date) > self.now();
         let day = |date, row: Option<DailyUsageRow>| {
             let measure = |asked: bool, value: fn(DailyUsageRow) -> i64| row.filter(|_| asked).map(value);
             DailyUsage {
                 date,
                 starts_at: filter.zone.start_of_day(date),
-                is_partial: filter.zone.end_of_day(date) > self.now(),
+                is_partial: is_partial(date),
                 visits: measure(measures.visits, |row| row.visits),
                 tokens_issued: measure(measures.tokens_issued, |row| row.tokens_issued),
                 tokens_unused: measure(measures.tokens_unused, |row| row.tokens_issued - row.issued_and_used),
@@ -99,7 +102,6 @@ impl Session {
             GapFill::Null => None,
         };
         // An open beginning is the first day with a row; an open end is today, or a later day with one.
-        let today = filter.zone.date_at(self.now());
         let first = filter.range.from().or_else(|| days.keys().next().copied());
         let last = filter.range.to().or_else(|| Ord::max(days.keys().next_back().copied(), Some(today)));
         let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
@@ -110,11 +112,12 @@ impl Session {
 
 impl DailyUsageRow {
     /// By the time of use, a day's visits and its issued tokens come as two rows.
-    fn add(&mut self, row: &QueryResult) -> Result<(), Error> {
-        self.tokens_issued += row.try_get::<i64>("", "issued")?;
-        self.issued_and_used += row.try_get::<i64>("", "issued_and_used")?;
-        self.visits += row.try_get::<i64>("", "visits")?;
-        self.unique_visitors += row.try_get::<i64>("", "unique_visitors")?;
+    fn add(&mut self, row: &QueryResult, measures: DailyUsageMeasures) -> Result<(), Error> {
+        let count = |asked: bool, column: &str| if asked { row.try_get::<i64>("", column) } else { Ok(0) };
+        self.tokens_issued += count(measures.tokens_issued || measures.tokens_unused, "issued")?;
+        self.issued_and_used += count(measures.tokens_unused, "issued_and_used")?;
+        self.visits += count(measures.visits, "visits")?;
+        self.unique_visitors += count(measures.unique_visitors, "unique_visitors")?;
         Ok(())
     }
 }

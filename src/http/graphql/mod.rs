@@ -237,7 +237,9 @@ async fn body(outcome: Outcome, response: async_graphql::Response) -> Bytes {
         // Where nothing was executed there is no `data`, not even null; the library always writes it.
         Json(Refusal { errors: &response.errors }).into_response()
     };
-    to_bytes(written.into_body(), usize::MAX).await.unwrap_or_default()
+    let body = to_bytes(written.into_body(), usize::MAX).await.unwrap_or_default();
+    // Answers are kept: without what the buffer they were written to has to spare, which may be half of it.
+    Bytes::copy_from_slice(&body)
 }
 
 /// The answer to a request that never reached GraphQL.
