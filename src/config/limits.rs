@@ -37,7 +37,8 @@ pub struct Limits {
     pub live_connections: usize,
     /// `MAX_SUBSCRIPTIONS`: operations at once on one WebSocket. Default `32`.
     pub subscriptions: usize,
-    /// `MAX_LIVE_BYTES`: memory for the answers that are followed, each once. Default `33554432`.
+    /// `MAX_LIVE_BYTES`: memory for the answers that are followed, each once, and for the largest on each WebSocket
+    /// or event stream. Default `33554432`.
     pub live_bytes: usize,
 }
 

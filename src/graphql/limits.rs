@@ -41,7 +41,7 @@ pub enum Limit {
     Connections,
     /// Operations at once on one WebSocket.
     Subscriptions,
-    /// Bytes of all answers that are followed.
+    /// Bytes of all answers that are followed, and of those on their way to followers.
     LiveBytes,
 }
 
@@ -113,7 +113,7 @@ impl Limit {
                 format!("The connection has {maximum} operations already; complete one, or open another connection.")
             }
             Self::LiveBytes => format!(
-                "The answers that are followed take {maximum} bytes already; ask for fewer rows or fields, or try again \
+                "The answers to all followers take {maximum} bytes already; ask for fewer rows or fields, or try again \
                  later."
             ),
         }

@@ -203,6 +203,27 @@ async fn what_stays_open_is_bounded() {
     assert_eq!(third.next().await, None, "an operation that was refused is complete");
 }
 
+/// What a thousand slow readers wait for takes no more memory than there is for it.
+#[tokio::test]
+async fn connections_share_what_memory_there_is() {
+    let gateway = gateway(Backend::Sqlite, &[("MAX_LIVE_BYTES", "1024"), NEVER]).await;
+    let days = "subscription { dailyUsage(first: 5) { date startsAt visits } }";
+    let mut first = follow(&gateway, days).await;
+    let answer = first.next().await.unwrap();
+    let bytes = answer.to_string().len();
+    assert!((350..500).contains(&bytes), "room for two of {bytes}: the answer itself, and one on its way");
+    let mut second = follow(&gateway, days).await;
+    let expected = serde_json::json!({ "code": "LIMIT_EXCEEDED", "limit": "liveBytes", "maximum": 1024 });
+    assert_eq!(second.next().await.unwrap()["errors"][0]["extensions"], expected);
+    assert_eq!(second.next().await, None);
+    gateway.database.execute("UPDATE tokens SET used_at = NULL WHERE date(created_at) = '2024-03-01'").await;
+    assert_eq!(follow(&gateway, days).await.next().await.unwrap()["errors"][0]["extensions"], expected);
+    let answer = first.next().await.unwrap();
+    assert_eq!(answer["data"]["dailyUsage"][0]["visits"], 0, "who was there first is not given up for those who come");
+    drop(first);
+    assert_eq!(follow(&gateway, days).await.next().await.unwrap(), answer);
+}
+
 /// The value of a metric, all its series added up.
 async fn metric(service: &std::net::SocketAddr, name: &str) -> f64 {
     let text = get(*service, "/metrics").await.unwrap().body;

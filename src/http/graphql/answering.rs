@@ -1,7 +1,7 @@
 //! What an operation answers over a transport that takes several answers: one, or a new one whenever the data
 //! changed it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderMap;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
@@ -11,7 +11,7 @@ use super::{
     Gateway, Transport, Unkept,
     accept::MediaType,
     answer, execute,
-    live::{Compute, Follower, Told},
+    live::{Compute, Follower, Room, Told},
     parameters::Parameters,
     persisted::{Found, Refused},
     question, written,
@@ -85,29 +85,35 @@ impl Answering {
 
 /// How the answer to a subscription is computed, each time.
 fn compute(gateway: Gateway, found: Found, parameters: Parameters) -> Compute {
-    let asked = Arc::new((gateway, found, parameters));
+    let asked = Arc::new((gateway, found, parameters, Mutex::<Room>::default()));
     Box::new(move || {
         let asked = Arc::clone(&asked);
         async move {
-            let (gateway, found, parameters) = &*asked;
+            let (gateway, found, parameters, room) = &*asked;
             let question = question(Transport::Live, WRITTEN_AS, found, parameters);
             let (operation, variables) = (parameters.operation_name.as_deref(), parameters.variables.clone());
             let computed = execute(gateway, WRITTEN_AS, Transport::Live, &found.text, operation, variables);
             let answered = gateway.answers.find(&gateway.reports, question, false, computed);
             let answered = timeout(gateway.request_timeout, answered).await;
-            let mut told = told(answered.unwrap_or(Err(Failure::TimedOut.into())));
+            let told = told(answered.unwrap_or(Err(Failure::TimedOut.into())));
             if !told.refused {
                 gateway.documents.remember(found);
-                told.room = gateway.live.room_for(told.body.len());
-                if told.room.is_none() {
-                    let maximum = gateway.config.limits.live_bytes;
-                    return refused(gateway, Limit::LiveBytes.exceeded(maximum, None)).await;
+                let fits =
+                    gateway.live.widen(&mut room.lock().unwrap_or_else(PoisonError::into_inner), told.body.len());
+                if !fits {
+                    return crowded(gateway).await;
                 }
             }
             told
         }
         .boxed()
     })
+}
+
+/// What is told where there is no memory for an answer.
+pub(super) async fn crowded(gateway: &Gateway) -> Told {
+    let maximum = gateway.config.limits.live_bytes;
+    refused(gateway, Limit::LiveBytes.exceeded(maximum, None)).await
 }
 
 async fn refused(gateway: &Gateway, error: async_graphql::ServerError) -> Told {
@@ -121,9 +127,9 @@ fn told(answered: Result<Answer, Unkept>) -> Told {
         Err(Unkept::Answer { answer, outcome, code }) => (answer, !outcome.is_valid(), code),
         Err(Unkept::Failure(failure)) => {
             let refused = failure != Failure::TimedOut;
-            return Told { body: failure.body().into(), refused, room: None };
+            return Told { body: failure.body().into(), refused };
         }
     };
     metrics::graphql_answered(answer.kind(), code);
-    Told { body: answer.body, refused, room: None }
+    Told { body: answer.body, refused }
 }

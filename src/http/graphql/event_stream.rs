@@ -12,7 +12,12 @@ use axum::{
 use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
 
-use super::{Gateway, accept::EVENT_STREAM, answering::Answering};
+use super::{
+    Gateway,
+    accept::EVENT_STREAM,
+    answering::{Answering, crowded},
+    live::Room,
+};
 use crate::{
     graphql::limits::Limit,
     http::error::Failure,
@@ -33,13 +38,16 @@ pub(super) fn respond(gateway: &Gateway, answering: Answering) -> Result<Respons
     let limit = Failure::Limit(Limit::Connections, gateway.config.limits.live_connections);
     let place = gateway.live.connect().ok_or(limit)?;
     let held = (place, LiveConnection::begin("sse"), answering.is_followed().then(Subscriber::begin));
-    let events = stream::unfold(Some((answering, held)), |state| async {
-        let (mut answering, held) = state?;
-        Some(match timeout(KEEP_ALIVE, answering.next()).await {
-            Ok(Some(told)) => (event(&told.body), Some((answering, held))),
-            Ok(None) => (Bytes::from_static(COMPLETE), None),
-            Err(_) => (Bytes::from_static(COMMENT), Some((answering, held))),
-        })
+    let begun = (gateway.clone(), answering, Room::default(), held);
+    let events = stream::unfold(Some(begun), |state| async {
+        let (gateway, mut answering, mut room, held) = state?;
+        let (bytes, answering) = match timeout(KEEP_ALIVE, answering.next()).await {
+            Ok(Some(told)) if gateway.live.widen(&mut room, told.body.len()) => (event(&told.body), answering),
+            Ok(Some(_)) => (event(&crowded(&gateway).await.body), Answering::Over),
+            Ok(None) => return Some((Bytes::from_static(COMPLETE), None)),
+            Err(_) => (Bytes::from_static(COMMENT), answering),
+        };
+        Some((bytes, Some((gateway, answering, room, held))))
     });
     let events = events.map(Ok::<_, Infallible>).take_until(gateway.live.stopped());
     let headers = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-cache"), (BUFFERING, "no")];

@@ -22,9 +22,12 @@ pub(super) struct Told {
     pub(super) body: Bytes,
     /// Whether the operation was refused: the body has errors only, and nothing comes after it.
     pub(super) refused: bool,
-    /// Its part of the memory for answers that are followed, where it is one.
-    pub(super) room: Option<OwnedSemaphorePermit>,
 }
+
+/// What a question, or a connection, holds of the memory for live answers: as much as its largest took, since buffers
+/// do not shrink, and an answer stays in one for as long as its reader is slow.
+#[derive(Debug, Default)]
+pub(super) struct Room(Option<OwnedSemaphorePermit>);
 
 /// The answer to a question and the count of its changes, for all who follow it.
 #[derive(Debug, Default)]
@@ -81,9 +84,18 @@ impl Live {
         Arc::clone(&self.0.connections).try_acquire_owned().ok()
     }
 
-    /// Memory for an answer of so many bytes that is followed; none where too much is in use.
-    pub(super) fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.room).try_acquire_many_owned(bytes.try_into().ok()?).ok()
+    /// Widens `room` to an answer of so many bytes; false where too much is in use.
+    pub(super) fn widen(&self, room: &mut Room, bytes: usize) -> bool {
+        let held = room.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if bytes > held {
+            let Ok(more) = u32::try_from(bytes - held) else { return false };
+            let Ok(more) = Arc::clone(&self.0.room).try_acquire_many_owned(more) else { return false };
+            match &mut room.0 {
+                Some(held) => held.merge(more),
+                none => *none = Some(more),
+            }
+        }
+        true
     }
 
     /// Resolves when connections have to end.

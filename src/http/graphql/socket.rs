@@ -21,9 +21,9 @@ use tracing::debug;
 
 use super::{
     Gateway,
-    answering::Answering,
+    answering::{Answering, crowded},
     cross_site,
-    live::Told,
+    live::{Room, Told},
     parameters::{Parameters, read_json},
 };
 use crate::{
@@ -113,6 +113,7 @@ async fn serve(gateway: Gateway, socket: WebSocket) {
         socket,
         is_acknowledged: false,
         operations: HashMap::new(),
+        room: Room::default(),
         answers: FuturesUnordered::new(),
     };
     let ended = if speaks {
@@ -156,6 +157,7 @@ struct Connection {
     socket: WebSocket,
     is_acknowledged: bool,
     operations: HashMap<Arc<str>, Operation>,
+    room: Room,
     /// The next answer of each operation; none where it was completed first.
     answers: FuturesUnordered<BoxFuture<'static, Option<Next>>>,
 }
@@ -281,6 +283,11 @@ impl Connection {
         if told.refused {
             self.operations.remove(&id);
             return self.refuse(&id, &told.body).await;
+        }
+        if !self.gateway.live.widen(&mut self.room, told.body.len()) {
+            self.operations.remove(&id);
+            let crowded = crowded(&self.gateway).await;
+            return self.refuse(&id, &crowded.body).await;
         }
         // The answer is JSON already.
         let mut text = format!(r#"{{"id":{},"type":"next","payload":"#, Value::from(&*id));
