@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
@@ -97,60 +97,35 @@ fn describe() {
     describe_gauge!(BUILD, "1, labelled with the version and revision that run.");
 }
 
-/// A request that is being worked on, until it is dropped.
-#[derive(Debug)]
-pub struct InFlight(());
+/// One of those that a gauge counts, until it is dropped.
+#[must_use]
+pub struct Counted(Gauge);
 
-impl InFlight {
-    /// A request arrived.
-    #[must_use]
-    pub fn begin() -> Self {
-        gauge!(IN_FLIGHT).increment(1);
-        Self(())
+impl Counted {
+    fn begin(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+
+    /// A request that is being worked on.
+    pub fn request() -> Self {
+        Self::begin(gauge!(IN_FLIGHT))
+    }
+
+    /// A WebSocket or an event stream.
+    pub fn live_connection(transport: &'static str) -> Self {
+        Self::begin(gauge!(LIVE_CONNECTIONS, "transport" => transport))
+    }
+
+    /// A subscription.
+    pub fn subscription() -> Self {
+        Self::begin(gauge!(SUBSCRIBERS))
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Counted {
     fn drop(&mut self) {
-        gauge!(IN_FLIGHT).decrement(1);
-    }
-}
-
-/// A WebSocket or an event stream, until it is dropped.
-#[derive(Debug)]
-pub struct LiveConnection(&'static str);
-
-impl LiveConnection {
-    /// A connection that stays open began.
-    #[must_use]
-    pub fn begin(transport: &'static str) -> Self {
-        gauge!(LIVE_CONNECTIONS, "transport" => transport).increment(1);
-        Self(transport)
-    }
-}
-
-impl Drop for LiveConnection {
-    fn drop(&mut self) {
-        gauge!(LIVE_CONNECTIONS, "transport" => self.0).decrement(1);
-    }
-}
-
-/// A subscription, until it is dropped.
-#[derive(Debug)]
-pub struct Subscriber(());
-
-impl Subscriber {
-    /// Somebody subscribed.
-    #[must_use]
-    pub fn begin() -> Self {
-        gauge!(SUBSCRIBERS).increment(1);
-        Self(())
-    }
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        gauge!(SUBSCRIBERS).decrement(1);
+        self.0.decrement(1.0);
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     graphql::RequestedOperation,
-    metrics::{self, InFlight},
+    metrics::{self, Counted},
     telemetry::{UNTRACED, traces},
 };
 
@@ -26,7 +26,7 @@ const MAX_LENGTH: usize = 128;
 /// traced.
 pub(super) async fn requests(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let _in_flight = InFlight::begin();
+    let _in_flight = Counted::request();
     let id = request.headers().get(REQUEST_ID).filter(|id| is_presentable(id)).cloned().unwrap_or_else(new_id);
     request.headers_mut().insert(REQUEST_ID, id.clone());
     let method = request.method().clone();

@@ -26,6 +26,7 @@ on_both_databases!(
     what_does_not_change_the_answer_is_not_told,
     whoever_is_slow_is_told_the_latest,
     the_first_answer_is_no_older_than_the_question,
+    newcomers_bring_news,
     failures_are_told_and_pass,
     days_end,
 );
@@ -126,6 +127,19 @@ async fn the_first_answer_is_no_older_than_the_question(backend: Backend) {
     for more in 1..=20 {
         gateway.database.execute(ONE_MORE).await;
         assert_eq!(follow(&gateway, COUNT).await.issued().await, more, "asked after it was committed");
+    }
+    let told = timeout(Duration::from_millis(200), first.next()).await;
+    assert!(told.is_err(), "nobody is told more often because others come");
+}
+
+/// Newcomers have the answer computed anew: those before them are told, and never what is older.
+async fn newcomers_bring_news(backend: Backend) {
+    let gateway = gateway(backend, &[OFTEN]).await;
+    let mut first = follow(&gateway, COUNT).await;
+    assert_eq!(first.issued().await, 0);
+    for more in 1..=20 {
+        gateway.database.execute(ONE_MORE).await;
+        assert_eq!(follow(&gateway, COUNT).await.issued().await, more);
         assert_eq!(first.issued().await, more, "what one is told is told to all");
     }
 }
@@ -206,7 +220,7 @@ async fn what_stays_open_is_bounded() {
 /// What a thousand slow readers wait for takes no more memory than there is for it.
 #[tokio::test]
 async fn connections_share_what_memory_there_is() {
-    let gateway = gateway(Backend::Sqlite, &[("MAX_LIVE_BYTES", "1024"), NEVER]).await;
+    let gateway = gateway(Backend::Sqlite, &[("MAX_LIVE_BYTES", "1024"), OFTEN]).await;
     let days = "subscription { dailyUsage(first: 5) { date startsAt visits } }";
     let mut first = follow(&gateway, days).await;
     let answer = first.next().await.unwrap();

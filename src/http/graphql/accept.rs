@@ -53,16 +53,17 @@ impl Wanted {
 /// What the client takes. Clients that accept everything, or do not say, get `application/json`, as the audits
 /// have it; a stream is sent only to those that name it.
 pub(super) fn negotiate(headers: &HeaderMap) -> Result<Wanted, Failure> {
-    let wanted = Wanted { single: single(headers), stream: names(headers, |essence| essence == EVENT_STREAM) };
+    let ranges: Vec<Range> = ranges(headers).collect();
+    let stream = ranges.iter().any(|range| range.quality > 0 && range.essence == EVENT_STREAM);
+    let wanted = Wanted { single: single(&ranges), stream };
     if wanted.single.is_none() && !wanted.stream { Err(Failure::NotAcceptable) } else { Ok(wanted) }
 }
 
-fn single(headers: &HeaderMap) -> Option<MediaType> {
-    let ranges: Vec<Range> = ranges(headers).collect();
+fn single(ranges: &[Range]) -> Option<MediaType> {
     if ranges.is_empty() {
         return Some(MediaType::Json);
     }
-    let (graphql, json) = (quality(&ranges, MediaType::GraphqlJson), quality(&ranges, MediaType::Json));
+    let (graphql, json) = (quality(ranges, MediaType::GraphqlJson), quality(ranges, MediaType::Json));
     // Where both are wanted alike, the one that was named more precisely; GraphQL's own between equals.
     match (graphql, json) {
         ((0, _), (0, _)) => None,
@@ -189,6 +190,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::ACCEPT, HeaderValue::from_static("text/html"));
         headers.append(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json"));
-        assert_eq!(single(&headers), Some(MediaType::GraphqlJson));
+        assert_eq!(negotiate(&headers), Ok(Wanted { single: Some(MediaType::GraphqlJson), stream: false }));
     }
 }

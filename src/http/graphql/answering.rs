@@ -125,10 +125,7 @@ fn told(answered: Result<Answer, Unkept>) -> Told {
     let (answer, refused, code) = match answered {
         Ok(answer) => (answer, false, "OK"),
         Err(Unkept::Answer { answer, outcome, code }) => (answer, !outcome.is_valid(), code),
-        Err(Unkept::Failure(failure)) => {
-            let refused = failure != Failure::TimedOut;
-            return Told { body: failure.body().into(), refused };
-        }
+        Err(Unkept::Failure(failure)) => return Told::from(&failure),
     };
     metrics::graphql_answered(answer.kind(), code);
     Told { body: answer.body, refused }

@@ -18,11 +18,7 @@ use super::{
     answering::{Answering, crowded},
     live::Room,
 };
-use crate::{
-    graphql::limits::Limit,
-    http::error::Failure,
-    metrics::{LiveConnection, Subscriber},
-};
+use crate::{graphql::limits::Limit, http::error::Failure, metrics::Counted};
 
 /// So often something is sent, lest proxies take the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -37,7 +33,7 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(super) fn respond(gateway: &Gateway, answering: Answering) -> Result<Response, Failure> {
     let limit = Failure::Limit(Limit::Connections, gateway.config.limits.live_connections);
     let place = gateway.live.connect().ok_or(limit)?;
-    let held = (place, LiveConnection::begin("sse"), answering.is_followed().then(Subscriber::begin));
+    let held = (place, Counted::live_connection("sse"), answering.is_followed().then(Counted::subscription));
     let begun = (gateway.clone(), answering, Room::default(), held);
     let events = stream::unfold(Some(begun), |state| async {
         let (gateway, mut answering, mut room, held) = state?;

@@ -11,10 +11,16 @@ use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use crate::{config::Config, http::answers::Question, metrics, reports::Reports, shutdown::Ending};
+use crate::{
+    config::Config,
+    http::{answers::Question, error::Failure},
+    metrics,
+    reports::Reports,
+    shutdown::Ending,
+};
 
 /// What a follower is told: an answer of GraphQL, as bytes.
 #[derive(Debug)]
@@ -22,6 +28,12 @@ pub(super) struct Told {
     pub(super) body: Bytes,
     /// Whether the operation was refused: the body has errors only, and nothing comes after it.
     pub(super) refused: bool,
+}
+
+impl From<&Failure> for Told {
+    fn from(failure: &Failure) -> Self {
+        Self { body: failure.body().into(), refused: *failure != Failure::TimedOut }
+    }
 }
 
 /// What a question, or a connection, holds of the memory for live answers: as much as its largest took, since buffers
@@ -58,6 +70,8 @@ struct Inner {
     turns: Semaphore,
     room: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    /// The least time between two answers to a follower, and between two looks for changes.
+    interval: Duration,
     ending: Ending,
 }
 
@@ -73,9 +87,10 @@ impl Live {
             turns: Semaphore::new(turns),
             room: Arc::new(Semaphore::new(limits.live_bytes)),
             connections: Arc::new(Semaphore::new(limits.live_connections)),
+            interval: config.graphql.subscription_interval,
             ending,
         });
-        tokio::spawn(look_for_changes(Arc::downgrade(&inner), config.graphql.subscription_interval));
+        tokio::spawn(look_for_changes(Arc::downgrade(&inner), inner.interval));
         Self(inner)
     }
 
@@ -119,7 +134,8 @@ impl Live {
         });
         let state = topic.state.subscribe();
         topic.rounds.send_modify(|round| *round += 1);
-        let follower = Follower { state, round: *topic.rounds.borrow(), edition: 0 };
+        let round = *topic.rounds.borrow();
+        let follower = Follower { state, round, edition: 0, interval: self.0.interval, not_before: Instant::now() };
         metrics::questions_followed(topics.len());
         follower
     }
@@ -153,7 +169,7 @@ async fn look_for_changes(live: Weak<Inner>, period: Duration) {
         if live.changes.receiver_count() == 0 {
             continue;
         }
-        let now = live.reports.version().await.map(|version| (version, live.reports.now().timestamp().div_euclid(900)));
+        let now = live.reports.version().await.map(|version| (version, live.reports.quarter()));
         // What cannot be known may have changed.
         if now.is_none() || now != seen {
             live.changes.send_replace(());
@@ -170,7 +186,8 @@ async fn keep_up(live: Arc<Inner>, question: Question, topic: Arc<Topic>, comput
         let mut round = *rounds.borrow_and_update();
         let told = {
             let _turn = live.turns.acquire().await;
-            compute().await
+            // A task of its own: a panic, which is logged where it happens, must not leave followers waiting.
+            tokio::spawn(compute()).await.unwrap_or_else(|_| Told::from(&Failure::Internal))
         };
         let is_over = told.refused;
         if is_over {
@@ -201,14 +218,46 @@ pub(super) struct Follower {
     state: watch::Receiver<State>,
     round: u64,
     edition: u64,
+    interval: Duration,
+    not_before: Instant,
 }
 
 impl Follower {
-    /// The answer as it is now, then each that differs from the one before.
+    /// The answer as it is now, then each that differs from the one before; of those that come too soon, the last.
     pub(super) async fn next(&mut self) -> Option<Arc<Told>> {
+        // Whoever joins has the answer computed anew for all: that is no reason to be told more often.
+        sleep_until(self.not_before).await;
         let state =
             self.state.wait_for(|state| state.round >= self.round && state.edition > self.edition).await.ok()?;
         self.edition = state.edition;
+        self.not_before = Instant::now() + self.interval;
         state.told.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        config::Environment,
+        database::{Access, Database},
+    };
+
+    #[tokio::test]
+    async fn a_panic_is_told_to_whoever_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let config =
+            Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
+        let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
+        let live = Live::new(Reports::new(database, Clock::system()), &config, Ending::default());
+        let question = Question { text: "".into(), details: String::new() };
+        // Again: what failed is forgotten, and does not keep the next one from asking.
+        for _ in 0..2 {
+            let mut follower = live.follow(question.clone(), || Box::new(|| Box::pin(async { panic!("on purpose") })));
+            let told = follower.next().await.unwrap();
+            assert!(told.refused && String::from_utf8_lossy(&told.body).contains("INTERNAL_SERVER_ERROR"));
+        }
     }
 }

@@ -26,11 +26,7 @@ use super::{
     live::{Room, Told},
     parameters::{Parameters, read_json},
 };
-use crate::{
-    graphql::limits::Limit,
-    http::error::Failure,
-    metrics::{LiveConnection, Subscriber},
-};
+use crate::{graphql::limits::Limit, http::error::Failure, metrics::Counted};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to introduce itself.
@@ -100,7 +96,7 @@ pub(in crate::http) async fn connect(
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(0);
     upgrade.on_upgrade(move |socket| async move {
-        let _held = (place, LiveConnection::begin("websocket"));
+        let _held = (place, Counted::live_connection("websocket"));
         let live = gateway.live.clone();
         live.track(serve(gateway, socket)).await;
     })
@@ -141,7 +137,7 @@ fn shortened(mut reason: String) -> String {
 /// An operation until it is completed: dropped, it is answered no more.
 struct Operation {
     _ends: DropGuard,
-    _counted: Option<Subscriber>,
+    _counted: Option<Counted>,
 }
 
 /// What is told about an operation, and what may follow.
@@ -223,7 +219,8 @@ impl Connection {
             }
             ("ping", _) => {
                 let mut pong = json!({ "type": "pong" });
-                if let Some(payload) = message.payload {
+                // An echo waits for a slow reader like any answer.
+                if let Some(payload) = message.payload.filter(|_| self.gateway.live.widen(&mut self.room, text.len())) {
                     pong["payload"] = payload;
                 }
                 self.say_json(&pong).await
@@ -256,7 +253,7 @@ impl Connection {
         let completed = CancellationToken::new();
         let operation = Operation {
             _ends: completed.clone().drop_guard(),
-            _counted: answering.is_followed().then(Subscriber::begin),
+            _counted: answering.is_followed().then(Counted::subscription),
         };
         self.operations.insert(Arc::clone(&id), operation);
         self.wait_for_next(id, completed, answering);
