@@ -77,18 +77,19 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if config.graphql.persisted_documents.is_some() {
         info!(documents = gateway.documents.trusted(), only = config.graphql.persisted_only, "trusted documents read");
     }
+    // Before anything runs that counts: what is counted earlier is lost.
+    if let Some(listener) = metrics_listener {
+        let metrics = Metrics::install()?;
+        jobs.spawn(fold_metrics::run(metrics.clone(), stop.clone()));
+        let server = axum::serve(listener, http::metrics::router(metrics, database));
+        jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
+    }
     jobs.spawn(look_at_database(reports.clone()));
     if let Some(period) = config.server.usage_log_interval {
         jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
     }
     if let Some(maintenance) = maintenance {
         jobs.spawn(rollup::run(reports, maintenance, config.database.rollup_refresh_interval, stop.clone()));
-    }
-    if let Some(listener) = metrics_listener {
-        let metrics = Metrics::install()?;
-        jobs.spawn(fold_metrics::run(metrics.clone(), stop.clone()));
-        let server = axum::serve(listener, http::metrics::router(metrics, database));
-        jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
     }
     jobs.close();
     let router = http::router(gateway);
