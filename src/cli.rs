@@ -31,7 +31,7 @@ pub struct Cli {
 enum Command {
     /// Serve GraphQL, the legacy reports and the probes (the default)
     Serve,
-    /// Create the tables, or adopt those of an existing database; no row is touched
+    /// Create the tables, or adopt existing ones, and the views for SQL tools; no row is touched
     Migrate {
         #[command(subcommand)]
         step: Option<MigrateStep>,
@@ -57,7 +57,7 @@ enum Command {
 enum MigrateStep {
     /// Apply what is missing (the default)
     Up,
-    /// Undo the last migration; the tables of the coworking service, and their rows, stay
+    /// Undo the last migration: views are dropped; the tables of the coworking service, and their rows, stay
     Down,
     /// List the migrations and whether they are applied
     Status,

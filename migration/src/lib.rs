@@ -4,6 +4,7 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261123_000001_adopt_or_create_tables;
+mod m20261123_000002_create_report_views;
 
 pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
 
@@ -14,6 +15,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_000001_adopt_or_create_tables::Migration)]
+        vec![
+            Box::new(m20261123_000001_adopt_or_create_tables::Migration),
+            Box::new(m20261123_000002_create_report_views::Migration),
+        ]
     }
 }

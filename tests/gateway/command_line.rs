@@ -154,26 +154,31 @@ async fn migrate_creates_reports_and_adopts(backend: Backend) {
     let folder = TempDir::new().unwrap();
     let migrate =
         |step: &[&str]| run(folder.path(), &[("DATABASE_URL", &database.url)], &[&["migrate"], step].concat());
-    assert_eq!(migrate(&["status"]).1, "pending  m20261123_000001_adopt_or_create_tables\n");
-    assert_eq!(migrate(&[]).1, "applied  m20261123_000001_adopt_or_create_tables\n");
+    let states = |tables: &str, views: &str| {
+        format!("{tables}  m20261123_000001_adopt_or_create_tables\n{views}  m20261123_000002_create_report_views\n")
+    };
+    assert_eq!(migrate(&["status"]).1, states("pending", "pending"));
+    assert_eq!(migrate(&[]).1, states("applied", "applied"));
     assert_eq!(migrate(&["up"]).0, 0);
     database
         .execute("INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2024-01-01 00:00:00')")
         .await;
-    assert_eq!(migrate(&["down"]).1, "pending  m20261123_000001_adopt_or_create_tables\n");
+    assert_eq!(migrate(&["down"]).1, states("applied", "pending"));
+    assert_eq!(migrate(&["down"]).1, states("pending", "pending"));
     assert_eq!(count(&database, "users").await, 1, "undoing keeps the coworking service's rows");
 }
 
 async fn migrate_adopts_without_touching_a_row(backend: Backend) {
     let database = TestDatabase::recorded(backend).await;
-    database.execute("DROP TABLE seaql_migrations").await;
+    let unmade = "DROP VIEW report_daily_usage; DROP VIEW report_user_visits; DROP TABLE seaql_migrations";
+    database.execute(unmade).await;
     let folder = TempDir::new().unwrap();
     let before = contents(&database).await;
     let (code, out, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
     assert_eq!((code, out.starts_with("applied")), (0, true), "{err}");
     assert_eq!(contents(&database).await, before);
     // Tables that are not what they should be are told, not adopted.
-    database.execute("DROP TABLE seaql_migrations; ALTER TABLE tokens RENAME COLUMN used_at TO opened_at").await;
+    database.execute(&format!("{unmade}; ALTER TABLE tokens RENAME COLUMN used_at TO opened_at")).await;
     let (code, _, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
     assert!(code == 1 && err.contains("used_at"), "{err}");
 }
