@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputObject, InputType as _, Lookahead, Object, Result, SimpleObject, Value};
+use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType as _, Object, Result, SimpleObject, Value};
 
 use super::{
     error::client_error,
-    input::{self, GapFill, OrderDirection, TimeBasis, Weekday},
+    input::{GapFill, Here, OrderDirection, TimeBasis, TokenFilterInput},
     limits,
     rows::{Row, Rows},
     scalar::{Date, DateTime, EpochMillis, TimeZone},
+    series::{AdditiveMeasure, Along, asked},
 };
 use crate::reports::{
-    self, DailyUsageMeasures, DailyUsageOrder, InvalidArgument, MAX_DAYS, Session, filter, page::checked_size,
+    self, DailyUsageOrder, Granularity, MAX_BUCKETS, Running, SeriesRow, Session, UsageQuestion, model::Figures,
+    page::checked_size,
 };
 
 /// What a list is taken to hold when `first` does not say.
@@ -33,7 +35,7 @@ impl DailyUsageQuery {
     async fn daily_usage(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which tokens count; everything when left out.")] filter: Option<DailyUsageFilterInput>,
+        #[graphql(desc = "Which tokens count; everything when left out.")] filter: Option<TokenFilterInput>,
         #[graphql(desc = "The zone whose midnight cuts the days, and that the dates in `filter` are of.", default)]
         time_zone: TimeZone,
         #[graphql(desc = "What puts a visit on a day: the token's issue, or its use.", default)] basis: TimeBasis,
@@ -50,19 +52,25 @@ impl DailyUsageQuery {
         first: Option<i32>,
     ) -> Option<Result<Rows<DailyUsage>>> {
         let order = order_by.map_or_else(DailyUsageOrder::default, Into::into);
-        let measures = measures(&ctx.look_ahead(), order);
         let days = async {
-            let filter = filter.unwrap_or_default().into_filter(&time_zone, basis, gaps)?;
-            let first = first.map(|first| checked_size("first", first, MAX_DAYS)).transpose()?;
-            let days = ctx.data_unchecked::<Arc<Session>>().daily_usage(&filter, measures).await?;
-            Ok::<_, reports::Error>(order.take(days, first)?)
+            let (measures, look_back) = asked(&ctx.look_ahead(), ("days", "rollingAverage"))?;
+            let here = Here::new(ctx, "timeZone", &time_zone, None)?;
+            let filter = filter.unwrap_or_default().into_filter(here, basis)?;
+            let question = UsageQuestion::new(filter, Granularity::Day, None, None, gaps.into())?;
+            let first = first.map(|first| checked_size("first", first, MAX_BUCKETS)).transpose()?;
+            let session = ctx.data_unchecked::<Arc<Session>>();
+            let days = session.daily_usage(&question, measures.and(order.measures()), look_back).await?;
+            let running = days.running.map(Arc::new);
+            let rows = order.take(days.rows, first)?.into_iter().map(|row| DailyUsage::of(row, running.as_ref()));
+            Ok::<_, reports::Error>(Rows(rows.collect()))
         };
-        Some(days.await.map(|days| Rows(days.into_iter().map(DailyUsage::from).collect())).map_err(client_error))
+        Some(days.await.map_err(client_error))
     }
 }
 
 /// One calendar day. A measure is null in a row that `gaps: NULL` filled in.
 #[derive(Debug, SimpleObject)]
+#[graphql(complex)]
 struct DailyUsage {
     /// The local date.
     date: Date,
@@ -81,11 +89,33 @@ struct DailyUsage {
     /// since tokens are also used on a later day than their own.
     conversion_rate: Option<f64>,
     /// Different members among the visits. Do not add it up over days: a member who comes on two days
-    /// counts on both.
+    /// counts on both. `usage` with a coarser granularity counts such members once.
     unique_visitors: Option<i64>,
     /// True while the day is not over (and on days to come): its numbers still grow, so a dip at the
     /// end of a chart is none.
     is_partial: bool,
+    #[graphql(skip)]
+    along: Along,
+}
+
+#[ComplexObject]
+impl DailyUsage {
+    /// The average of a measure over the `days` that end with this one, whichever rows are listed: days
+    /// before `filter.from` count, days without tokens count as 0, and days that `filter.weekdays` leaves
+    /// out do not count.
+    async fn rolling_average(
+        &self,
+        #[graphql(desc = "Over how many days: 1 to 366.", default = 7)] days: i32,
+        #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure,
+    ) -> Option<f64> {
+        self.along.average(days, measure)
+    }
+
+    /// The sum of a measure over the days from the beginning of the range to this one, whichever rows are
+    /// listed.
+    async fn cumulative(&self, #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure) -> Option<i64> {
+        self.along.cumulative(measure)
+    }
 }
 
 impl Row for DailyUsage {
@@ -100,61 +130,28 @@ impl Row for DailyUsage {
             "conversionRate" => self.conversion_rate.to_value(),
             "uniqueVisitors" => self.unique_visitors.to_value(),
             "isPartial" => self.is_partial.to_value(),
+            // What runs along the days has arguments.
             _ => return None,
         })
     }
 }
 
-impl From<reports::model::DailyUsage> for DailyUsage {
-    fn from(day: reports::model::DailyUsage) -> Self {
+impl DailyUsage {
+    fn of(day: SeriesRow, running: Option<&Arc<Running>>) -> Self {
+        let Figures { visits, tokens_issued, tokens_unused, unique_visitors } = day.figures;
+        let starts_at = day.start();
         Self {
-            date: day.date.into(),
-            starts_at: DateTime(day.starts_at),
-            starts_at_millis: EpochMillis(day.starts_at.timestamp_millis()),
-            visits: day.visits,
-            tokens_issued: day.tokens_issued,
-            tokens_unused: day.tokens_unused,
-            conversion_rate: day.conversion_rate(),
-            unique_visitors: day.unique_visitors,
+            date: day.date().into(),
+            starts_at: DateTime(starts_at),
+            starts_at_millis: EpochMillis(starts_at.timestamp_millis()),
+            visits,
+            tokens_issued,
+            tokens_unused,
+            conversion_rate: day.figures.conversion_rate(),
+            unique_visitors,
             is_partial: day.is_partial,
+            along: Along::of(day, running),
         }
-    }
-}
-
-/// Which tokens `dailyUsage` counts. Conditions are combined with "and".
-#[derive(Debug, Default, InputObject)]
-struct DailyUsageFilterInput {
-    /// First local date, included.
-    from: Option<Date>,
-    /// Last local date, included.
-    to: Option<Date>,
-    /// Only tokens of these members: at most 1,000 ids. An empty list matches nobody.
-    user_ids: Option<Vec<i32>>,
-    /// Only tokens of members who joined on this local date or later.
-    joined_from: Option<Date>,
-    /// Only tokens of members who joined on this local date or earlier.
-    joined_to: Option<Date>,
-    /// Only tokens of members whose membership is active now (true), or is not (false).
-    is_active: Option<bool>,
-    /// Only these days of the week; every day when left out.
-    weekdays: Option<Vec<Weekday>>,
-}
-
-impl DailyUsageFilterInput {
-    fn into_filter(
-        self,
-        time_zone: &TimeZone,
-        basis: TimeBasis,
-        gaps: GapFill,
-    ) -> Result<filter::DailyUsageFilter, InvalidArgument> {
-        Ok(filter::DailyUsageFilter {
-            range: input::range(("filter.from", self.from.as_ref()), ("filter.to", self.to.as_ref()))?,
-            users: input::users(self.user_ids, self.joined_from.as_ref(), self.joined_to.as_ref(), self.is_active)?,
-            weekdays: self.weekdays.map(|days| days.into_iter().map(Into::into).collect()).unwrap_or_default(),
-            zone: input::zone("timeZone", time_zone)?,
-            basis: basis.into(),
-            gaps: gaps.into(),
-        })
     }
 }
 
@@ -192,19 +189,6 @@ enum DailyUsageOrderField {
     ConversionRate,
     /// Different members among the visits.
     UniqueVisitors,
-}
-
-/// The measures that the client selected, and those that its order needs.
-fn measures(selection: &Lookahead<'_>, order: DailyUsageOrder) -> DailyUsageMeasures {
-    let selected = |field| selection.field(field).exists();
-    let sorting = order.measures();
-    let rate = selected("conversionRate");
-    DailyUsageMeasures {
-        visits: sorting.visits || rate || selected("visits"),
-        tokens_issued: sorting.tokens_issued || rate || selected("tokensIssued"),
-        tokens_unused: sorting.tokens_unused || selected("tokensUnused"),
-        unique_visitors: sorting.unique_visitors || selected("uniqueVisitors"),
-    }
 }
 
 fn cost(first: Option<i32>, child_complexity: usize) -> usize {

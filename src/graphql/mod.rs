@@ -15,9 +15,11 @@ mod measure;
 mod operation;
 mod rows;
 mod scalar;
+mod series;
 mod snapshot;
 mod subscription;
 mod tokens;
+mod usage;
 mod user_visits;
 mod variables;
 
@@ -35,6 +37,7 @@ use self::{
     error::{VALIDATION_FAILED, with_code},
     limits::MAX_NESTING,
     subscription::Subscription,
+    usage::UsageQuery,
     user_visits::UserVisitsQuery,
 };
 use crate::{
@@ -46,7 +49,7 @@ use crate::{
 /// token that was used is a visit. Dates are local to the time zone that you give; both ends of a
 /// range are included. A measure that you do not select is not computed.
 #[derive(Debug, Default, MergedObject)]
-pub struct Query(DailyUsageQuery, UserVisitsQuery);
+pub struct Query(DailyUsageQuery, UsageQuery, UserVisitsQuery);
 
 type Schema = async_graphql::Schema<Query, EmptyMutation, Subscription>;
 

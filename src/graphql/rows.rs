@@ -17,6 +17,7 @@ pub(super) trait Row: OutputType {
 }
 
 /// A list of rows. Selections with anything to resolve are left to the library.
+#[derive(Debug)]
 pub(super) struct Rows<T>(pub(super) Vec<T>);
 
 impl<T: Row> OutputType for Rows<T> {

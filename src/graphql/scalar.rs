@@ -9,18 +9,24 @@ use chrono::{DateTime as Instant, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 pub(super) struct Date(pub(super) String);
 
 /// A calendar date without a time, written `YYYY-MM-DD`, such as `2026-03-29`. Which instants it
-/// covers depends on the time zone that the field is asked for.
+/// covers depends on the time zone that the field is asked for. As an input also milliseconds since
+/// 1970, such as Grafana's `$__from`: the local date of that instant.
 #[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
             Value::String(text) => Ok(Self(text)),
+            Value::Number(number) if number.is_i64() => Ok(Self(number.to_string())),
             other => Err(InputValueError::expected_type(other)),
         }
     }
 
     fn is_valid(value: &Value) -> bool {
-        matches!(value, Value::String(_))
+        match value {
+            Value::String(_) => true,
+            Value::Number(number) => number.is_i64(),
+            _ => false,
+        }
     }
 
     fn to_value(&self) -> Value {

@@ -6,7 +6,10 @@ use async_graphql::{
     parser::types::{ExecutableDocument, Selection},
 };
 
-use super::{document::any_field, user_visits::USER_FIELD};
+use super::document::any_field;
+
+/// Fields that may take a statement of their own.
+const ANOTHER_STATEMENT: [&str; 3] = ["user", "usage", "rollingAverage"];
 
 /// Whether the document may take several statements. Errs on the side of a transaction: fragments are
 /// not expanded, so this takes one look at each selection, whatever they expand to.
@@ -19,5 +22,7 @@ pub(super) fn may_need_several_statements(document: &ExecutableDocument) -> bool
     let mut roots = roots.filter(|selection| is_report(selection));
     let first = roots.next();
     let has_fragment = first.is_some_and(|first| !matches!(first.node, Selection::Field(_)));
-    has_fragment || roots.next().is_some() || any_field(document, |field| field.name.node == USER_FIELD)
+    has_fragment
+        || roots.next().is_some()
+        || any_field(document, |field| ANOTHER_STATEMENT.contains(&field.name.node.as_str()))
 }

@@ -9,7 +9,7 @@ use async_graphql::{
 
 use super::{
     error::client_error,
-    input::{self, OrderDirection, TimeBasis},
+    input::{Here, OrderDirection, RelativeRange, TimeBasis},
     limits,
     loader::UserLoader,
     rows::{Row, Rows},
@@ -21,9 +21,6 @@ use crate::reports::{
     model::UserVisitsPage,
     page::{Page, PageArguments, PageLimits, UserVisitsField, UserVisitsOrder},
 };
-
-/// The field that a second statement answers.
-pub(super) const USER_FIELD: &str = "user";
 
 /// The root of `userVisits`.
 #[derive(Debug, Default)]
@@ -56,7 +53,7 @@ impl UserVisitsQuery {
         let order = order_by.map_or_else(UserVisitsOrder::default, Into::into);
         let parts = parts(&ctx.look_ahead());
         let page = async {
-            let filter = filter.unwrap_or_default().into_filter()?;
+            let filter = filter.unwrap_or_default().into_filter(ctx)?;
             let arguments = PageArguments { first, after: after.as_deref(), last, before: before.as_deref() };
             let page = Page::new(arguments, order, *ctx.data_unchecked::<PageLimits>())?;
             ctx.data_unchecked::<Arc<Session>>().user_visits(&filter, order, &page, parts).await
@@ -246,6 +243,8 @@ struct UserVisitsFilterInput {
     from: Option<Date>,
     /// Count tokens up to this local date, included.
     to: Option<Date>,
+    /// Dates that move with the days, such as `LAST_30_DAYS`; instead of `from` and `to`.
+    range: Option<RelativeRange>,
     /// The zone that the dates of this filter are of.
     #[graphql(default)]
     time_zone: TimeZone,
@@ -271,14 +270,15 @@ struct UserVisitsFilterInput {
 }
 
 impl UserVisitsFilterInput {
-    fn into_filter(self) -> Result<filter::UserVisitsFilter, InvalidArgument> {
+    fn into_filter(self, ctx: &Context<'_>) -> Result<filter::UserVisitsFilter, InvalidArgument> {
+        let here = Here::new(ctx, "filter.timeZone", &self.time_zone, None)?;
         Ok(filter::UserVisitsFilter {
-            range: input::range(("filter.from", self.from.as_ref()), ("filter.to", self.to.as_ref()))?,
-            users: input::users(self.user_ids, self.joined_from.as_ref(), self.joined_to.as_ref(), self.is_active)?,
-            zone: input::zone("filter.timeZone", &self.time_zone)?,
+            range: here.range(self.range, self.from.as_ref(), self.to.as_ref())?,
+            users: here.users(self.user_ids, self.joined_from.as_ref(), self.joined_to.as_ref(), self.is_active)?,
+            zone: here.zone,
             basis: self.basis.into(),
             visits: VisitsRange::new(self.min_visits, self.max_visits)?,
-            last_visit_before: input::date("filter.lastVisitBefore", self.last_visit_before.as_ref())?,
+            last_visit_before: here.date("filter.lastVisitBefore", self.last_visit_before.as_ref())?,
             include_users_without_visits: self.include_users_without_visits,
         })
     }

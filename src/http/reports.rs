@@ -14,8 +14,8 @@ use super::{
     error::Failure,
 };
 use crate::reports::{
-    DailyUsageMeasures, UserVisitsParts,
-    filter::{DailyUsageFilter, UserVisitsFilter},
+    Measures, UsageQuestion, UserVisitsParts,
+    filter::UserVisitsFilter,
     model::{LegacyDailyUsage, UserVisits},
     page::{Page, UserVisitsOrder},
 };
@@ -23,9 +23,9 @@ use crate::reports::{
 /// `{"2024-03-01":18,…}`: tokens used, by the day of their issue. Days without are absent.
 pub(super) async fn daily_usage(State(gateway): State<Gateway>, request: HeaderMap) -> Result<Response, Failure> {
     let made = async {
-        let measures = DailyUsageMeasures { visits: true, ..DailyUsageMeasures::default() };
-        let days = gateway.reports.session().daily_usage(&DailyUsageFilter::default(), measures).await?;
-        json(&LegacyDailyUsage(&days))
+        let measures = Measures { visits: true, ..Measures::default() };
+        let days = gateway.reports.session().daily_usage(&UsageQuestion::default(), measures, None).await?;
+        json(&LegacyDailyUsage(&days.rows))
     };
     kept(&gateway, "/api/reports/daily_usage", &request, made).await
 }

@@ -10,9 +10,8 @@ use tracing::{info, warn};
 use crate::{
     metrics,
     reports::{
-        DailyUsageMeasures, Error, Reports,
-        filter::DailyUsageFilter,
-        model::{DailyUsage, LegacyDailyUsage},
+        Error, Measures, Reports, UsageQuestion,
+        model::{Figures, LegacyDailyUsage},
     },
 };
 
@@ -34,14 +33,14 @@ pub async fn run(reports: Reports, period: Duration, stop: CancellationToken) {
 }
 
 async fn log_once(reports: &Reports) -> Result<(), Error> {
-    let measures = DailyUsageMeasures { visits: true, tokens_issued: true, ..DailyUsageMeasures::default() };
+    let measures = Measures { visits: true, tokens_issued: true, ..Measures::default() };
     let session = reports.session();
-    let days = session.daily_usage(&DailyUsageFilter::default(), measures).await?;
-    let today = days.iter().find(|day| day.date == session.now().date_naive());
-    let measure = |value: fn(&DailyUsage) -> Option<i64>| today.and_then(value).unwrap_or_default();
-    metrics::today(measure(|day| day.visits), measure(|day| day.tokens_issued));
-    let visits: i64 = days.iter().filter_map(|day| day.visits).sum();
-    let daily_usage = serde_json::to_string(&LegacyDailyUsage(&days)).unwrap_or_default();
+    let days = session.daily_usage(&UsageQuestion::default(), measures, None).await?;
+    let today = days.rows.iter().find(|day| day.date() == session.now().date_naive());
+    let today = today.map_or_else(Figures::default, |day| day.figures);
+    metrics::today(today.visits.unwrap_or_default(), today.tokens_issued.unwrap_or_default());
+    let visits: i64 = days.rows.iter().filter_map(|day| day.figures.visits).sum();
+    let daily_usage = serde_json::to_string(&LegacyDailyUsage(&days.rows)).unwrap_or_default();
     info!(visits, daily_usage, "daily usage");
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! The only file that asks which database it is talking to.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime, Weekday};
 use sea_orm::{
     AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, TransactionTrait,
     sea_query::{CaseStatement, Cond, Condition, Expr, ExprTrait, Func},
 };
 
 use super::{
-    filter::DateRange,
+    calendar::{Calendar, Granularity},
+    filter::Weekdays,
+    range::DateRange,
     time_zone::{Segment, Zone},
 };
 
@@ -20,26 +22,148 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
     }
 }
 
-/// The local date of a UTC column.
-pub(super) fn local_date(backend: DbBackend, column: &Expr, range: DateRange, zone: Zone, now: NaiveDateTime) -> Expr {
-    let bounds = range.bounds(zone);
-    let segments = zone.segments(bounds.from, bounds.to);
-    if let [Segment { offset: 0, .. }] = segments[..] {
-        return match backend {
-            DbBackend::Sqlite => Func::cust("substr").arg(column.clone()).arg(1).arg(10).into(),
-            _ => column.clone().cast_as("date"),
-        };
+/// What the calendar of a zone says of a UTC column, as SQL.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    backend: DbBackend,
+    column: Expr,
+    range: DateRange,
+    zone: Zone,
+    segments: Vec<Segment>,
+    now: NaiveDateTime,
+}
+
+impl Local {
+    /// Of a column whose values lie in `range`. `now` is where most of them do.
+    pub(super) fn of(backend: DbBackend, column: Expr, range: DateRange, zone: Zone, now: NaiveDateTime) -> Self {
+        let bounds = range.bounds(zone);
+        Self { backend, column, range, zone, segments: zone.segments(bounds.from, bounds.to), now }
     }
-    let offset = by_segment(column, &segments, now, |offset| match backend {
-        DbBackend::Sqlite => Expr::val(format!("{offset:+} seconds")),
-        _ => Expr::val(f64::from(offset)),
-    });
-    match backend {
-        // Whole seconds only: SQLite would round fractions upwards, into the next day.
-        DbBackend::Sqlite => {
-            Func::cust("date").arg(Func::cust("substr").arg(column.clone()).arg(1).arg(19)).arg(offset).into()
+
+    pub(super) fn backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    pub(super) fn column(&self) -> Expr {
+        self.column.clone()
+    }
+
+    pub(super) fn now(&self) -> NaiveDateTime {
+        self.now
+    }
+
+    /// Whether the column lies in the range: bounds on the raw column, so that an index serves; the local date
+    /// itself is looked at only where bounds cannot tell.
+    pub(super) fn in_range(&self) -> Condition {
+        let bounds = self.range.bounds(self.zone);
+        let date = |limit: Option<NaiveDate>| limit.filter(|_| !bounds.exact).map(|limit| (self.date(), limit));
+        Cond::all()
+            .add_option(bounds.from.map(|from| self.column.clone().gte(from)))
+            .add_option(bounds.to.map(|to| self.column.clone().lt(to)))
+            .add_option(date(self.range.from()).map(|(date, from)| date.gte(from)))
+            .add_option(date(self.range.to()).map(|(date, to)| date.lte(to)))
+    }
+
+    /// Whether the local date is one of these days of the week; none where all are.
+    pub(super) fn on(&self, weekdays: Weekdays) -> Option<Expr> {
+        let days = (0..7).filter_map(|day| Weekday::try_from(day).ok()).filter(|day| weekdays.contains(*day));
+        let days: Vec<i32> = days.map(|day| day.num_days_from_monday().cast_signed()).collect();
+        (!weekdays.is_every_day()).then(|| self.weekday().is_in(days))
+    }
+
+    /// The local date.
+    pub(super) fn date(&self) -> Expr {
+        match (self.backend, self.shift()) {
+            (DbBackend::Sqlite, None) => Func::cust("substr").arg(self.column.clone()).arg(1).arg(10).into(),
+            (DbBackend::Sqlite, Some(shift)) => Func::cust("date").arg(self.seconds()).arg(shift).into(),
+            _ => self.time().cast_as("date"),
         }
-        _ => column.clone().add(Expr::cust_with_expr("make_interval(secs => $1)", offset)).cast_as("date"),
+    }
+
+    /// The local time at which the hour starts, on the clock on the wall.
+    pub(super) fn hour_start(&self) -> Expr {
+        match self.backend {
+            DbBackend::Sqlite => self.formatted("%Y-%m-%d %H:00:00"),
+            _ => Func::cust("date_trunc").arg("hour").arg(self.time()).into(),
+        }
+    }
+
+    /// How far local time is ahead of UTC, in seconds.
+    pub(super) fn offset(&self) -> Expr {
+        // Written out, not bound: what is grouped by has to be the same expression twice.
+        by_segment(&self.column, &self.segments, self.now, |offset| Expr::cust(offset.to_string()))
+    }
+
+    /// The hour of the local day, from 0.
+    pub(super) fn hour(&self) -> Expr {
+        match self.backend {
+            DbBackend::Sqlite => self.formatted("%H").cast_as("integer"),
+            _ => Expr::cust_with_expr("extract(hour FROM $1)::BIGINT", self.time()),
+        }
+    }
+
+    /// The local day of the week, from Monday, which is 0.
+    pub(super) fn weekday(&self) -> Expr {
+        match self.backend {
+            DbBackend::Sqlite => Expr::cust_with_expr("(CAST(strftime('%w', $1) AS INTEGER) + 6) % 7", self.date()),
+            _ => Expr::cust_with_expr("extract(isodow FROM $1)::BIGINT - 1", self.time()),
+        }
+    }
+
+    /// The first date of the bucket that the column lies in.
+    pub(super) fn bucket(&self, calendar: Calendar) -> Expr {
+        let date = self.date();
+        let start = calendar.week_start.0;
+        let sql = match (self.backend, calendar.granularity) {
+            (_, Granularity::Hour | Granularity::Day) => return date,
+            (DbBackend::Sqlite, Granularity::Week) => {
+                format!("date($1, '-6 days', 'weekday {}')", start.num_days_from_sunday())
+            }
+            (DbBackend::Sqlite, Granularity::Month) => "strftime('%Y-%m-01', $1)".to_owned(),
+            (DbBackend::Sqlite, Granularity::Quarter) => {
+                "date($1, 'start of month', '-' || ((strftime('%m', $1) - 1) % 3) || ' months')".to_owned()
+            }
+            (DbBackend::Sqlite, Granularity::Year) => "strftime('%Y-01-01', $1)".to_owned(),
+            (_, Granularity::Week) => {
+                format!("$1 - (extract(isodow FROM $1)::INTEGER + {}) % 7", 7 - start.number_from_monday())
+            }
+            (_, Granularity::Month) => "date_trunc('month', $1::TIMESTAMP)::DATE".to_owned(),
+            (_, Granularity::Quarter) => "date_trunc('quarter', $1::TIMESTAMP)::DATE".to_owned(),
+            (_, Granularity::Year) => "date_trunc('year', $1::TIMESTAMP)::DATE".to_owned(),
+        };
+        Expr::cust_with_expr(sql, date)
+    }
+
+    /// The local time. PostgreSQL only.
+    fn time(&self) -> Expr {
+        match self.shift() {
+            None => self.column.clone(),
+            Some(shift) => self.column.clone().add(Expr::cust_with_expr("make_interval(secs => $1)", shift)),
+        }
+    }
+
+    /// What brings the column to local time; none in UTC.
+    fn shift(&self) -> Option<Expr> {
+        if let [Segment { offset: 0, .. }] = self.segments[..] {
+            return None;
+        }
+        Some(by_segment(&self.column, &self.segments, self.now, |offset| match self.backend {
+            DbBackend::Sqlite => Expr::val(format!("{offset:+} seconds")),
+            _ => Expr::val(f64::from(offset)),
+        }))
+    }
+
+    /// SQLite: whole seconds only, since it would round fractions upwards, into the next day.
+    fn seconds(&self) -> Expr {
+        Func::cust("substr").arg(self.column.clone()).arg(1).arg(19).into()
+    }
+
+    fn formatted(&self, format: &str) -> Expr {
+        let function = Func::cust("strftime").arg(format).arg(self.seconds());
+        match self.shift() {
+            None => function.into(),
+            Some(shift) => function.arg(shift).into(),
+        }
     }
 }
 
@@ -66,22 +190,24 @@ fn by_segment(column: &Expr, segments: &[Segment], now: NaiveDateTime, value: im
     cases.finally(value(last)).into()
 }
 
-/// Whether a UTC column lies in a range of local dates: bounds on the raw column, so that an index
-/// serves; the local date itself is looked at only where bounds cannot tell.
-pub(super) fn in_range(
-    backend: DbBackend,
-    column: &Expr,
-    range: DateRange,
-    zone: Zone,
-    now: NaiveDateTime,
-) -> Condition {
-    let bounds = range.bounds(zone);
-    let date = |limit: Option<NaiveDate>| {
-        limit.filter(|_| !bounds.exact).map(|limit| (local_date(backend, column, range, zone, now), limit))
+/// Whole seconds from one column to a later one, rounded down; negative where it is earlier.
+pub(super) fn seconds_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
+    let sql = match backend {
+        // Whole seconds, less one where the fraction goes down; fractions are text, without closing zeros.
+        DbBackend::Sqlite => {
+            "CAST(strftime('%s', substr($2, 1, 19)) AS INTEGER) - CAST(strftime('%s', substr($1, 1, 19)) AS INTEGER) \
+             - (rtrim(rtrim(substr($2, 20), '0'), '.') < rtrim(rtrim(substr($1, 20), '0'), '.'))"
+        }
+        _ => "floor(extract(epoch FROM $2 - $1))::BIGINT",
     };
-    Cond::all()
-        .add_option(bounds.from.map(|from| column.clone().gte(from)))
-        .add_option(bounds.to.map(|to| column.clone().lt(to)))
-        .add_option(date(range.from()).map(|(date, from)| date.gte(from)))
-        .add_option(date(range.to()).map(|(date, to)| date.lte(to)))
+    Expr::cust_with_exprs(sql, [earlier, later])
+}
+
+/// Days from one date to a later one.
+pub(super) fn days_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
+    let sql = match backend {
+        DbBackend::Sqlite => "CAST(julianday($2) - julianday($1) AS INTEGER)",
+        _ => "($2 - $1)::BIGINT",
+    };
+    Expr::cust_with_exprs(sql, [earlier, later])
 }

@@ -1,12 +1,9 @@
 //! What a caller may ask for. Fields are private and the constructors check, so that a filter that
 //! exists is valid. Dates are local to the filter's time zone and inclusive at both ends.
 
-use chrono::{Days, NaiveDate, Weekday};
+use chrono::{Datelike as _, NaiveDate, Weekday};
 
-use super::{
-    InvalidArgument,
-    time_zone::{UtcBounds, Zone},
-};
+use super::{InvalidArgument, range::DateRange, time_zone::Zone};
 
 /// The most user ids that one filter may name.
 pub const MAX_USER_IDS: usize = 1_000;
@@ -41,58 +38,6 @@ pub enum Direction {
     Ascending,
     /// Largest, or latest, first.
     Descending,
-}
-
-/// Local calendar dates, both ends included, either of them open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DateRange {
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
-}
-
-impl DateRange {
-    /// The dates `from` to `to`.
-    ///
-    /// # Errors
-    /// When `from` is after `to`; the error names `argument`, the argument that gave `from`.
-    pub fn new(
-        argument: &'static str,
-        from: Option<NaiveDate>,
-        to: Option<NaiveDate>,
-    ) -> Result<Self, InvalidArgument> {
-        match (from, to) {
-            (Some(first), Some(last)) if first > last => {
-                Err(InvalidArgument::new(argument, format!("is {first}, which is after the end of its range, {last}")))
-            }
-            _ => Ok(Self { from, to }),
-        }
-    }
-
-    /// First date inside, if the range has a beginning.
-    #[must_use]
-    pub fn from(self) -> Option<NaiveDate> {
-        self.from
-    }
-
-    /// Last date inside, if the range has an end.
-    #[must_use]
-    pub fn to(self) -> Option<NaiveDate> {
-        self.to
-    }
-
-    /// Whether the range leaves nothing out.
-    #[must_use]
-    pub fn is_unbounded(self) -> bool {
-        self.from.is_none() && self.to.is_none()
-    }
-
-    pub(super) fn contains(self, date: NaiveDate) -> bool {
-        self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
-    }
-
-    pub(super) fn bounds(self, zone: Zone) -> UtcBounds {
-        zone.bounds(self.from, self.to)
-    }
 }
 
 /// Which members count.
@@ -156,6 +101,11 @@ impl Weekdays {
     pub(super) fn contains(self, day: Weekday) -> bool {
         self.0 & (1 << day.num_days_from_monday()) != 0
     }
+
+    /// Whether it leaves no day out.
+    pub(super) fn is_every_day(self) -> bool {
+        self == Self::default()
+    }
 }
 
 impl FromIterator<Weekday> for Weekdays {
@@ -164,9 +114,9 @@ impl FromIterator<Weekday> for Weekdays {
     }
 }
 
-/// What `daily_usage` is asked.
+/// Which tokens count, and where on the calendar.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DailyUsageFilter {
+pub struct TokenFilter {
     /// The local dates to report.
     pub range: DateRange,
     /// Whose tokens count.
@@ -177,22 +127,13 @@ pub struct DailyUsageFilter {
     pub zone: Zone,
     /// What puts a visit on a day.
     pub basis: TimeBasis,
-    /// What stands for days without tokens.
-    pub gaps: GapFill,
 }
 
-impl DailyUsageFilter {
-    pub(super) fn contains(&self, date: NaiveDate) -> bool {
-        use chrono::Datelike as _;
-        self.range.contains(date) && self.weekdays.contains(date.weekday())
-    }
-
-    /// The dates from `first` to `last` that this filter reports, in order.
-    pub(super) fn dates(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
-        std::iter::successors(Some(first), |date| date.checked_add_days(Days::new(1)))
-            .take_while(move |date| *date <= last)
-            // A day that the zone skipped altogether has no instant.
-            .filter(|date| self.contains(*date) && self.zone.start_of_day(*date) < self.zone.end_of_day(*date))
+impl TokenFilter {
+    /// Whether a day is reported: it is in the range, on one of the days of the week, and the zone has it.
+    pub(super) fn reports(&self, date: NaiveDate) -> bool {
+        // A day that the zone skipped altogether has no instant.
+        self.range.contains(date) && self.weekdays.contains(date.weekday()) && self.zone.has_day(date)
     }
 }
 

@@ -1,14 +1,19 @@
 //! The domain: what a coworking space's check-ins say. It knows SeaORM and the two tables, and
 //! neither HTTP nor GraphQL; every face of the gateway asks here, so every face gives the same numbers.
 
+mod calendar;
+mod counts;
 mod daily_usage;
 mod dialect;
 mod error;
 pub mod filter;
 pub mod model;
 pub mod page;
+pub mod range;
 pub mod rollup;
+mod running;
 pub mod time_zone;
+mod usage;
 mod user_visits;
 mod users;
 mod version;
@@ -25,9 +30,13 @@ use tracing::{Instrument as _, debug_span, warn};
 
 use self::version::Versions;
 pub use self::{
-    daily_usage::{DailyUsageField, DailyUsageMeasures, DailyUsageOrder, MAX_DAYS},
+    calendar::{Granularity, Week},
+    counts::Measures,
+    daily_usage::{DailyUsageField, DailyUsageOrder},
     error::{Error, InvalidArgument},
     rollup::Rollup,
+    running::{AdditiveMeasure, MAX_AVERAGED, Running, checked_average},
+    usage::{Before, MAX_BUCKETS, Series, SeriesRow, UsageQuestion},
     user_visits::UserVisitsParts,
     version::Version,
 };

@@ -1,28 +1,24 @@
 //! What reports answer with. A measure that was not asked for, or that stands in a filled gap, is `None`.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::NaiveDateTime;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-/// One local calendar day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DailyUsage {
-    /// The local date.
-    pub date: NaiveDate,
-    /// The first instant of the day.
-    pub starts_at: DateTime<Utc>,
-    /// Whether the day was not over when the report was made.
-    pub is_partial: bool,
-    /// Tokens used, on the day that the filter's time basis says.
+use super::usage::SeriesRow;
+
+/// Measures of some tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Tokens used, where the filter's time basis puts them.
     pub visits: Option<i64>,
-    /// Tokens issued on the day.
+    /// Tokens issued.
     pub tokens_issued: Option<i64>,
-    /// Tokens issued on the day and not used so far.
+    /// Tokens issued and not used so far.
     pub tokens_unused: Option<i64>,
     /// Different members among the visits.
     pub unique_visitors: Option<i64>,
 }
 
-impl DailyUsage {
+impl Figures {
     /// Visits per issued token; `None` when none was issued. By the time of use it can exceed 1,
     /// since a token may be used on a later day than its own.
     #[must_use]
@@ -34,14 +30,14 @@ impl DailyUsage {
 /// Visits by date, as the legacy service answered and logged them: a map in order of the dates,
 /// without the days that have none.
 #[derive(Debug)]
-pub struct LegacyDailyUsage<'a>(pub &'a [DailyUsage]);
+pub struct LegacyDailyUsage<'a>(pub &'a [SeriesRow]);
 
 impl Serialize for LegacyDailyUsage<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for day in self.0 {
-            if let Some(visits) = day.visits.filter(|visits| *visits > 0) {
-                map.serialize_entry(&day.date, &visits)?;
+            if let Some(visits) = day.figures.visits.filter(|visits| *visits > 0) {
+                map.serialize_entry(&day.date(), &visits)?;
             }
         }
         map.end()
@@ -103,7 +99,34 @@ pub struct UserVisitsPage {
     pub has_next: bool,
 }
 
+/// A part of a whole; `None` where there is nothing to divide by.
 #[expect(clippy::cast_precision_loss, reason = "counts of tokens stay far below 2^53")]
-fn ratio(part: i64, whole: i64) -> Option<f64> {
+#[must_use]
+pub fn ratio(part: i64, whole: i64) -> Option<f64> {
     (whole != 0).then(|| part as f64 / whole as f64)
+}
+
+/// How much a count differs from one before; `None` where either is.
+#[must_use]
+pub fn change(now: Option<i64>, before: Option<i64>) -> Option<i64> {
+    Some(now? - before?)
+}
+
+/// How much a count differs from one before, divided by it; `None` where either is, or it was 0.
+#[must_use]
+pub fn change_ratio(now: Option<i64>, before: Option<i64>) -> Option<f64> {
+    ratio(now? - before?, before?)
+}
+
+/// How much the conversion rate differs from one before.
+#[must_use]
+pub fn rate_change(now: &Figures, before: &Figures) -> Option<f64> {
+    Some(now.conversion_rate()? - before.conversion_rate()?)
+}
+
+/// How much the conversion rate differs from one before, divided by it; `None` where it was 0.
+#[must_use]
+pub fn rate_change_ratio(now: &Figures, before: &Figures) -> Option<f64> {
+    let rate = before.conversion_rate().filter(|rate| *rate != 0.0)?;
+    Some((now.conversion_rate()? - rate) / rate)
 }

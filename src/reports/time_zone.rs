@@ -75,6 +75,12 @@ impl Zone {
         self.last_instant_until(date).and_utc()
     }
 
+    /// Whether any moment is of that local day: zones that crossed the date line skipped one.
+    #[must_use]
+    pub fn has_day(self, date: NaiveDate) -> bool {
+        self.start_of_day(date) < self.end_of_day(date)
+    }
+
     /// The UTC bounds of the local dates `from` to `to`, both included.
     #[must_use]
     pub fn bounds(self, from: Option<NaiveDate>, to: Option<NaiveDate>) -> UtcBounds {
@@ -208,7 +214,25 @@ fn find_segments(zone: Tz) -> Arc<[Segment]> {
     segments.into()
 }
 
-/// A calendar date as callers write it: `YYYY-MM-DD`, in the years 1 to 9999.
+/// A calendar date as callers write it: `YYYY-MM-DD`, or milliseconds since 1970, of at least eleven digits, for the
+/// local date of that instant.
+///
+/// # Errors
+/// When the text has another form, or the calendar has no such day.
+pub fn parse_date_in(zone: Zone, argument: &'static str, text: &str) -> Result<NaiveDate, InvalidArgument> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.len() < 11 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return parse_date(argument, text);
+    }
+    let instant = text.parse().ok().and_then(DateTime::from_timestamp_millis);
+    let date = instant.map(|instant| zone.date_at(instant)).filter(|date| (1..=9999).contains(&date.year()));
+    date.ok_or_else(|| {
+        let text: String = text.chars().take(32).collect();
+        InvalidArgument::new(argument, format!("is {text}, which are no milliseconds of the years 1 to 9999"))
+    })
+}
+
+/// A calendar date written `YYYY-MM-DD`, in the years 1 to 9999.
 ///
 /// # Errors
 /// When the text has another form, or the calendar has no such day.

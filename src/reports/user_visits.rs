@@ -11,7 +11,8 @@ use sea_orm::{
 };
 
 use super::{
-    Error, Session, dialect,
+    Error, Session,
+    dialect::Local,
     filter::{TimeBasis, UserFilter, UserVisitsFilter},
     made,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
@@ -144,7 +145,7 @@ impl Session {
     fn counted(&self, filter: &UserVisitsFilter, parts: UserVisitsParts) -> SelectStatement {
         let (backend, now) = (self.backend(), self.now().naive_utc());
         let (issued_at, used_at) = (Expr::col(token::Column::CreatedAt), Expr::col(token::Column::UsedAt));
-        let within = |column: &Expr| dialect::in_range(backend, column, filter.range, filter.zone, now);
+        let within = |column: &Expr| Local::of(backend, column.clone(), filter.range, filter.zone, now).in_range();
         let every_token = filter.range.is_unbounded();
         // By the time of issue the rows themselves are cut to the range; by the time of use, a row may
         // count as issued, as used, or as both.
@@ -255,7 +256,7 @@ fn user_condition(backend: DbBackend, users: &UserFilter, zone: Zone, now: Naive
     let joined_at = Expr::col((user::Entity, user::Column::JoinedAt));
     let is_active = Expr::col((user::Entity, user::Column::IsActive));
     Cond::all()
-        .add(dialect::in_range(backend, &joined_at, users.joined(), zone, now))
+        .add(Local::of(backend, joined_at, users.joined(), zone, now).in_range())
         .add_option(users.is_active().map(|active| is_active.eq(active)))
 }
 

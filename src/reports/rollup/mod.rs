@@ -15,7 +15,7 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, TransactionTrait as _,
 };
 
-pub(super) use self::read::{around_log, daily_usage};
+pub(super) use self::read::{around_log, counts};
 pub use self::refresh::{Progress, refresh};
 
 /// With more rows in the log than this, reading past the rollup costs less than reading around the log.

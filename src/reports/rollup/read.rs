@@ -6,13 +6,15 @@ use entity::token;
 use sea_orm::{
     DbBackend,
     sea_query::{
-        CommonTableExpression, Cond, Expr, ExprTrait as _, JoinType, Query, SelectStatement, UnionType, WithClause,
+        CommonTableExpression, Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType,
+        WithClause,
     },
 };
 
 use super::super::{
-    DailyUsageMeasures, dialect,
-    filter::{DailyUsageFilter, TimeBasis},
+    counts::{By, Measures},
+    dialect::Local,
+    filter::{TimeBasis, TokenFilter},
     time_zone::UtcBounds,
 };
 
@@ -27,11 +29,12 @@ mod name {
     pub(super) const USED: &str = "used";
 }
 
-/// The daily usage; none where the rollup cannot tell, which knows no members.
-pub(in crate::reports) fn daily_usage(
+/// Counts of tokens; none where the rollup cannot tell, which knows no members.
+pub(in crate::reports) fn counts(
     now: NaiveDateTime,
-    filter: &DailyUsageFilter,
-    measures: DailyUsageMeasures,
+    filter: &TokenFilter,
+    by: By,
+    measures: Measures,
 ) -> Option<SelectStatement> {
     if measures.unique_visitors || filter.users.ids().is_some() || filter.users.restricts_users() {
         return None;
@@ -39,20 +42,22 @@ pub(in crate::reports) fn daily_usage(
     let bounds = filter.range.bounds(filter.zone);
     // Before that, days of this zone are not made of whole slots: the tokens themselves are counted.
     let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
-    let sum = |asked: bool, column: &'static str| if asked { Expr::col(column).sum() } else { Expr::val(0_i64) };
+    let sum = |asked: bool, column: &'static str| {
+        if asked { Func::coalesce([Expr::col(column).sum(), Expr::val(0_i64)]).into() } else { Expr::val(0_i64) }
+    };
     let nothing = || Expr::val(0_i64);
-    let per_day = |column: token::Column| {
+    let placed = |column: token::Column| {
+        let local = Local::of(DbBackend::Postgres, Expr::col(name::AT), filter.range, filter.zone, now);
         let mut select = Query::select();
-        select
-            .expr_as(
-                dialect::local_date(DbBackend::Postgres, &Expr::col(name::AT), filter.range, filter.zone, now),
-                "local_date",
-            )
-            .from_subquery(events(column, bounds), name::EVENTS)
-            .group_by_col("local_date");
+        select.from_subquery(events(column, bounds), name::EVENTS);
+        if !bounds.exact {
+            select.cond_where(local.in_range());
+        }
+        select.cond_where(Cond::all().add_option(local.on(filter.weekdays)));
+        by.place(&mut select, &local);
         select
     };
-    let mut issued = per_day(token::Column::CreatedAt);
+    let mut issued = placed(token::Column::CreatedAt);
     issued.expr_as(sum(measures.tokens_issued || measures.tokens_unused, name::ISSUED), "issued");
     match filter.basis {
         TimeBasis::IssuedAt => {
@@ -67,7 +72,7 @@ pub(in crate::reports) fn daily_usage(
                 .expr_as(sum(measures.tokens_unused, name::ISSUED_AND_USED), "issued_and_used")
                 .expr_as(nothing(), "visits")
                 .expr_as(nothing(), "unique_visitors");
-            let mut visits = per_day(token::Column::UsedAt);
+            let mut visits = placed(token::Column::UsedAt);
             visits
                 .expr_as(nothing(), "issued")
                 .expr_as(nothing(), "issued_and_used")

@@ -1,0 +1,265 @@
+//! `usage`: the series by hour, day, week, month, quarter or year, its totals, and what it is compared with.
+
+mod comparison;
+
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, Enum, InputType as _, Object, Result, SimpleObject, Value};
+
+use self::comparison::{Comparison, UsageComparison, compared};
+
+use super::{
+    error::client_error,
+    input::{GapFill, Here, TimeBasis, TokenFilterInput, Weekday, week},
+    limits,
+    rows::{Row, Rows},
+    scalar::{Date, DateTime, EpochMillis, TimeZone},
+    series::{AdditiveMeasure, Along, asked},
+};
+use crate::reports::{self, Measures, Running, Series, SeriesRow, Session, UsageQuestion, model::Figures};
+
+/// What a list of buckets is taken to hold.
+const USUAL_BUCKETS: usize = 366;
+/// The rows of this field, and averages over how many of them.
+const AVERAGE: (&str, &str) = ("buckets", "rollingAverage");
+
+/// The root of `usage`.
+#[derive(Debug, Default)]
+pub(super) struct UsageQuery;
+
+#[Object]
+impl UsageQuery {
+    /// Visits and tokens by hour, day, week, month, quarter or year of the local calendar, with totals, and
+    /// side by side with the period before or the same period a year before.
+    #[graphql(complexity = "limits::cost(1, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "the field's arguments")]
+    async fn usage(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How long a bucket is.", default)] granularity: Granularity,
+        #[graphql(desc = "Which tokens count; everything when left out.")] filter: Option<TokenFilterInput>,
+        #[graphql(desc = "The zone of the calendar, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "What puts a visit into a bucket: the token's issue, or its use.", default)] basis: TimeBasis,
+        #[graphql(
+            desc = "What stands for buckets without tokens, from the beginning to the end of the range. An open \
+                    beginning is the first bucket with a row, an open end is today.",
+            default
+        )]
+        gaps: GapFill,
+        #[graphql(desc = "The day on which weeks start: Monday when left out. Only with the granularity `WEEK`, or \
+                          the ranges `THIS_WEEK` and `LAST_WEEK`.")]
+        week_start: Option<Weekday>,
+    ) -> Option<Result<Usage>> {
+        let usage = async {
+            let here = Here::new(ctx, "timeZone", &time_zone, week_start)?;
+            let filter = filter.unwrap_or_default();
+            let relative = filter.range.map(Into::into);
+            let filter = filter.into_filter(here, basis)?;
+            let question = UsageQuestion::new(filter, granularity.into(), week(week_start), relative, gaps.into())?;
+            Usage::of(ctx, question).await
+        };
+        Some(usage.await.map_err(client_error))
+    }
+}
+
+/// How long a bucket is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
+#[graphql(remote = "reports::Granularity")]
+enum Granularity {
+    /// An hour on the clock on the wall. The hour that daylight saving time repeats is two buckets, the
+    /// one that it skips none.
+    Hour,
+    /// A local day.
+    #[default]
+    Day,
+    /// Seven days from `weekStart` on.
+    Week,
+    /// A month of the calendar.
+    Month,
+    /// Three months, from January, April, July or October on.
+    Quarter,
+    /// A year of the calendar.
+    Year,
+}
+
+/// A series, its totals, and what it is compared with.
+struct Usage {
+    question: UsageQuestion,
+    series: Series,
+    totals: Figures,
+}
+
+impl Usage {
+    /// Asks for what was selected, here or in a comparison.
+    async fn of(ctx: &Context<'_>, question: UsageQuestion) -> Result<Self, reports::Error> {
+        let session = ctx.data_unchecked::<Arc<Session>>();
+        let selection = ctx.look_ahead();
+        let before = selection.field("previous");
+        let (buckets, totals) = (selection.field("buckets"), selection.field("totals"));
+        let (measures, look_back) = asked(&buckets, AVERAGE)?;
+        let mut series = Series::default();
+        if buckets.exists() || before.field("buckets").exists() {
+            let measures = measures.and(compared(&before.field("buckets")));
+            series = session.usage(&question, measures, look_back).await?;
+        }
+        let measures = asked(&totals, AVERAGE)?.0.and(compared(&before));
+        let totals = if measures == Measures::default() {
+            Figures::default()
+        } else {
+            session.usage_totals(&question.filter, measures).await?
+        };
+        Ok(Self { question, series, totals })
+    }
+}
+
+/// A series of buckets of the calendar, its totals, and what it is compared with.
+#[Object]
+impl Usage {
+    /// The first local date of the range, as `filter` says it; null when it is open.
+    async fn from(&self) -> Option<Date> {
+        self.question.filter.range.from().map(Into::into)
+    }
+
+    /// The last local date of the range, as `filter` says it; null when it is open.
+    async fn to(&self) -> Option<Date> {
+        self.question.filter.range.to().map(Into::into)
+    }
+
+    /// The buckets, in order of time: at most 3,700.
+    #[graphql(complexity = "limits::cost(USUAL_BUCKETS, child_complexity)")]
+    async fn buckets(&self) -> Rows<UsageBucket> {
+        let running = self.series.running.clone().map(Arc::new);
+        Rows(self.series.rows.iter().map(|row| UsageBucket::of(row.clone(), running.as_ref())).collect())
+    }
+
+    /// The measures over the whole range. Members who came in several buckets are counted once.
+    #[graphql(complexity = "limits::cost(1, child_complexity)")]
+    async fn totals(&self) -> UsageTotals {
+        self.totals.into()
+    }
+
+    /// The same question about the period before, or about the same period a year before. Ask for both
+    /// under two names: `lastYear: previous(compareTo: PREVIOUS_YEAR)`.
+    #[graphql(complexity = "limits::cost(1, child_complexity)")]
+    async fn previous(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to compare with.", default)] compare_to: Comparison,
+    ) -> Result<UsageComparison> {
+        UsageComparison::of(ctx, self, compare_to).await.map_err(client_error)
+    }
+}
+
+/// One bucket. A measure is null in a row that `gaps: NULL` filled in.
+#[derive(Debug, SimpleObject)]
+#[graphql(complex)]
+struct UsageBucket {
+    /// The instant at which the bucket starts.
+    start: DateTime,
+    /// `start` as milliseconds since 1970, for the axis of a chart.
+    start_millis: EpochMillis,
+    /// The instant at which it is over, and the next one starts.
+    end: DateTime,
+    /// What to call it: `2026-10-25 02:00 +02:00` (an hour), `2026-10-25`, `2026-W43` (a week by ISO 8601;
+    /// weeks that do not start on Monday by their first date), `2026-10`, `2026-Q4` or `2026`.
+    label: String,
+    /// Tokens used: visits, in the bucket that `basis` says.
+    visits: Option<i64>,
+    /// Tokens issued in this bucket, whatever the `basis`.
+    tokens_issued: Option<i64>,
+    /// Tokens issued in this bucket that were never used so far.
+    tokens_unused: Option<i64>,
+    /// `visits` divided by `tokensIssued`; null when none was issued.
+    conversion_rate: Option<f64>,
+    /// Different members among the visits. Do not add it up over buckets: `totals` counts every member once.
+    unique_visitors: Option<i64>,
+    /// True while the bucket is not over, and where the range holds only some of its days: then its numbers
+    /// do not compare with those of its neighbours.
+    is_partial: bool,
+    #[graphql(skip)]
+    along: Along,
+}
+
+#[ComplexObject]
+impl UsageBucket {
+    /// The average of a measure over the `buckets` that end with this one: buckets before the range count,
+    /// buckets without tokens count as 0, and those of which `filter.weekdays` leaves every day out do not count.
+    async fn rolling_average(
+        &self,
+        #[graphql(desc = "Over how many buckets: 1 to 366.", default = 7)] buckets: i32,
+        #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure,
+    ) -> Option<f64> {
+        self.along.average(buckets, measure)
+    }
+
+    /// The sum of a measure over the buckets from the beginning of the range to this one.
+    async fn cumulative(&self, #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure) -> Option<i64> {
+        self.along.cumulative(measure)
+    }
+}
+
+impl Row for UsageBucket {
+    fn value(&self, field: &str) -> Option<Value> {
+        Some(match field {
+            "start" => self.start.to_value(),
+            "startMillis" => self.start_millis.to_value(),
+            "end" => self.end.to_value(),
+            "label" => self.label.to_value(),
+            "visits" => self.visits.to_value(),
+            "tokensIssued" => self.tokens_issued.to_value(),
+            "tokensUnused" => self.tokens_unused.to_value(),
+            "conversionRate" => self.conversion_rate.to_value(),
+            "uniqueVisitors" => self.unique_visitors.to_value(),
+            "isPartial" => self.is_partial.to_value(),
+            // What runs along the buckets has arguments.
+            _ => return None,
+        })
+    }
+}
+
+impl UsageBucket {
+    fn of(row: SeriesRow, running: Option<&Arc<Running>>) -> Self {
+        let Figures { visits, tokens_issued, tokens_unused, unique_visitors } = row.figures;
+        let start = row.start();
+        Self {
+            start: DateTime(start),
+            start_millis: EpochMillis(start.timestamp_millis()),
+            end: DateTime(row.end()),
+            label: row.label(),
+            visits,
+            tokens_issued,
+            tokens_unused,
+            conversion_rate: row.figures.conversion_rate(),
+            unique_visitors,
+            is_partial: row.is_partial,
+            along: Along::of(row, running),
+        }
+    }
+}
+
+/// The measures over a whole range.
+#[derive(Debug, SimpleObject)]
+struct UsageTotals {
+    /// Tokens used.
+    visits: i64,
+    /// Tokens issued.
+    tokens_issued: i64,
+    /// Tokens issued and never used so far.
+    tokens_unused: i64,
+    /// `visits` divided by `tokensIssued`; null when none was issued.
+    conversion_rate: Option<f64>,
+    /// Different members among the visits, each counted once.
+    unique_visitors: i64,
+}
+
+impl From<Figures> for UsageTotals {
+    fn from(figures: Figures) -> Self {
+        Self {
+            visits: figures.visits.unwrap_or_default(),
+            tokens_issued: figures.tokens_issued.unwrap_or_default(),
+            tokens_unused: figures.tokens_unused.unwrap_or_default(),
+            conversion_rate: figures.conversion_rate(),
+            unique_visitors: figures.unique_visitors.unwrap_or_default(),
+        }
+    }
+}

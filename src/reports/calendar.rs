@@ -1,0 +1,287 @@
+//! Buckets of the local calendar: hours, days, weeks, months, quarters, years.
+
+use chrono::{DateTime, Datelike as _, Days, FixedOffset, Months, NaiveDate, NaiveDateTime, TimeDelta, Timelike as _};
+use chrono::{Utc, Weekday};
+
+use super::{
+    filter::TokenFilter,
+    range::{DateRange, first_of_months, first_of_week},
+    time_zone::Zone,
+};
+
+/// How long a bucket is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Granularity {
+    /// An hour by the clock on the wall: one that is repeated when clocks are set back is two, one that is skipped none.
+    Hour,
+    /// A local day.
+    #[default]
+    Day,
+    /// Seven days.
+    Week,
+    /// A month of the calendar.
+    Month,
+    /// Three months, from January, April, July or October on.
+    Quarter,
+    /// A year of the calendar.
+    Year,
+}
+
+impl Granularity {
+    /// Its buckets, in a word.
+    pub(super) fn unit(self) -> &'static str {
+        match self {
+            Self::Hour => "hours",
+            Self::Day => "days",
+            Self::Week => "weeks",
+            Self::Month => "months",
+            Self::Quarter => "quarters",
+            Self::Year => "years",
+        }
+    }
+}
+
+/// The calendar of a zone, cut into buckets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calendar {
+    pub(super) zone: Zone,
+    pub(super) granularity: Granularity,
+    pub(super) week_start: Week,
+}
+
+/// The day on which weeks start: Monday, unless it is said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Week(pub Weekday);
+
+impl Default for Week {
+    fn default() -> Self {
+        Self(Weekday::Mon)
+    }
+}
+
+/// A bucket: by the local time at which it starts and, for hours, the offset from UTC that tells a repeated hour
+/// from the first one. In order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bucket {
+    local: NaiveDateTime,
+    offset: i32,
+}
+
+impl Ord for Bucket {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.nominal_start().cmp(&other.nominal_start()).then(self.local.cmp(&other.local))
+    }
+}
+
+impl PartialOrd for Bucket {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Bucket {
+    /// The bucket that begins with a date.
+    pub(super) fn of_date(first: NaiveDate) -> Self {
+        Self { local: first.and_time(chrono::NaiveTime::MIN), offset: 0 }
+    }
+
+    /// The hour that begins at that local time, where clocks are `offset` seconds ahead of UTC.
+    pub(super) fn of_hour(local: NaiveDateTime, offset: i32) -> Self {
+        Self { local, offset }
+    }
+
+    /// Its first date.
+    pub(super) fn date(self) -> NaiveDate {
+        self.local.date()
+    }
+
+    pub(super) fn hour(self) -> u32 {
+        self.local.hour()
+    }
+
+    fn nominal_start(self) -> NaiveDateTime {
+        self.local.checked_sub_signed(TimeDelta::seconds(self.offset.into())).unwrap_or(self.local)
+    }
+}
+
+impl Calendar {
+    /// The calendar of `zone` in buckets of `granularity`, with weeks that start on `week_start`.
+    #[must_use]
+    pub fn new(zone: Zone, granularity: Granularity, week_start: Week) -> Self {
+        Self { zone, granularity, week_start }
+    }
+
+    /// The bucket that holds a date; of hours, the first.
+    pub(super) fn bucket_of(self, date: NaiveDate) -> Bucket {
+        let months = |months| Bucket::of_date(first_of_months(date, months));
+        match self.granularity {
+            Granularity::Hour => self.hour_at(self.zone.start_of_day(date).naive_utc()),
+            Granularity::Day => Bucket::of_date(date),
+            Granularity::Week => Bucket::of_date(first_of_week(date, self.week_start.0)),
+            Granularity::Month => months(1),
+            Granularity::Quarter => months(3),
+            Granularity::Year => months(12),
+        }
+    }
+
+    /// The hour that holds an instant.
+    pub(super) fn hour_at(self, instant: NaiveDateTime) -> Bucket {
+        let segments = self.zone.segments(Some(instant), Some(instant));
+        let offset = segments.first().map_or(0, |segment| segment.offset);
+        let local = instant + TimeDelta::seconds(offset.into());
+        let hour = local.date().and_hms_opt(local.hour(), 0, 0).unwrap_or(local);
+        Bucket { local: hour, offset }
+    }
+
+    /// Its dates: the first and the last.
+    pub(super) fn dates(self, bucket: Bucket) -> (NaiveDate, NaiveDate) {
+        let first = bucket.date();
+        let months = |months| first.checked_add_months(Months::new(months));
+        let next = match self.granularity {
+            Granularity::Hour | Granularity::Day => first.checked_add_days(Days::new(1)),
+            Granularity::Week => first.checked_add_days(Days::new(7)),
+            Granularity::Month => months(1),
+            Granularity::Quarter => months(3),
+            Granularity::Year => months(12),
+        };
+        (first, next.and_then(|next| next.pred_opt()).unwrap_or(NaiveDate::MAX))
+    }
+
+    /// The instants at which a bucket starts and ends.
+    pub(super) fn instants(self, bucket: Bucket) -> (DateTime<Utc>, DateTime<Utc>) {
+        if self.granularity != Granularity::Hour {
+            let (first, last) = self.dates(bucket);
+            return (self.zone.start_of_day(first), self.zone.end_of_day(last));
+        }
+        let start = bucket.nominal_start();
+        let end = start + TimeDelta::hours(1);
+        let segments = self.zone.segments(Some(start), Some(end));
+        let own = segments.iter().position(|segment| segment.offset == bucket.offset).unwrap_or(0);
+        let until = segments.get(own + 1).map_or(end, |next| next.start);
+        (start.max(segments[own].start).and_utc(), end.min(until).and_utc())
+    }
+
+    /// The bucket after.
+    pub(super) fn next(self, bucket: Bucket) -> Bucket {
+        match self.granularity {
+            Granularity::Hour => self.hour_at(self.instants(bucket).1.naive_utc()),
+            _ => Bucket::of_date(self.dates(bucket).1.succ_opt().unwrap_or(NaiveDate::MAX)),
+        }
+    }
+
+    /// The bucket `count` before.
+    pub(super) fn back(self, bucket: Bucket, count: u32) -> Bucket {
+        let first = bucket.date();
+        let months = |months: u32| first.checked_sub_months(Months::new(count * months));
+        let days = |days: u32| first.checked_sub_days(Days::new(u64::from(count * days)));
+        let first = match self.granularity {
+            Granularity::Hour => {
+                return (0..count).fold(bucket, |bucket, _| {
+                    self.hour_at(self.instants(bucket).0.naive_utc() - TimeDelta::microseconds(1))
+                });
+            }
+            Granularity::Day => days(1),
+            Granularity::Week => days(7),
+            Granularity::Month => months(1),
+            Granularity::Quarter => months(3),
+            Granularity::Year => months(12),
+        };
+        Bucket::of_date(first.unwrap_or(NaiveDate::MIN))
+    }
+
+    /// The buckets from `first` on.
+    pub(super) fn from(self, first: Bucket) -> impl Iterator<Item = Bucket> {
+        std::iter::successors(Some(first), move |bucket| Some(self.next(*bucket)))
+    }
+
+    /// The buckets that hold a moment of the dates `from` to `to`.
+    pub(super) fn between(self, from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = Bucket> {
+        let end = self.zone.end_of_day(to);
+        let is_hour = self.granularity == Granularity::Hour;
+        // Where a local date begins, is left and begins again, hours of its neighbour lie between.
+        self.from(self.bucket_of(from))
+            .take_while(move |bucket| if is_hour { self.instants(*bucket).0 < end } else { bucket.date() <= to })
+            .filter(move |bucket| !is_hour || (from <= bucket.date() && bucket.date() <= to))
+    }
+
+    /// Whether a day of the bucket is reported.
+    pub(super) fn is_reported(self, bucket: Bucket, filter: &TokenFilter) -> bool {
+        if matches!(self.granularity, Granularity::Hour | Granularity::Day) {
+            return filter.reports(bucket.date());
+        }
+        let (first, last) = self.dates(bucket);
+        first.iter_days().take_while(|date| *date <= last).any(|date| filter.reports(date))
+    }
+
+    /// Whether `range` leaves some of the bucket's dates out.
+    pub(super) fn is_cut(self, bucket: Bucket, range: DateRange) -> bool {
+        let (first, last) = self.dates(bucket);
+        !(range.contains(first) && range.contains(last))
+    }
+
+    /// What to call a bucket on the axis of a chart.
+    pub(super) fn label(self, bucket: Bucket) -> String {
+        let date = bucket.date();
+        match self.granularity {
+            Granularity::Hour => {
+                let offset = FixedOffset::east_opt(bucket.offset).map_or_else(String::new, |offset| offset.to_string());
+                format!("{} {offset}", bucket.local.format("%Y-%m-%d %H:%M"))
+            }
+            Granularity::Week if self.week_start.0 == Weekday::Mon => date.format("%G-W%V").to_string(),
+            Granularity::Day | Granularity::Week => date.to_string(),
+            Granularity::Month => date.format("%Y-%m").to_string(),
+            Granularity::Quarter => format!("{}-Q{}", date.format("%Y"), date.month0() / 3 + 1),
+            Granularity::Year => date.format("%Y").to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hours(zone: &str, day: &str) -> Vec<String> {
+        let calendar = Calendar::new(Zone::parse("zone", zone).unwrap(), Granularity::Hour, Week::default());
+        let day = day.parse().unwrap();
+        let span = |bucket| {
+            let (start, end) = calendar.instants(bucket);
+            format!("{} {} min", calendar.label(bucket), (end - start).num_minutes())
+        };
+        calendar.between(day, day).map(span).collect()
+    }
+
+    #[test]
+    fn a_repeated_hour_is_two_and_a_skipped_one_none() {
+        let autumn = hours("Europe/Berlin", "2024-10-27");
+        assert_eq!(autumn.len(), 25);
+        assert_eq!(autumn[2..4], ["2024-10-27 02:00 +02:00 60 min", "2024-10-27 02:00 +01:00 60 min"]);
+        let spring = hours("Europe/Berlin", "2024-03-31");
+        assert_eq!(spring.len(), 23);
+        assert_eq!(spring[1..3], ["2024-03-31 01:00 +01:00 60 min", "2024-03-31 03:00 +02:00 60 min"]);
+        // Half an hour, back and forth.
+        let autumn = hours("Australia/Lord_Howe", "2024-04-07");
+        assert_eq!(autumn[1..3], ["2024-04-07 01:00 +11:00 60 min", "2024-04-07 01:00 +10:30 30 min"]);
+        let spring = hours("Australia/Lord_Howe", "2024-10-06");
+        assert_eq!(spring[1..3], ["2024-10-06 01:00 +10:30 60 min", "2024-10-06 02:00 +11:00 30 min"]);
+        assert!(hours("Pacific/Apia", "2011-12-30").is_empty(), "a day that was skipped");
+    }
+
+    #[test]
+    fn a_bucket_has_a_first_and_a_last_date_and_neighbours() {
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let sunday = Week(Weekday::Sun);
+        for (granularity, week, label, first, last) in [
+            (Granularity::Week, Week::default(), "2025-W01", "2024-12-30", "2025-01-05"),
+            (Granularity::Week, sunday, "2024-12-29", "2024-12-29", "2025-01-04"),
+            (Granularity::Month, sunday, "2024-12", "2024-12-01", "2024-12-31"),
+            (Granularity::Quarter, sunday, "2024-Q4", "2024-10-01", "2024-12-31"),
+            (Granularity::Year, sunday, "2024", "2024-01-01", "2024-12-31"),
+        ] {
+            let calendar = Calendar::new(Zone::UTC, granularity, week);
+            let bucket = calendar.bucket_of(date("2024-12-31"));
+            assert_eq!(calendar.label(bucket), label);
+            assert_eq!(calendar.dates(bucket), (date(first), date(last)));
+            assert_eq!(calendar.back(calendar.next(bucket), 1), bucket);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Ranges of local dates: as they are written, as they follow the calendar, and the one before.
+
+use chrono::{Datelike as _, Days, Months, NaiveDate, Weekday};
+
+use super::{
+    InvalidArgument,
+    time_zone::{UtcBounds, Zone},
+};
+
+/// Local calendar dates, both ends included, either of them open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DateRange {
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    /// How far back the one before lies, where the calendar says it.
+    step: Option<Step>,
+}
+
+/// A distance on the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Days(u64),
+    Months(u32),
+}
+
+/// Ranges that move with the days. Those of "this" period end today, those of the "last" one are whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all; the schema describes them one by one")]
+pub enum RelativeRange {
+    Today,
+    Yesterday,
+    Last7Days,
+    Last30Days,
+    Last90Days,
+    Last365Days,
+    ThisWeek,
+    LastWeek,
+    ThisMonth,
+    LastMonth,
+    ThisQuarter,
+    LastQuarter,
+    ThisYear,
+    LastYear,
+}
+
+impl RelativeRange {
+    /// Whether it depends on the day on which weeks start.
+    #[must_use]
+    pub fn is_of_weeks(self) -> bool {
+        matches!(self, Self::ThisWeek | Self::LastWeek)
+    }
+}
+
+/// What a range is compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Comparison {
+    /// The period just before.
+    #[default]
+    PreviousPeriod,
+    /// The same period a year before.
+    PreviousYear,
+}
+
+impl DateRange {
+    /// The dates `from` to `to`.
+    ///
+    /// # Errors
+    /// When `from` is after `to`; the error names `argument`, the argument that gave `from`.
+    pub fn new(
+        argument: &'static str,
+        from: Option<NaiveDate>,
+        to: Option<NaiveDate>,
+    ) -> Result<Self, InvalidArgument> {
+        match (from, to) {
+            (Some(first), Some(last)) if first > last => {
+                Err(InvalidArgument::new(argument, format!("is {first}, which is after the end of its range, {last}")))
+            }
+            _ => Ok(Self { from, to, step: None }),
+        }
+    }
+
+    /// The dates that `range` means on the day `today`.
+    #[must_use]
+    pub fn relative(range: RelativeRange, today: NaiveDate, week_start: Weekday) -> Self {
+        use RelativeRange as R;
+        let days = |first: u64, last: u64| (back(today, first), back(today, last), Step::Days(first - last + 1));
+        let week = first_of_week(today, week_start);
+        let month = first_of_months(today, 1);
+        let quarter = first_of_months(today, 3);
+        let year = first_of_months(today, 12);
+        let last = |first: NaiveDate, months: u32| (back_months(first, months), back(first, 1), Step::Months(months));
+        let (from, to, step) = match range {
+            R::Today => days(0, 0),
+            R::Yesterday => days(1, 1),
+            R::Last7Days => days(6, 0),
+            R::Last30Days => days(29, 0),
+            R::Last90Days => days(89, 0),
+            R::Last365Days => days(364, 0),
+            R::ThisWeek => (week, today, Step::Days(7)),
+            R::LastWeek => (back(week, 7), back(week, 1), Step::Days(7)),
+            R::ThisMonth => (month, today, Step::Months(1)),
+            R::LastMonth => last(month, 1),
+            R::ThisQuarter => (quarter, today, Step::Months(3)),
+            R::LastQuarter => last(quarter, 3),
+            R::ThisYear => (year, today, Step::Months(12)),
+            R::LastYear => last(year, 12),
+        };
+        Self { from: Some(from), to: Some(to), step: Some(step) }
+    }
+
+    /// The dates `from` to `to`, which are in order.
+    pub(super) fn between(from: NaiveDate, to: NaiveDate) -> Self {
+        Self { from: Some(from), to: Some(to), step: None }
+    }
+
+    /// The range that this one, which has both ends, is compared with. Weeks are compared with weeks: a year before
+    /// is 52 of them. By months, days that a month has not become its last one, and whole months stay whole.
+    pub(super) fn before(self, comparison: Comparison, in_weeks: bool) -> Option<Self> {
+        let (from, to) = (self.from?, self.to?);
+        let whole = from.day() == 1 && is_last_of_month(to);
+        let step = match comparison {
+            Comparison::PreviousYear if in_weeks => Step::Days(364),
+            Comparison::PreviousYear => Step::Months(12),
+            Comparison::PreviousPeriod => self.step.unwrap_or_else(|| {
+                let months = (to.year() - from.year()) * 12 + to.month().cast_signed() - from.month().cast_signed() + 1;
+                let days = (to - from).num_days().unsigned_abs() + 1;
+                if whole { Step::Months(months.unsigned_abs()) } else { Step::Days(days) }
+            }),
+        };
+        let (from, to) = match step {
+            Step::Days(days) => (from.checked_sub_days(Days::new(days))?, to.checked_sub_days(Days::new(days))?),
+            Step::Months(months) => {
+                let months = Months::new(months);
+                let end = to.checked_sub_months(months)?;
+                (from.checked_sub_months(months)?, if whole { last_of_month(end) } else { end })
+            }
+        };
+        Some(Self { from: Some(from), to: Some(to), step: None })
+    }
+
+    /// First date inside, if the range has a beginning.
+    #[must_use]
+    pub fn from(self) -> Option<NaiveDate> {
+        self.from
+    }
+
+    /// Last date inside, if the range has an end.
+    #[must_use]
+    pub fn to(self) -> Option<NaiveDate> {
+        self.to
+    }
+
+    /// The same, up to `to` where the end is open; never ends before it begins.
+    pub(super) fn until(self, to: NaiveDate) -> Self {
+        let to = self.to.unwrap_or_else(|| self.from.map_or(to, |from| from.max(to)));
+        Self { to: Some(to), ..self }
+    }
+
+    /// Whether the range leaves nothing out.
+    #[must_use]
+    pub fn is_unbounded(self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+
+    pub(super) fn contains(self, date: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
+    }
+
+    pub(super) fn bounds(self, zone: Zone) -> UtcBounds {
+        zone.bounds(self.from, self.to)
+    }
+}
+
+/// The first day of the week of `date`.
+pub(super) fn first_of_week(date: NaiveDate, week_start: Weekday) -> NaiveDate {
+    back(date, date.weekday().days_since(week_start).into())
+}
+
+/// The first day of the month, quarter (3) or year (12) of `date`.
+pub(super) fn first_of_months(date: NaiveDate, months: u32) -> NaiveDate {
+    date.with_day(1).and_then(|first| first.with_month(date.month0() / months * months + 1)).unwrap_or(date)
+}
+
+fn last_of_month(date: NaiveDate) -> NaiveDate {
+    date.with_day(date.num_days_in_month().into()).unwrap_or(date)
+}
+
+fn is_last_of_month(date: NaiveDate) -> bool {
+    date == last_of_month(date)
+}
+
+fn back(date: NaiveDate, days: u64) -> NaiveDate {
+    date.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN)
+}
+
+fn back_months(date: NaiveDate, months: u32) -> NaiveDate {
+    date.checked_sub_months(Months::new(months)).unwrap_or(NaiveDate::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn ends(range: DateRange) -> String {
+        format!("{} {}", range.from.unwrap(), range.to.unwrap())
+    }
+
+    #[test]
+    fn relative_ranges_and_the_ones_before() {
+        use RelativeRange as R;
+        // A Sunday, the 91st day of a leap year.
+        let today = day("2024-03-31");
+        for (range, dates, before, year_before) in [
+            (R::Today, "2024-03-31 2024-03-31", "2024-03-30 2024-03-30", "2023-03-31 2023-03-31"),
+            (R::Last7Days, "2024-03-25 2024-03-31", "2024-03-18 2024-03-24", "2023-03-25 2023-03-31"),
+            (R::ThisWeek, "2024-03-25 2024-03-31", "2024-03-18 2024-03-24", "2023-03-25 2023-03-31"),
+            (R::LastWeek, "2024-03-18 2024-03-24", "2024-03-11 2024-03-17", "2023-03-18 2023-03-24"),
+            (R::ThisMonth, "2024-03-01 2024-03-31", "2024-02-01 2024-02-29", "2023-03-01 2023-03-31"),
+            (R::LastMonth, "2024-02-01 2024-02-29", "2024-01-01 2024-01-31", "2023-02-01 2023-02-28"),
+            (R::LastQuarter, "2023-10-01 2023-12-31", "2023-07-01 2023-09-30", "2022-10-01 2022-12-31"),
+            (R::ThisYear, "2024-01-01 2024-03-31", "2023-01-01 2023-03-31", "2023-01-01 2023-03-31"),
+            (R::LastYear, "2023-01-01 2023-12-31", "2022-01-01 2022-12-31", "2022-01-01 2022-12-31"),
+        ] {
+            let range = DateRange::relative(range, today, Weekday::Mon);
+            assert_eq!(ends(range), dates);
+            assert_eq!(ends(range.before(Comparison::PreviousPeriod, false).unwrap()), before, "{dates}");
+            assert_eq!(ends(range.before(Comparison::PreviousYear, false).unwrap()), year_before, "{dates}");
+        }
+        let weeks = DateRange::relative(R::ThisWeek, today, Weekday::Sun);
+        assert_eq!(ends(weeks), "2024-03-31 2024-03-31");
+        assert_eq!(ends(weeks.before(Comparison::PreviousYear, true).unwrap()), "2023-04-02 2023-04-02");
+    }
+
+    #[test]
+    fn what_is_written_is_compared_by_days_unless_it_is_whole_months() {
+        for (from, to, before) in [
+            ("2024-02-10", "2024-03-09", "2024-01-12 2024-02-09"),
+            ("2024-02-01", "2024-03-31", "2023-12-01 2024-01-31"),
+            ("2024-03-01", "2024-03-30", "2024-01-31 2024-02-29"),
+        ] {
+            let range = DateRange::new("from", Some(day(from)), Some(day(to))).unwrap();
+            assert_eq!(ends(range.before(Comparison::PreviousPeriod, false).unwrap()), before);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Averages and sums that run along a series, over its full data: whatever part of it is listed, and in
+//! whatever order.
+
+use std::collections::BTreeMap;
+
+use super::{
+    InvalidArgument,
+    calendar::Bucket,
+    counts::Counts,
+    filter::TokenFilter,
+    range::DateRange,
+    usage::{MAX_BUCKETS, SeriesRow, UsageQuestion, check_listed},
+};
+
+/// The most buckets that an average goes over.
+pub const MAX_AVERAGED: u32 = 366;
+
+/// Measures that can be added up over buckets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AdditiveMeasure {
+    /// Tokens used.
+    #[default]
+    Visits,
+    /// Tokens issued.
+    TokensIssued,
+    /// Tokens issued and not used so far.
+    TokensUnused,
+}
+
+/// Sums up to each bucket, from before the first that is listed to the last, without a gap.
+#[derive(Debug, Clone)]
+pub struct Running {
+    buckets: Vec<Bucket>,
+    /// One more than buckets: the sums before each, and the sums over all.
+    sums: Vec<Sums>,
+    /// Where the range begins.
+    first: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    counts: Counts,
+    /// Buckets that have a day that is reported.
+    reported: i32,
+}
+
+/// A number of buckets to average over.
+///
+/// # Errors
+/// When it is not in `1..=`[`MAX_AVERAGED`].
+pub fn checked_average(argument: &'static str, buckets: i32) -> Result<u32, InvalidArgument> {
+    super::page::checked_size(argument, buckets, MAX_AVERAGED as usize)
+        .map(|buckets| u32::try_from(buckets).unwrap_or(MAX_AVERAGED))
+}
+
+impl Running {
+    /// The sums along `rows`, from so many buckets before them on.
+    pub(super) fn of(
+        question: &UsageQuestion,
+        rows: &[SeriesRow],
+        look_back: u32,
+        counted: &[BTreeMap<Bucket, Counts>],
+    ) -> Result<Self, InvalidArgument> {
+        let calendar = question.calendar;
+        let mut running = Self { buckets: Vec::new(), sums: vec![Sums::default()], first: 0 };
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(running) };
+        let anytime = TokenFilter { range: DateRange::default(), ..question.filter.clone() };
+        let from = calendar.back(first.bucket, look_back.saturating_sub(1));
+        let mut sum = Sums::default();
+        for bucket in calendar.from(from).take_while(|bucket| *bucket <= last.bucket) {
+            // Days with tokens may lie far apart.
+            if running.buckets.len() > 10 * MAX_BUCKETS {
+                check_listed("filter.from", running.buckets.len())?;
+            }
+            let is_before = bucket < first.bucket;
+            if is_before {
+                running.first += 1;
+            }
+            let filter = if is_before { &anytime } else { &question.filter };
+            sum.reported += i32::from(calendar.is_reported(bucket, filter));
+            for counts in counted.iter().filter_map(|counted| counted.get(&bucket)) {
+                sum.counts.add(*counts);
+            }
+            running.buckets.push(bucket);
+            running.sums.push(sum);
+        }
+        Ok(running)
+    }
+
+    /// The average over so many buckets, of which the last is the row's; those without tokens count as 0, those
+    /// of which no day is reported do not count.
+    #[must_use]
+    pub fn average(&self, row: &SeriesRow, buckets: u32, measure: AdditiveMeasure) -> Option<f64> {
+        let at = self.buckets.binary_search(&row.bucket).ok()?;
+        let (sum, start) = (self.sums[at + 1], self.sums[(at + 1).saturating_sub(buckets as usize)]);
+        let averaged = sum.reported - start.reported;
+        #[expect(clippy::cast_precision_loss, reason = "counts of tokens stay far below 2^53")]
+        let total = (measure.of(sum.counts) - measure.of(start.counts)) as f64;
+        (averaged > 0).then(|| total / f64::from(averaged))
+    }
+
+    /// The sum over the range's buckets up to the row's.
+    #[must_use]
+    pub fn cumulative(&self, row: &SeriesRow, measure: AdditiveMeasure) -> Option<i64> {
+        let at = self.buckets.binary_search(&row.bucket).ok()?;
+        Some(measure.of(self.sums[at + 1].counts) - measure.of(self.sums[self.first].counts))
+    }
+}
+
+impl AdditiveMeasure {
+    fn of(self, counts: Counts) -> i64 {
+        match self {
+            Self::Visits => counts.visits,
+            Self::TokensIssued => counts.tokens_issued,
+            Self::TokensUnused => counts.tokens_issued - counts.issued_and_used,
+        }
+    }
+}

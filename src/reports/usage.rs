@@ -1,0 +1,344 @@
+//! The general series: tokens by hour, day, week, month, quarter or year, and what it is compared with.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{
+    Error, InvalidArgument, Session,
+    calendar::{Bucket, Calendar, Granularity, Week},
+    counts::{By, Counts, Measures},
+    filter::{GapFill, TokenFilter},
+    made,
+    model::Figures,
+    range::{Comparison, DateRange, RelativeRange},
+    running::Running,
+};
+
+/// The most buckets that one report fills or lists: of days, a little over ten years.
+pub const MAX_BUCKETS: usize = 3_700;
+
+/// What `usage` is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsageQuestion {
+    /// Which tokens count.
+    pub filter: TokenFilter,
+    /// The buckets, of the filter's zone.
+    pub calendar: Calendar,
+    /// What stands for buckets without tokens.
+    pub gaps: GapFill,
+}
+
+/// A series of buckets, in order of time.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    /// The buckets, in order.
+    pub rows: Vec<SeriesRow>,
+    /// Sums over the full data, where they were asked for.
+    pub running: Option<Running>,
+}
+
+/// One bucket of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesRow {
+    pub(super) calendar: Calendar,
+    pub(super) bucket: Bucket,
+    /// Whether the bucket was not over when the report was made, or the range leaves some of it out.
+    pub is_partial: bool,
+    /// The measures.
+    pub figures: Figures,
+}
+
+impl SeriesRow {
+    /// Its first local date.
+    #[must_use]
+    pub fn date(&self) -> NaiveDate {
+        self.bucket.date()
+    }
+
+    /// Its first instant.
+    #[must_use]
+    pub fn start(&self) -> DateTime<Utc> {
+        self.calendar.instants(self.bucket).0
+    }
+
+    /// The first instant after it.
+    #[must_use]
+    pub fn end(&self) -> DateTime<Utc> {
+        self.calendar.instants(self.bucket).1
+    }
+
+    /// What to call it on the axis of a chart.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.calendar.label(self.bucket)
+    }
+}
+
+/// What a report is compared with: the same, of a range before.
+#[derive(Debug, Clone)]
+pub struct Before {
+    question: UsageQuestion,
+    /// The dates compared, both open ends closed.
+    from: NaiveDate,
+    range: DateRange,
+}
+
+impl UsageQuestion {
+    /// The question about `filter`, in buckets of `granularity`.
+    ///
+    /// # Errors
+    /// When `week_start` says where weeks start, and none are asked for: neither by `granularity` nor by `range`.
+    pub fn new(
+        filter: TokenFilter,
+        granularity: Granularity,
+        week_start: Option<Week>,
+        range: Option<RelativeRange>,
+        gaps: GapFill,
+    ) -> Result<Self, InvalidArgument> {
+        check_week_start(week_start, granularity == Granularity::Week, range)?;
+        let calendar = Calendar::new(filter.zone, granularity, week_start.unwrap_or_default());
+        Ok(Self { filter, calendar, gaps })
+    }
+}
+
+/// Fails where weeks are given a start, and nothing has weeks.
+pub(super) fn check_week_start(
+    week_start: Option<Week>,
+    has_weeks: bool,
+    range: Option<RelativeRange>,
+) -> Result<(), InvalidArgument> {
+    if week_start.is_some() && !has_weeks && !range.is_some_and(RelativeRange::is_of_weeks) {
+        return Err(InvalidArgument::new("weekStart", "was given, and nothing here is cut into weeks; leave it out"));
+    }
+    Ok(())
+}
+
+impl Session {
+    /// The series of `question`; with `look_back`, also sums of which the longest goes back so many buckets.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there would be more than [`MAX_BUCKETS`] buckets; otherwise what the
+    /// database says.
+    pub async fn usage(
+        &self,
+        question: &UsageQuestion,
+        measures: Measures,
+        look_back: Option<u32>,
+    ) -> Result<Series, Error> {
+        made("usage", async {
+            let series = self.series(question, measures, look_back).await?;
+            check_listed("granularity", series.rows.len())?;
+            Ok(series)
+        })
+        .await
+    }
+
+    pub(super) async fn series(
+        &self,
+        question: &UsageQuestion,
+        measures: Measures,
+        look_back: Option<u32>,
+    ) -> Result<Series, Error> {
+        let range = question.filter.range;
+        if let (Some(from), Some(to), true) = (range.from(), range.to(), question.gaps != GapFill::Omit) {
+            question.filled(from, to)?;
+        }
+        let counted = self.by_bucket(question, measures).await?;
+        let rows = self.fill(question, measures, &counted)?;
+        let running = match look_back {
+            None => None,
+            Some(look_back) => {
+                let earlier = match question.earlier(look_back) {
+                    Some(earlier) => self.by_bucket(&earlier, measures).await?,
+                    None => BTreeMap::new(),
+                };
+                Some(Running::of(question, &rows, look_back, &[earlier, counted])?)
+            }
+        };
+        Ok(Series { rows, running })
+    }
+
+    /// The measures over the whole range; members who came in several buckets are counted once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn usage_totals(&self, filter: &TokenFilter, measures: Measures) -> Result<Figures, Error> {
+        made("usage_totals", async {
+            let mut totals = Counts::default();
+            for (_, counts) in self.counts(filter, By::All, measures.additive()).await? {
+                totals.add(counts);
+            }
+            if measures.unique_visitors {
+                totals.unique_visitors = self.visitors(filter).await?;
+            }
+            Ok(totals.figures(measures))
+        })
+        .await
+    }
+
+    /// The question about what `question` is compared with.
+    ///
+    /// # Errors
+    /// When its range has no beginning.
+    pub fn usage_before(&self, question: &UsageQuestion, comparison: Comparison) -> Result<Before, InvalidArgument> {
+        let today = question.filter.zone.date_at(self.now());
+        let range = question.filter.range.until(today);
+        let in_weeks = question.calendar.granularity == Granularity::Week;
+        let (Some(from), Some(before)) = (range.from(), range.before(comparison, in_weeks)) else {
+            let problem = "compares with what came before: give `filter.from` or `filter.range` a beginning";
+            return Err(InvalidArgument::new("compareTo", problem));
+        };
+        let filter = TokenFilter { range: before, ..question.filter.clone() };
+        let question = UsageQuestion { filter, gaps: GapFill::Omit, ..question.clone() };
+        Ok(Before { question, from, range: before })
+    }
+
+    /// For each of `rows` its counterpart in the range before, where there is one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn counterparts(
+        &self,
+        before: &Before,
+        rows: &[SeriesRow],
+        measures: Measures,
+    ) -> Result<Vec<Option<SeriesRow>>, Error> {
+        made("usage_before", async {
+            let counted = self.by_bucket(&before.question, measures).await?;
+            let places = before.places(rows);
+            let row = |bucket: Bucket| {
+                let counts = counted.get(&bucket).copied().unwrap_or_default();
+                self.row(&before.question, bucket, counts.figures(measures))
+            };
+            Ok(places.into_iter().map(|place| place.map(row)).collect())
+        })
+        .await
+    }
+
+    async fn by_bucket(&self, question: &UsageQuestion, measures: Measures) -> Result<BTreeMap<Bucket, Counts>, Error> {
+        let calendar = question.calendar;
+        let mut buckets = BTreeMap::<Bucket, Counts>::new();
+        for (row, counts) in self.counts(&question.filter, By::Bucket(calendar), measures).await? {
+            buckets.entry(Bucket::read(&row, calendar.granularity)?).or_default().add(counts);
+        }
+        Ok(buckets)
+    }
+
+    fn row(&self, question: &UsageQuestion, bucket: Bucket, figures: Figures) -> SeriesRow {
+        let calendar = question.calendar;
+        let last = calendar.dates(bucket).1;
+        let today = question.filter.zone.date_at(self.now());
+        // Of buckets that ended before yesterday, no clock has to be asked.
+        let is_over = today.pred_opt() > Some(last) || calendar.instants(bucket).1 <= self.now();
+        let is_cut = calendar.is_cut(bucket, question.filter.range);
+        SeriesRow { calendar, bucket, is_partial: !is_over || is_cut, figures }
+    }
+
+    fn fill(
+        &self,
+        question: &UsageQuestion,
+        measures: Measures,
+        counted: &BTreeMap<Bucket, Counts>,
+    ) -> Result<Vec<SeriesRow>, Error> {
+        let row = |bucket, counts: Option<Counts>| {
+            let figures = counts.map_or_else(Figures::default, |counts| counts.figures(measures));
+            self.row(question, bucket, figures)
+        };
+        let gap = match question.gaps {
+            GapFill::Omit => return Ok(counted.iter().map(|(bucket, counts)| row(*bucket, Some(*counts))).collect()),
+            GapFill::Zero => Some(Counts::default()),
+            GapFill::Null => None,
+        };
+        // An open beginning is the first bucket with a row; an open end is today, or a later one with a row.
+        let range = question.filter.range;
+        let today = question.filter.zone.date_at(self.now());
+        let first = range.from().or_else(|| counted.keys().next().map(|bucket| bucket.date()));
+        let latest = counted.keys().next_back().map(|bucket| bucket.date());
+        let last = range.to().or_else(|| Ord::max(latest, Some(today)));
+        let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
+        let buckets = question.filled(first, last)?;
+        Ok(buckets.into_iter().map(|bucket| row(bucket, counted.get(&bucket).copied().or(gap))).collect())
+    }
+}
+
+impl UsageQuestion {
+    /// The buckets from one date to another that are reported.
+    fn filled(&self, first: NaiveDate, last: NaiveDate) -> Result<Vec<Bucket>, InvalidArgument> {
+        let days = (last - first).num_days() + 1;
+        let each = match self.calendar.granularity {
+            Granularity::Hour => days * 24,
+            Granularity::Day => days,
+            Granularity::Week => days / 7,
+            Granularity::Month => days / 31,
+            Granularity::Quarter => days / 92,
+            Granularity::Year => days / 366,
+        };
+        if each > i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX) {
+            let unit = self.calendar.granularity.unit();
+            let problem = format!(
+                "asks for {each} {unit} to be filled; at most {MAX_BUCKETS} are: narrow `filter.from` and `filter.to`"
+            );
+            return Err(InvalidArgument::new("gaps", problem));
+        }
+        let buckets = self.calendar.between(first, last);
+        Ok(buckets.filter(|bucket| self.calendar.is_reported(*bucket, &self.filter)).collect())
+    }
+
+    /// The same about the buckets before the range of which averages in it are made.
+    fn earlier(&self, look_back: u32) -> Option<Self> {
+        let calendar = self.calendar;
+        let first = calendar.bucket_of(self.filter.range.from()?);
+        let from = calendar.back(first, look_back.checked_sub(1).filter(|back| *back > 0)?).date();
+        let range = DateRange::between(from, first.date().pred_opt()?.max(from));
+        Some(Self { filter: TokenFilter { range, ..self.filter.clone() }, ..self.clone() })
+    }
+}
+
+/// Fails where there are too many buckets to list.
+pub(super) fn check_listed(argument: &'static str, buckets: usize) -> Result<(), InvalidArgument> {
+    if buckets > MAX_BUCKETS {
+        let problem = format!(
+            "makes {buckets} buckets; at most {MAX_BUCKETS} are listed: choose longer ones, or narrow `filter.from` \
+             and `filter.to`"
+        );
+        return Err(InvalidArgument::new(argument, problem));
+    }
+    Ok(())
+}
+
+impl Before {
+    /// What the report covers that is compared with.
+    #[must_use]
+    pub fn filter(&self) -> &TokenFilter {
+        &self.question.filter
+    }
+
+    /// The counterpart of each bucket: days by their number in the range, hours as the same one of such a day,
+    /// everything longer by its own number.
+    fn places(&self, rows: &[SeriesRow]) -> Vec<Option<Bucket>> {
+        let calendar = self.question.calendar;
+        let (Some(from), Some(to)) = (self.range.from(), self.range.to()) else { return vec![None; rows.len()] };
+        let date = |bucket: Bucket| {
+            let date = from.checked_add_signed(bucket.date() - self.from)?;
+            (date <= to).then_some(date)
+        };
+        match calendar.granularity {
+            Granularity::Day => rows.iter().map(|row| date(row.bucket).map(Bucket::of_date)).collect(),
+            Granularity::Hour => rows.iter().map(|row| same_hour(calendar, row.bucket, date(row.bucket)?)).collect(),
+            _ => {
+                let mut pairs = calendar
+                    .from(calendar.bucket_of(self.from))
+                    .zip(calendar.between(from, to).map(Some).chain(std::iter::repeat(None)));
+                rows.iter().map(|row| pairs.find(|(bucket, _)| *bucket == row.bucket)?.1).collect()
+            }
+        }
+    }
+}
+
+/// The same hour of another date: of a repeated one, the same of the two.
+fn same_hour(calendar: Calendar, bucket: Bucket, date: NaiveDate) -> Option<Bucket> {
+    let of = |date| calendar.between(date, date).filter(|other| other.hour() == bucket.hour());
+    let occurrence = of(bucket.date()).position(|other| other == bucket)?;
+    of(date).nth(occurrence)
+}
