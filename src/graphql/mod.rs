@@ -1,6 +1,7 @@
 //! The GraphQL face: types, inputs, and resolvers of three lines that call `reports`. It holds no
 //! numbers and no SQL of its own. Descriptions here are what people read in `GraphiQL`.
 
+mod active_users;
 mod checks;
 mod coercion;
 #[cfg(test)]
@@ -8,18 +9,23 @@ mod conformance;
 mod daily_usage;
 mod document;
 pub mod error;
+mod heatmap;
 mod input;
 pub mod limits;
 mod loader;
 mod measure;
+mod members;
 mod operation;
+mod retention;
 mod rows;
 mod scalar;
 mod series;
 mod snapshot;
 mod subscription;
+mod token_funnel;
 mod tokens;
 mod usage;
+mod user;
 mod user_visits;
 mod variables;
 
@@ -32,11 +38,16 @@ use async_graphql::{
 
 pub use self::operation::RequestedOperation;
 use self::{
+    active_users::ActiveUsersQuery,
     checks::Checks,
     daily_usage::DailyUsageQuery,
     error::{VALIDATION_FAILED, with_code},
+    heatmap::HeatmapQuery,
     limits::MAX_NESTING,
+    members::MembersQuery,
+    retention::RetentionQuery,
     subscription::Subscription,
+    token_funnel::TokenFunnelQuery,
     usage::UsageQuery,
     user_visits::UserVisitsQuery,
 };
@@ -49,7 +60,16 @@ use crate::{
 /// token that was used is a visit. Dates are local to the time zone that you give; both ends of a
 /// range are included. A measure that you do not select is not computed.
 #[derive(Debug, Default, MergedObject)]
-pub struct Query(DailyUsageQuery, UsageQuery, UserVisitsQuery);
+pub struct Query(
+    DailyUsageQuery,
+    UsageQuery,
+    HeatmapQuery,
+    ActiveUsersQuery,
+    RetentionQuery,
+    TokenFunnelQuery,
+    UserVisitsQuery,
+    MembersQuery,
+);
 
 type Schema = async_graphql::Schema<Query, EmptyMutation, Subscription>;
 

@@ -44,7 +44,7 @@ pub enum Direction {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserFilter {
     ids: Option<Vec<i32>>,
-    joined: DateRange,
+    pub(super) joined: DateRange,
     is_active: Option<bool>,
 }
 
@@ -145,6 +145,9 @@ pub struct VisitsRange {
 }
 
 impl VisitsRange {
+    /// No visit at all.
+    pub(super) const NONE: Self = Self { min: None, max: Some(0) };
+
     /// `min` to `max` visits.
     ///
     /// # Errors
@@ -188,6 +191,8 @@ pub struct UserVisitsFilter {
     pub visits: VisitsRange,
     /// Only members whose last visit lies before this local date.
     pub last_visit_before: Option<NaiveDate>,
+    /// Only members whose last visit lies on this local date or later.
+    pub last_visit_from: Option<NaiveDate>,
     /// Also list members without a token in the range.
     pub include_users_without_visits: bool,
 }

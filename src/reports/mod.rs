@@ -1,18 +1,23 @@
 //! The domain: what a coworking space's check-ins say. It knows SeaORM and the two tables, and
 //! neither HTTP nor GraphQL; every face of the gateway asks here, so every face gives the same numbers.
 
+mod active_users;
 mod calendar;
 mod counts;
 mod daily_usage;
 mod dialect;
 mod error;
 pub mod filter;
+mod heatmap;
+mod members;
 pub mod model;
 pub mod page;
 pub mod range;
+mod retention;
 pub mod rollup;
 mod running;
 pub mod time_zone;
+mod token_funnel;
 mod usage;
 mod user_visits;
 mod users;
@@ -30,12 +35,17 @@ use tracing::{Instrument as _, debug_span, warn};
 
 use self::version::Versions;
 pub use self::{
+    active_users::{ActiveUsers, MAX_ACTIVE_DAYS},
     calendar::{Granularity, Week},
     counts::Measures,
     daily_usage::{DailyUsageField, DailyUsageOrder},
     error::{Error, InvalidArgument},
+    heatmap::{Heatmap, HeatmapCell},
+    members::{MemberSegment, Thresholds},
+    retention::{Cohort, CohortAnchor, CohortPeriod, MAX_COHORTS, MAX_PERIODS, RetentionQuestion},
     rollup::Rollup,
     running::{AdditiveMeasure, MAX_AVERAGED, Running, checked_average},
+    token_funnel::TokenFunnel,
     usage::{Before, MAX_BUCKETS, Series, SeriesRow, UsageQuestion},
     user_visits::UserVisitsParts,
     version::Version,

@@ -63,6 +63,8 @@ pub struct UserVisits {
     pub joined_at: Option<NaiveDateTime>,
     /// Whether the membership is active; `None` when there is no such row in `users`.
     pub is_active: Option<bool>,
+    /// One more than there are members with more visits; 0 where it was not asked for.
+    pub rank: i64,
 }
 
 /// Sums over everything that a `user_visits` filter matches, not only one page.
@@ -83,6 +85,18 @@ impl UserVisitsTotals {
     #[must_use]
     pub fn conversion_rate(&self) -> Option<f64> {
         ratio(self.visits, self.tokens_issued)
+    }
+
+    /// What is left of these without some of the members.
+    #[must_use]
+    pub fn without(mut self, members: &[UserVisits]) -> Self {
+        for member in members {
+            self.users -= 1;
+            self.visits -= member.visits;
+            self.tokens_issued -= member.tokens_issued;
+            self.tokens_unused -= member.tokens_unused;
+        }
+        self
     }
 }
 

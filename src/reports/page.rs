@@ -259,7 +259,7 @@ mod tests {
             let time = micros.and_then(DateTime::from_timestamp_micros).map(|time| time.naive_utc());
             let row = UserVisits {
                 user_id, visits, tokens_issued: visits, tokens_unused: 0,
-                first_visit_at: time, last_visit_at: time, joined_at: time, is_active: None,
+                first_visit_at: time, last_visit_at: time, joined_at: time, is_active: None, rank: 0,
             };
             let cursor = order.parse("after", &order.cursor(&row)).unwrap();
             prop_assert_eq!(cursor.user_id, user_id);

@@ -150,6 +150,11 @@ impl DateRange {
         self.to
     }
 
+    /// The dates `from` to `to`, none where they are not in order.
+    pub(super) fn unordered(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Self {
+        Self { from, to, step: None }
+    }
+
     /// The same, up to `to` where the end is open; never ends before it begins.
     pub(super) fn until(self, to: NaiveDate) -> Self {
         let to = self.to.unwrap_or_else(|| self.from.map_or(to, |from| from.max(to)));

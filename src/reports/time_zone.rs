@@ -81,6 +81,18 @@ impl Zone {
         self.start_of_day(date) < self.end_of_day(date)
     }
 
+    /// The local dates that the zone skipped, when it crossed the date line.
+    #[must_use]
+    pub fn skipped_days(self) -> Vec<NaiveDate> {
+        let segments = self.all_segments();
+        let jumps = segments.windows(2).filter(|pair| pair[1].offset - pair[0].offset >= 12 * 3_600);
+        let around = jumps.flat_map(|pair| {
+            let day = pair[1].start.date().pred_opt().unwrap_or(NaiveDate::MIN);
+            day.iter_days().take(3)
+        });
+        around.filter(|date| !self.has_day(*date)).collect()
+    }
+
     /// The UTC bounds of the local dates `from` to `to`, both included.
     #[must_use]
     pub fn bounds(self, from: Option<NaiveDate>, to: Option<NaiveDate>) -> UtcBounds {

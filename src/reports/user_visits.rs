@@ -1,12 +1,12 @@
 //! Tokens issued to and used by each member.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime};
 use entity::{token, user};
 use sea_orm::{
     DbBackend, QueryResult,
     sea_query::{
-        CaseStatement, CommonTableExpression, Cond, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, Query,
-        SelectStatement, WithClause,
+        CaseStatement, CommonTableExpression, Cond, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, Order,
+        Query, SelectStatement, WindowStatement, WithClause,
     },
 };
 
@@ -31,6 +31,8 @@ pub struct UserVisitsParts {
     pub membership: bool,
     /// Sums over the whole filtered set.
     pub totals: bool,
+    /// Each member's place by visits, among all that the filter matches.
+    pub rank: bool,
     /// Whether there is something on the side of the page that its cursor points away from.
     pub behind: bool,
 }
@@ -49,6 +51,7 @@ mod name {
     pub(super) const LAST: &str = "last_visit_at";
     pub(super) const JOINED: &str = "joined_at";
     pub(super) const ACTIVE: &str = "is_active";
+    pub(super) const RANK: &str = "place";
     pub(super) const BEHIND: &str = "behind";
     pub(super) const TOTAL_USERS: &str = "total_users";
     pub(super) const TOTAL_VISITS: &str = "total_visits";
@@ -216,14 +219,19 @@ impl Session {
         if filter.users.restricts_users() {
             select.cond_where(user_condition(self.backend(), &filter.users, filter.zone, self.now().naive_utc()));
         }
-        let last_visit_before = filter.last_visit_before.map(|date| filter.zone.start_of_day(date).naive_utc());
+        let start = |date: NaiveDate| filter.zone.start_of_day(date).naive_utc();
         select.cond_where(
             Cond::all()
                 .add_option(filter.users.ids().filter(|_| everyone).map(|ids| user_id.is_in(ids.iter().copied())))
                 .add_option(filter.visits.min().map(|least| count(name::VISITS).gte(least)))
                 .add_option(filter.visits.max().map(|most| count(name::VISITS).lte(most)))
-                .add_option(last_visit_before.map(|instant| counted(name::LAST).lt(instant))),
+                .add_option(filter.last_visit_before.map(|date| counted(name::LAST).lt(start(date))))
+                .add_option(filter.last_visit_from.map(|date| counted(name::LAST).gte(start(date)))),
         );
+        if parts.rank {
+            let by_visits = WindowStatement::new().order_by_expr(count(name::VISITS), Order::Desc).take();
+            select.expr_window_as(Func::cust("rank"), by_visits, name::RANK);
+        }
         select
     }
 }
@@ -231,7 +239,9 @@ impl Session {
 impl UserVisitsParts {
     fn needed_for(mut self, filter: &UserVisitsFilter, order: UserVisitsOrder) -> Self {
         use UserVisitsField::{FirstVisitAt, JoinedAt, LastVisitAt};
-        self.visit_times |= filter.last_visit_before.is_some() || matches!(order.field, FirstVisitAt | LastVisitAt);
+        self.visit_times |= filter.last_visit_before.is_some()
+            || filter.last_visit_from.is_some()
+            || matches!(order.field, FirstVisitAt | LastVisitAt);
         self.membership |= order.field == JoinedAt;
         self
     }
@@ -312,7 +322,7 @@ fn beyond(cursor: &UserVisitsCursor, order: UserVisitsOrder, forward: bool) -> C
 }
 
 fn sort(select: &mut SelectStatement, order: UserVisitsOrder, backward: bool) {
-    use sea_orm::sea_query::Order::{Asc, Desc};
+    use Order::{Asc, Desc};
     let direction = |ascending: bool| if ascending == backward { Desc } else { Asc };
     let key = Expr::col(order.field.column());
     if order.field.is_nullable() {
@@ -334,6 +344,7 @@ fn read_member(row: &QueryResult, parts: UserVisitsParts) -> Result<UserVisits, 
         first_visit_at: time(parts.visit_times, name::FIRST)?,
         last_visit_at: time(parts.visit_times, name::LAST)?,
         joined_at: time(parts.membership, name::JOINED)?,
+        rank: if parts.rank { row.try_get("", name::RANK)? } else { 0 },
         is_active: if parts.membership { row.try_get("", name::ACTIVE)? } else { None },
     })
 }
@@ -347,7 +358,7 @@ fn read_totals(row: &QueryResult) -> Result<UserVisitsTotals, Error> {
     })
 }
 
-fn cte(name: &'static str, query: SelectStatement) -> CommonTableExpression {
+pub(super) fn cte(name: &'static str, query: SelectStatement) -> CommonTableExpression {
     let mut cte = CommonTableExpression::new();
     cte.table_name(name).query(query);
     cte

@@ -1,25 +1,24 @@
 //! `userVisits`: the list of members with their visits, as a Relay connection.
 
+mod input;
+
 use std::sync::Arc;
 
-use async_graphql::{
-    ComplexObject, Context, Enum, InputObject, InputType as _, Lookahead, Object, Result, SimpleObject, Value,
-    dataloader::DataLoader,
-};
+use async_graphql::{ComplexObject, Context, InputType as _, Lookahead, Object, Result, SimpleObject, Value};
 
+use self::input::UserVisitsFilterInput;
+pub(super) use self::input::UserVisitsOrderInput;
 use super::{
     error::client_error,
-    input::{Here, OrderDirection, RelativeRange, TimeBasis},
     limits,
-    loader::UserLoader,
     rows::{Row, Rows},
-    scalar::{Date, DateTime, TimeZone},
+    scalar::DateTime,
+    user::{self, User},
 };
 use crate::reports::{
-    self, InvalidArgument, Session, UserVisitsParts,
-    filter::{self, VisitsRange},
-    model::UserVisitsPage,
-    page::{Page, PageArguments, PageLimits, UserVisitsField, UserVisitsOrder},
+    self, Session, UserVisitsParts,
+    model::{UserVisitsPage, ratio},
+    page::{Page, PageArguments, PageLimits, UserVisitsOrder},
 };
 
 /// The root of `userVisits`.
@@ -73,23 +72,18 @@ struct UserVisitsConnection {
 impl UserVisitsConnection {
     /// The members on this page.
     async fn nodes(&self) -> Rows<UserVisits> {
-        Rows(self.page.rows.iter().map(UserVisits::from).collect())
+        Rows(self.page.rows.iter().map(|row| self.node(row)).collect())
     }
 
     /// The members on this page, each with its cursor.
     async fn edges(&self) -> Vec<UserVisitsEdge> {
-        let edge = |row| UserVisitsEdge { cursor: self.order.cursor(row), node: UserVisits::from(row) };
+        let edge = |row| UserVisitsEdge { cursor: self.order.cursor(row), node: self.node(row) };
         self.page.rows.iter().map(edge).collect()
     }
 
     /// Where this page lies in the list.
     async fn page_info(&self) -> PageInfo {
-        PageInfo {
-            has_next_page: self.page.has_next,
-            has_previous_page: self.page.has_previous,
-            start_cursor: self.page.rows.first().map(|row| self.order.cursor(row)),
-            end_cursor: self.page.rows.last().map(|row| self.order.cursor(row)),
-        }
+        PageInfo::of(&self.page, self.order)
     }
 
     /// How many members the filter matches, on all pages together.
@@ -107,6 +101,52 @@ impl UserVisitsConnection {
             conversion_rate: totals.conversion_rate(),
         }
     }
+
+    /// Sums over the members that the filter matches and that are not on this page: with
+    /// `orderBy: {field: VISITS, direction: DESC}, first: 10` the "others" of a pie of the ten who come most.
+    async fn others(&self) -> UserVisitsOthers {
+        let totals = self.page.totals.unwrap_or_default();
+        let others = totals.without(&self.page.rows);
+        UserVisitsOthers {
+            users: others.users,
+            visits: others.visits,
+            tokens_issued: others.tokens_issued,
+            tokens_unused: others.tokens_unused,
+            share: ratio(others.visits, totals.visits),
+        }
+    }
+}
+
+impl UserVisitsConnection {
+    fn node(&self, row: &reports::model::UserVisits) -> UserVisits {
+        UserVisits {
+            user_id: row.user_id,
+            visits: row.visits,
+            tokens_issued: row.tokens_issued,
+            tokens_unused: row.tokens_unused,
+            rank: row.rank,
+            share: ratio(row.visits, self.page.totals.unwrap_or_default().visits),
+            first_visit_at: row.first_visit_at.map(Into::into),
+            last_visit_at: row.last_visit_at.map(Into::into),
+            joined_at: row.joined_at.map(Into::into),
+            is_active: row.is_active,
+        }
+    }
+}
+
+/// Sums over the members that are not on a page.
+#[derive(Debug, SimpleObject)]
+struct UserVisitsOthers {
+    /// How many members they are.
+    users: i64,
+    /// Tokens used.
+    visits: i64,
+    /// Tokens issued.
+    tokens_issued: i64,
+    /// Tokens issued and never used so far.
+    tokens_unused: i64,
+    /// Their part of all visits; null when there are none.
+    share: Option<f64>,
 }
 
 /// A member on a page.
@@ -120,7 +160,7 @@ struct UserVisitsEdge {
 
 /// Where a page lies in its list.
 #[derive(Debug, SimpleObject)]
-struct PageInfo {
+pub(super) struct PageInfo {
     /// Whether members follow this page.
     has_next_page: bool,
     /// Whether members precede this page.
@@ -129,6 +169,17 @@ struct PageInfo {
     start_cursor: Option<String>,
     /// The cursor of the last member on the page; null on an empty page.
     end_cursor: Option<String>,
+}
+
+impl PageInfo {
+    pub(super) fn of(page: &UserVisitsPage, order: UserVisitsOrder) -> Self {
+        Self {
+            has_next_page: page.has_next,
+            has_previous_page: page.has_previous,
+            start_cursor: page.rows.first().map(|row| order.cursor(row)),
+            end_cursor: page.rows.last().map(|row| order.cursor(row)),
+        }
+    }
 }
 
 /// Sums over all members that a filter matches.
@@ -156,6 +207,11 @@ struct UserVisits {
     tokens_issued: i64,
     /// Tokens issued and never used so far.
     tokens_unused: i64,
+    /// The member's place by visits among all that the filter matches, whatever the order of the list: 1 for
+    /// most visits. Members with as many visits share a place.
+    rank: i64,
+    /// The member's part of all visits that the filter matches; null when there are none.
+    share: Option<f64>,
     /// The earliest of the visits; null without any.
     first_visit_at: Option<DateTime>,
     /// The latest of the visits; null without any.
@@ -170,8 +226,7 @@ struct UserVisits {
 impl UserVisits {
     /// The member's own data; null where that row is gone. All members of a list are loaded at once.
     async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
-        let user = ctx.data_unchecked::<DataLoader<UserLoader>>().load_one(self.user_id).await;
-        user.map(|user| user.map(User::from)).map_err(client_error).transpose()
+        user::load(ctx, self.user_id).await
     }
 }
 
@@ -182,6 +237,8 @@ impl Row for UserVisits {
             "visits" => self.visits.to_value(),
             "tokensIssued" => self.tokens_issued.to_value(),
             "tokensUnused" => self.tokens_unused.to_value(),
+            "rank" => self.rank.to_value(),
+            "share" => self.share.to_value(),
             "firstVisitAt" => self.first_visit_at.to_value(),
             "lastVisitAt" => self.last_visit_at.to_value(),
             "joinedAt" => self.joined_at.to_value(),
@@ -192,149 +249,23 @@ impl Row for UserVisits {
     }
 }
 
-impl From<&reports::model::UserVisits> for UserVisits {
-    fn from(row: &reports::model::UserVisits) -> Self {
-        Self {
-            user_id: row.user_id,
-            visits: row.visits,
-            tokens_issued: row.tokens_issued,
-            tokens_unused: row.tokens_unused,
-            first_visit_at: row.first_visit_at.map(Into::into),
-            last_visit_at: row.last_visit_at.map(Into::into),
-            joined_at: row.joined_at.map(Into::into),
-            is_active: row.is_active,
-        }
-    }
-}
-
-/// A member of the space.
-#[derive(Debug, SimpleObject)]
-struct User {
-    /// The member's id.
-    id: i32,
-    /// Given name.
-    first_name: String,
-    /// Family name.
-    last_name: String,
-    /// When the member joined.
-    joined_at: DateTime,
-    /// Whether the membership is active now.
-    is_active: bool,
-}
-
-impl From<entity::user::Model> for User {
-    fn from(user: entity::user::Model) -> Self {
-        Self {
-            id: user.id,
-            first_name: user.first_name,
-            last_name: user.last_name,
-            joined_at: user.joined_at.into(),
-            is_active: user.is_active,
-        }
-    }
-}
-
-/// Which members `userVisits` lists, and which of their tokens count. Conditions are combined with "and".
-#[derive(Debug, Default, InputObject)]
-struct UserVisitsFilterInput {
-    /// Only these members: at most 1,000 ids. An empty list matches nobody.
-    user_ids: Option<Vec<i32>>,
-    /// Count tokens from this local date on, included.
-    from: Option<Date>,
-    /// Count tokens up to this local date, included.
-    to: Option<Date>,
-    /// Dates that move with the days, such as `LAST_30_DAYS`; instead of `from` and `to`.
-    range: Option<RelativeRange>,
-    /// The zone that the dates of this filter are of.
-    #[graphql(default)]
-    time_zone: TimeZone,
-    /// What puts a visit into the range: the token's issue, or its use.
-    #[graphql(default)]
-    basis: TimeBasis,
-    /// Only members who joined on this local date or later.
-    joined_from: Option<Date>,
-    /// Only members who joined on this local date or earlier.
-    joined_to: Option<Date>,
-    /// Only members whose membership is active now (true), or is not (false).
-    is_active: Option<bool>,
-    /// Only members with at least so many visits in the range.
-    min_visits: Option<i32>,
-    /// Only members with at most so many visits in the range.
-    max_visits: Option<i32>,
-    /// Only members whose last visit in the range lies before this local date: those who stopped
-    /// coming. Members who never came are no part of it.
-    last_visit_before: Option<Date>,
-    /// List members without any token in the range as well, with zeros.
-    #[graphql(default)]
-    include_users_without_visits: bool,
-}
-
-impl UserVisitsFilterInput {
-    fn into_filter(self, ctx: &Context<'_>) -> Result<filter::UserVisitsFilter, InvalidArgument> {
-        let here = Here::new(ctx, "filter.timeZone", &self.time_zone, None)?;
-        Ok(filter::UserVisitsFilter {
-            range: here.range(self.range, self.from.as_ref(), self.to.as_ref())?,
-            users: here.users(self.user_ids, self.joined_from.as_ref(), self.joined_to.as_ref(), self.is_active)?,
-            zone: here.zone,
-            basis: self.basis.into(),
-            visits: VisitsRange::new(self.min_visits, self.max_visits)?,
-            last_visit_before: here.date("filter.lastVisitBefore", self.last_visit_before.as_ref())?,
-            include_users_without_visits: self.include_users_without_visits,
-        })
-    }
-}
-
-/// The order of `userVisits`. Ties are in order of the user id; members without the value come last.
-#[derive(Debug, Clone, Copy, InputObject)]
-struct UserVisitsOrderInput {
-    /// What to sort by.
-    #[graphql(default)]
-    field: UserVisitsOrderField,
-    /// Which way.
-    #[graphql(default)]
-    direction: OrderDirection,
-}
-
-impl From<UserVisitsOrderInput> for UserVisitsOrder {
-    fn from(input: UserVisitsOrderInput) -> Self {
-        Self { field: input.field.into(), direction: input.direction.into() }
-    }
-}
-
-/// What `userVisits` can be sorted by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
-#[graphql(remote = "UserVisitsField")]
-enum UserVisitsOrderField {
-    /// The member's id.
-    #[default]
-    UserId,
-    /// Tokens used.
-    Visits,
-    /// Tokens issued.
-    TokensIssued,
-    /// When the member joined.
-    JoinedAt,
-    /// The earliest visit.
-    FirstVisitAt,
-    /// The latest visit.
-    LastVisitAt,
-}
-
 /// The parts that the client selected.
-fn parts(selection: &Lookahead<'_>) -> UserVisitsParts {
+pub(super) fn parts(selection: &Lookahead<'_>) -> UserVisitsParts {
     let rows = [selection.field("nodes"), selection.field("edges").field("node")];
     let in_rows = |fields: &[&str]| rows.iter().any(|row| fields.iter().any(|field| row.field(field).exists()));
     UserVisitsParts {
         visit_times: in_rows(&["firstVisitAt", "lastVisitAt"]),
         membership: in_rows(&["joinedAt", "isActive"]),
-        totals: selection.field("totalCount").exists() || selection.field("totals").exists(),
+        totals: ["totalCount", "totals", "others"].iter().any(|field| selection.field(field).exists())
+            || in_rows(&["share"]),
+        rank: in_rows(&["rank"]),
         behind: ["hasNextPage", "hasPreviousPage"]
             .iter()
             .any(|field| selection.field("pageInfo").field(field).exists()),
     }
 }
 
-fn cost(first: Option<i32>, last: Option<i32>, child_complexity: usize) -> usize {
+pub(super) fn cost(first: Option<i32>, last: Option<i32>, child_complexity: usize) -> usize {
     let rows = first.or(last).and_then(|rows| usize::try_from(rows).ok()).unwrap_or(PageLimits::default().default);
     limits::cost(rows, child_complexity)
 }

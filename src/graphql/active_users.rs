@@ -1,0 +1,97 @@
+//! `activeUsers`: members active on a day, in the week and in the month that end with it.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value};
+
+use super::{
+    error::client_error,
+    input::{Here, TimeBasis, TokenFilterInput},
+    limits,
+    rows::{Row, Rows},
+    scalar::{Date, DateTime, EpochMillis, TimeZone},
+};
+use crate::reports::{self, Session};
+
+/// What a list is taken to hold.
+const USUAL_DAYS: usize = 366;
+
+/// The root of `activeUsers`.
+#[derive(Debug, Default)]
+pub(super) struct ActiveUsersQuery;
+
+#[Object]
+impl ActiveUsersQuery {
+    /// How many different members came, day by day: on the day itself, in the 7 days and in the 30 days that end
+    /// with it. Exact counts, in which visits before the range take part. At most 1,100 days.
+    #[graphql(complexity = "limits::cost(USUAL_DAYS, child_complexity)")]
+    async fn active_users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tokens count. An open beginning is the day of the first visit, an open end today.")]
+        filter: Option<TokenFilterInput>,
+        #[graphql(desc = "The zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "What puts a visit on a day: the token's issue, or its use.", default)] basis: TimeBasis,
+    ) -> Option<Result<Rows<ActiveUsers>>> {
+        let days = async {
+            let here = Here::new(ctx, "timeZone", &time_zone, None)?;
+            let filter = filter.unwrap_or_default().into_filter(here, basis)?;
+            ctx.data_unchecked::<Arc<Session>>().active_users(&filter).await
+        };
+        Some(days.await.map(|days| Rows(days.iter().map(ActiveUsers::from).collect())).map_err(client_error))
+    }
+}
+
+/// Different members with a visit, up to and including a day.
+#[derive(Debug, SimpleObject)]
+struct ActiveUsers {
+    /// The local date.
+    date: Date,
+    /// The instant at which the day starts.
+    starts_at: DateTime,
+    /// `startsAt` as milliseconds since 1970, for the axis of a chart.
+    starts_at_millis: EpochMillis,
+    /// Members who came on the day (DAU).
+    daily: i64,
+    /// Members who came in the 7 days that end with it (WAU).
+    weekly: i64,
+    /// Members who came in the 30 days that end with it (MAU).
+    monthly: i64,
+    /// `daily` divided by `monthly`: the nearer to 1, the more members come every day. Null when nobody came in
+    /// the month.
+    stickiness: Option<f64>,
+    /// True while the day is not over: its numbers still grow.
+    is_partial: bool,
+}
+
+impl Row for ActiveUsers {
+    fn value(&self, field: &str) -> Option<Value> {
+        Some(match field {
+            "date" => self.date.to_value(),
+            "startsAt" => self.starts_at.to_value(),
+            "startsAtMillis" => self.starts_at_millis.to_value(),
+            "daily" => self.daily.to_value(),
+            "weekly" => self.weekly.to_value(),
+            "monthly" => self.monthly.to_value(),
+            "stickiness" => self.stickiness.to_value(),
+            "isPartial" => self.is_partial.to_value(),
+            _ => return None,
+        })
+    }
+}
+
+impl From<&reports::ActiveUsers> for ActiveUsers {
+    fn from(day: &reports::ActiveUsers) -> Self {
+        let starts_at = day.starts_at();
+        Self {
+            date: day.date.into(),
+            starts_at: DateTime(starts_at),
+            starts_at_millis: EpochMillis(starts_at.timestamp_millis()),
+            daily: day.daily,
+            weekly: day.weekly,
+            monthly: day.monthly,
+            stickiness: day.stickiness(),
+            is_partial: day.is_partial,
+        }
+    }
+}

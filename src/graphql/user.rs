@@ -1,0 +1,38 @@
+//! Members themselves, wherever a list names them.
+
+use async_graphql::{Context, Result, SimpleObject, dataloader::DataLoader};
+
+use super::{error::client_error, loader::UserLoader, scalar::DateTime};
+
+/// A member of the space.
+#[derive(Debug, SimpleObject)]
+pub(super) struct User {
+    /// The member's id.
+    id: i32,
+    /// Given name.
+    first_name: String,
+    /// Family name.
+    last_name: String,
+    /// When the member joined.
+    joined_at: DateTime,
+    /// Whether the membership is active now.
+    is_active: bool,
+}
+
+impl From<entity::user::Model> for User {
+    fn from(user: entity::user::Model) -> Self {
+        Self {
+            id: user.id,
+            first_name: user.first_name,
+            last_name: user.last_name,
+            joined_at: user.joined_at.into(),
+            is_active: user.is_active,
+        }
+    }
+}
+
+/// The member with that id; all members of a list are loaded at once.
+pub(super) async fn load(ctx: &Context<'_>, id: i32) -> Option<Result<User>> {
+    let user = ctx.data_unchecked::<DataLoader<UserLoader>>().load_one(id).await;
+    user.map(|user| user.map(User::from)).map_err(client_error).transpose()
+}

@@ -1,0 +1,126 @@
+//! Members who came on a day, in the week and in the month that end with it: exact at every day.
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use entity::token;
+use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, Query, SelectStatement};
+
+use super::{
+    Error, InvalidArgument, Session, counts::tokens, dialect::days_between, filter::TokenFilter, made, model::ratio,
+    range::DateRange, time_zone::Zone,
+};
+
+/// The most days that one report covers: three years.
+pub const MAX_ACTIVE_DAYS: i64 = 1_100;
+/// Days in the longest window.
+const MONTH: usize = 30;
+const WEEK: usize = 7;
+
+/// Different members with a visit, up to and including a local day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveUsers {
+    zone: Zone,
+    /// The local date.
+    pub date: NaiveDate,
+    /// On the day.
+    pub daily: i64,
+    /// In the 7 days that end with it.
+    pub weekly: i64,
+    /// In the 30 days that end with it.
+    pub monthly: i64,
+    /// Whether the day was not over when the report was made.
+    pub is_partial: bool,
+}
+
+impl ActiveUsers {
+    /// The first instant of the day.
+    #[must_use]
+    pub fn starts_at(&self) -> DateTime<Utc> {
+        self.zone.start_of_day(self.date)
+    }
+
+    /// The part of the month's members who came on the day; `None` where nobody came in the month.
+    #[must_use]
+    pub fn stickiness(&self) -> Option<f64> {
+        ratio(self.daily, self.monthly)
+    }
+}
+
+impl Session {
+    /// One row for each day that the filter reports. Visits before the range count for the windows that reach there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there would be more than [`MAX_ACTIVE_DAYS`] days; otherwise what the database
+    /// says.
+    pub async fn active_users(&self, filter: &TokenFilter) -> Result<Vec<ActiveUsers>, Error> {
+        made("active_users", async {
+            let (Some(from), Some(to)) = self.reported_dates(filter).await? else { return Ok(Vec::new()) };
+            let days = (to - from).num_days() + 1;
+            if days > MAX_ACTIVE_DAYS {
+                let problem =
+                    format!("is {days} days before the end of the range; at most {MAX_ACTIVE_DAYS} are listed");
+                return Err(InvalidArgument::new("filter.from", problem).into());
+            }
+            let begin = from.checked_sub_days(Days::new(MONTH as u64 - 1)).unwrap_or(NaiveDate::MIN);
+            let wider = TokenFilter { range: DateRange::between(begin, to), ..filter.clone() };
+            let days = usize::try_from((to - begin).num_days() + 1).unwrap_or(0);
+            // How many came to be in each window on a day, less those who left it.
+            let mut changes = vec![[0_i64; 3]; days + 1];
+            for row in self.query_all(&self.stays(&wider)).await? {
+                let date: NaiveDate = row.try_get("", "day")?;
+                let stay = usize::try_from(row.try_get::<i64>("", "stay")?).unwrap_or(MONTH);
+                let members: i64 = row.try_get("", "members")?;
+                let Some(day) = usize::try_from((date - begin).num_days()).ok().filter(|day| *day < days) else {
+                    continue;
+                };
+                for (window, length) in [1, WEEK, MONTH].into_iter().enumerate() {
+                    changes[day][window] += members;
+                    changes[(day + stay.min(length)).min(days)][window] -= members;
+                }
+            }
+            let mut active = [0; 3];
+            let mut rows = Vec::new();
+            for (date, change) in begin.iter_days().zip(changes).take(days) {
+                for (active, change) in active.iter_mut().zip(change) {
+                    *active += change;
+                }
+                if date >= from && filter.reports(date) {
+                    let [daily, weekly, monthly] = active;
+                    let is_partial = filter.zone.end_of_day(date) > self.now();
+                    rows.push(ActiveUsers { zone: filter.zone, date, daily, weekly, monthly, is_partial });
+                }
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// How many members came on each day, by the days until they came again: a month for those who did not by then.
+    fn stays(&self, filter: &TokenFilter) -> SelectStatement {
+        let backend = self.backend();
+        let local = self.local(filter);
+        let mut days = tokens(&local, filter);
+        days.column(token::Column::UserId)
+            .expr_as(local.date(), "day")
+            .and_where(Expr::col(token::Column::UsedAt).is_not_null())
+            .group_by_col(token::Column::UserId)
+            .group_by_col("day");
+        let next = Query::select()
+            .column("day")
+            .expr_as(Expr::cust("lead(day) OVER (PARTITION BY user_id ORDER BY day)"), "next_day")
+            .from_subquery(days, "days")
+            .take();
+        let month = i64::try_from(MONTH).unwrap_or(i64::MAX);
+        let until_next = days_between(backend, Expr::col("day"), Expr::col("next_day"));
+        let is_within = Cond::all().add(Expr::col("next_day").is_not_null()).add(until_next.clone().lt(month));
+        let stay =
+            CaseStatement::new().case(is_within, until_next).finally(Expr::cust(format!("CAST({month} AS BIGINT)")));
+        Query::select()
+            .column("day")
+            .expr_as(stay, "stay")
+            .expr_as(Expr::cust("count(*)"), "members")
+            .from_subquery(next, "visits")
+            .group_by_col("day")
+            .group_by_col("stay")
+            .take()
+    }
+}

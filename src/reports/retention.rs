@@ -1,0 +1,268 @@
+//! Cohorts: of the members who joined, or first came, in the same period, how many came in each later one.
+
+use std::collections::BTreeMap;
+
+use chrono::{Days, Months, NaiveDate};
+use entity::{token, user};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
+
+use super::{
+    Error, InvalidArgument, Session,
+    calendar::{Bucket, Calendar, Granularity, Week},
+    counts::tokens,
+    dialect::Local,
+    filter::{TimeBasis, TokenFilter, UserFilter},
+    made,
+    model::ratio,
+    page::checked_size,
+    range::{DateRange, RelativeRange},
+    usage::check_week_start,
+    user_visits::{cte, users_matching},
+};
+
+/// The most cohorts that one report has: three years of weeks.
+pub const MAX_COHORTS: usize = 160;
+/// The most periods after a cohort's own: two years of weeks.
+pub const MAX_PERIODS: usize = 104;
+
+/// What makes members a cohort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CohortAnchor {
+    /// The period in which they joined.
+    #[default]
+    JoinedAt,
+    /// The period of their first visit ever.
+    FirstVisit,
+}
+
+/// What `retention` is asked.
+#[derive(Debug, Clone)]
+pub struct RetentionQuestion {
+    /// The local dates on which members joined, or first came.
+    range: DateRange,
+    users: UserFilter,
+    basis: TimeBasis,
+    calendar: Calendar,
+    periods: usize,
+    anchor: CohortAnchor,
+}
+
+impl RetentionQuestion {
+    /// The question about the cohorts of `filter`'s range and members.
+    ///
+    /// # Errors
+    /// When `periods` is not in `1..=`[`MAX_PERIODS`], or `week_start` is given and there are no weeks.
+    pub fn new(
+        filter: TokenFilter,
+        in_weeks: bool,
+        week_start: Option<Week>,
+        range: Option<RelativeRange>,
+        periods: i32,
+        anchor: CohortAnchor,
+    ) -> Result<Self, InvalidArgument> {
+        check_week_start(week_start, in_weeks, range)?;
+        let granularity = if in_weeks { Granularity::Week } else { Granularity::Month };
+        let calendar = Calendar::new(filter.zone, granularity, week_start.unwrap_or_default());
+        let periods = checked_size("periods", periods, MAX_PERIODS)?;
+        Ok(Self { range: filter.range, users: filter.users, basis: filter.basis, calendar, periods, anchor })
+    }
+}
+
+/// Members who joined, or first came, in the same period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cohort {
+    /// The period's first local date.
+    pub start: NaiveDate,
+    /// What to call it.
+    pub label: String,
+    /// How many they are.
+    pub members: i64,
+    /// The cohort's own period, and those after.
+    pub periods: Vec<CohortPeriod>,
+}
+
+/// What became of a cohort in a period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CohortPeriod {
+    /// The period's first local date.
+    pub start: NaiveDate,
+    /// How many of the members came; `None` before the period has begun.
+    pub active: Option<i64>,
+    /// Whether the period was not over when the report was made.
+    pub is_partial: bool,
+}
+
+impl CohortPeriod {
+    /// The part of the cohort's members who came; `None` for a cohort of nobody, and before the period.
+    #[must_use]
+    pub fn rate(&self, members: i64) -> Option<f64> {
+        ratio(self.active?, members)
+    }
+}
+
+impl Session {
+    /// Every cohort from the first of the range to the last, also those of nobody.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there are more than [`MAX_COHORTS`]; otherwise what the database says.
+    pub async fn retention(&self, question: &RetentionQuestion) -> Result<Vec<Cohort>, Error> {
+        made("retention", async {
+            let calendar = question.calendar;
+            let today = calendar.zone.date_at(self.now());
+            if let Some(from) = question.range.from() {
+                question.cohorts(from, question.range.to().unwrap_or(today))?;
+            }
+            let mut members = BTreeMap::<NaiveDate, i64>::new();
+            let mut active = BTreeMap::<(NaiveDate, NaiveDate), i64>::new();
+            for row in self.query_all(&self.retention_statement(question)).await? {
+                let cohort = row.try_get("", "cohort")?;
+                let count = row.try_get("", "members")?;
+                match row.try_get("", "period")? {
+                    None => members.insert(cohort, count),
+                    Some(period) => active.insert((cohort, period), count),
+                };
+            }
+            let Some(first) = question.range.from().or(members.keys().next().copied()) else { return Ok(Vec::new()) };
+            let last = question
+                .range
+                .to()
+                .unwrap_or_else(|| members.keys().next_back().map_or(today, |last| Ord::max(today, *last)));
+            let cohorts = question.cohorts(first, last)?.into_iter().map(|bucket| {
+                let start = bucket.date();
+                let period = |bucket: Bucket| {
+                    let period = bucket.date();
+                    let active = active.get(&(start, period)).copied().unwrap_or(0);
+                    let is_partial = calendar.instants(bucket).1 > self.now();
+                    CohortPeriod { start: period, active: (period <= today).then_some(active), is_partial }
+                };
+                Cohort {
+                    start,
+                    label: calendar.label(bucket),
+                    members: members.get(&start).copied().unwrap_or(0),
+                    periods: calendar.from(bucket).take(question.periods + 1).map(period).collect(),
+                }
+            });
+            Ok(cohorts.collect())
+        })
+        .await
+    }
+
+    fn retention_statement(&self, question: &RetentionQuestion) -> SelectStatement {
+        let mut with = WithClause::new();
+        with.cte(cte("cohorts", self.cohorts(question)));
+        with.cte(cte("visits", self.visit_periods(question)));
+        let mut sizes = Query::select();
+        sizes
+            .column("cohort")
+            .expr_as(Expr::cust("NULL"), "period")
+            .expr_as(Expr::cust("count(*)"), "members")
+            .from("cohorts")
+            .group_by_col("cohort");
+        let mut active = Query::select();
+        active
+            .columns(["cohort", "period"])
+            .expr_as(Expr::cust("count(*)"), "members")
+            .from("cohorts")
+            .join(JoinType::InnerJoin, "visits", Expr::col(("visits", "user_id")).eq(Expr::col(("cohorts", "user_id"))))
+            .and_where(Expr::col("period").gte(Expr::col("cohort")))
+            .group_by_columns(["cohort", "period"]);
+        sizes.union(UnionType::All, active);
+        sizes.with_cte(with).take()
+    }
+
+    /// Each member with the first date of the period that makes the cohort.
+    fn cohorts(&self, question: &RetentionQuestion) -> SelectStatement {
+        let (backend, zone, now) = (self.backend(), question.calendar.zone, self.now().naive_utc());
+        let local = |column| Local::of(backend, column, question.range, zone, now);
+        match question.anchor {
+            CohortAnchor::JoinedAt => {
+                let joined = local(Expr::col(user::Column::JoinedAt));
+                let users = &question.users;
+                Query::select()
+                    .expr_as(Expr::col(user::Column::Id), "user_id")
+                    .expr_as(joined.bucket(question.calendar), "cohort")
+                    .from(user::Entity)
+                    .cond_where(
+                        joined
+                            .in_range()
+                            .add_option(users.is_active().map(|active| Expr::col(user::Column::IsActive).eq(active)))
+                            .add_option(users.ids().map(|ids| Expr::col(user::Column::Id).is_in(ids.iter().copied()))),
+                    )
+                    .take()
+            }
+            CohortAnchor::FirstVisit => {
+                let users = &question.users;
+                let at = Expr::col(match question.basis {
+                    TimeBasis::IssuedAt => token::Column::CreatedAt,
+                    TimeBasis::UsedAt => token::Column::UsedAt,
+                });
+                let first_visits = Query::select()
+                    .column(token::Column::UserId)
+                    .expr_as(Func::min(at), "first_visit")
+                    .from(token::Entity)
+                    .cond_where(
+                        Cond::all()
+                            .add(Expr::col(token::Column::UsedAt).is_not_null())
+                            .add_option(users_matching(backend, users.restricts_users().then_some((users, zone)), now))
+                            .add_option(
+                                users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied())),
+                            ),
+                    )
+                    .group_by_col(token::Column::UserId)
+                    .take();
+                let first = local(Expr::col("first_visit"));
+                Query::select()
+                    .column("user_id")
+                    .expr_as(first.bucket(question.calendar), "cohort")
+                    .from_subquery(first_visits, "first_visits")
+                    .cond_where(first.in_range())
+                    .take()
+            }
+        }
+    }
+
+    /// Each member with the first dates of the periods in which they came, as far as they can matter.
+    fn visit_periods(&self, question: &RetentionQuestion) -> SelectStatement {
+        let calendar = question.calendar;
+        let range = DateRange::new("filter.from", question.first_day(), question.last_day()).unwrap_or_default();
+        let filter = TokenFilter { range, zone: calendar.zone, basis: question.basis, ..TokenFilter::default() };
+        let local = self.local(&filter);
+        let mut visits = tokens(&local, &filter);
+        visits
+            .column(token::Column::UserId)
+            .expr_as(local.bucket(calendar), "period")
+            .and_where(Expr::col(token::Column::UsedAt).is_not_null())
+            .group_by_col(token::Column::UserId)
+            .group_by_col("period");
+        visits
+    }
+}
+
+impl RetentionQuestion {
+    /// The cohorts from that of one date to that of another.
+    fn cohorts(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<Bucket>, InvalidArgument> {
+        let cohorts: Vec<_> = self.calendar.between(from, to).take(MAX_COHORTS + 1).collect();
+        if cohorts.len() > MAX_COHORTS {
+            let unit = self.calendar.granularity.unit();
+            let problem =
+                format!("is {from}, more than {MAX_COHORTS} {unit} before the last cohort; at most so many are listed");
+            return Err(InvalidArgument::new("filter.from", problem));
+        }
+        Ok(cohorts)
+    }
+
+    /// The first day of the first cohort.
+    fn first_day(&self) -> Option<NaiveDate> {
+        self.range.from().map(|from| self.calendar.bucket_of(from).date())
+    }
+
+    /// A day after the last period of the last cohort.
+    fn last_day(&self) -> Option<NaiveDate> {
+        let last = self.calendar.bucket_of(self.range.to()?).date();
+        let periods = u32::try_from(self.periods).ok()? + 1;
+        match self.calendar.granularity {
+            Granularity::Week => last.checked_add_days(Days::new(u64::from(periods) * 7)),
+            _ => last.checked_add_months(Months::new(periods)),
+        }
+    }
+}
