@@ -1,7 +1,7 @@
 //! Scalars with a name of the field's own. Inputs keep their text: the report's filter parses them,
 //! since only it knows which argument they stand in.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{InputValueError, InputValueResult, Number, Scalar, ScalarType, Value};
 use chrono::{DateTime as Instant, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 /// See its description in the schema, below.
@@ -16,7 +16,7 @@ impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
             Value::String(text) => Ok(Self(text)),
-            Value::Number(number) if number.is_i64() => Ok(Self(number.to_string())),
+            Value::Number(number) if is_millis(&number) => Ok(Self(number.to_string())),
             other => Err(InputValueError::expected_type(other)),
         }
     }
@@ -24,7 +24,7 @@ impl ScalarType for Date {
     fn is_valid(value: &Value) -> bool {
         match value {
             Value::String(_) => true,
-            Value::Number(number) => number.is_i64(),
+            Value::Number(number) => is_millis(number),
             _ => false,
         }
     }
@@ -32,6 +32,11 @@ impl ScalarType for Date {
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
     }
+}
+
+/// Dates written without dashes are no milliseconds of 1970.
+fn is_millis(number: &Number) -> bool {
+    number.as_i64().is_some_and(|millis| millis.unsigned_abs() >= 10_000_000_000)
 }
 
 impl From<NaiveDate> for Date {

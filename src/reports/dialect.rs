@@ -105,7 +105,7 @@ impl Local {
     /// The local day of the week, from Monday, which is 0.
     pub(super) fn weekday(&self) -> Expr {
         match self.backend {
-            DbBackend::Sqlite => Expr::cust_with_expr("(CAST(strftime('%w', $1) AS INTEGER) + 6) % 7", self.date()),
+            DbBackend::Sqlite => custom(self.backend, "(CAST(strftime('%w', $1) AS INTEGER) + 6) % 7", &[self.date()]),
             _ => Expr::cust_with_expr("extract(isodow FROM $1)::BIGINT - 1", self.time()),
         }
     }
@@ -131,7 +131,7 @@ impl Local {
             (_, Granularity::Quarter) => "date_trunc('quarter', $1::TIMESTAMP)::DATE".to_owned(),
             (_, Granularity::Year) => "date_trunc('year', $1::TIMESTAMP)::DATE".to_owned(),
         };
-        Expr::cust_with_expr(sql, date)
+        custom(self.backend, &sql, &[date])
     }
 
     /// The local time. PostgreSQL only.
@@ -190,6 +190,25 @@ fn by_segment(column: &Expr, segments: &[Segment], now: NaiveDateTime, value: im
     cases.finally(value(last)).into()
 }
 
+/// A piece of SQL in which `$1`, `$2` stand for expressions. SQLite's placeholders have no numbers: there, each
+/// expression is repeated where it is meant.
+fn custom(backend: DbBackend, sql: &str, expressions: &[Expr]) -> Expr {
+    if backend != DbBackend::Sqlite {
+        return Expr::cust_with_exprs(sql.to_owned(), expressions.to_vec());
+    }
+    let mut pieces = sql.split('$');
+    let mut pattern = pieces.next().unwrap_or_default().to_owned();
+    let mut repeated = Vec::new();
+    for piece in pieces {
+        let (number, rest) = piece.split_at(1);
+        let number = number.parse::<usize>().unwrap_or(1);
+        repeated.push(expressions[number - 1].clone());
+        pattern.push('?');
+        pattern.push_str(rest);
+    }
+    Expr::cust_with_exprs(pattern, repeated)
+}
+
 /// Whole seconds from one column to a later one, rounded down; negative where it is earlier.
 pub(super) fn seconds_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
     let sql = match backend {
@@ -200,7 +219,7 @@ pub(super) fn seconds_between(backend: DbBackend, earlier: Expr, later: Expr) ->
         }
         _ => "floor(extract(epoch FROM $2 - $1))::BIGINT",
     };
-    Expr::cust_with_exprs(sql, [earlier, later])
+    custom(backend, sql, &[earlier, later])
 }
 
 /// Days from one date to a later one.
@@ -209,5 +228,5 @@ pub(super) fn days_between(backend: DbBackend, earlier: Expr, later: Expr) -> Ex
         DbBackend::Sqlite => "CAST(julianday($2) - julianday($1) AS INTEGER)",
         _ => "($2 - $1)::BIGINT",
     };
-    Expr::cust_with_exprs(sql, [earlier, later])
+    custom(backend, sql, &[earlier, later])
 }
