@@ -1,6 +1,8 @@
 //! Members who came on a day, in the week and in the month that end with it: exact at every day.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use std::collections::HashMap;
+
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Utc};
 use entity::token;
 use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
@@ -63,18 +65,30 @@ impl Session {
             let begin = from.checked_sub_days(Days::new(MONTH as u64 - 1)).unwrap_or(NaiveDate::MIN);
             let wider = TokenFilter { range: DateRange::between(begin, to), ..filter.clone() };
             let days = usize::try_from((to - begin).num_days() + 1).unwrap_or(0);
+            let day_of = |date: NaiveDate| usize::try_from((date - begin).num_days()).unwrap_or(usize::MAX);
             // How many came to be in each window on a day, less those who left it.
             let mut changes = vec![[0_i64; 3]; days + 1];
-            for row in self.query_all(&self.stays(&wider)).await? {
-                let date: NaiveDate = row.try_get("", "day")?;
-                let stay = usize::try_from(row.try_get::<i64>("", "stay")?).unwrap_or(MONTH);
-                let members: i64 = row.try_get("", "members")?;
-                let Some(day) = usize::try_from((date - begin).num_days()).ok().filter(|day| *day < days) else {
-                    continue;
-                };
-                for (window, length) in [1, WEEK, MONTH].into_iter().enumerate() {
+            let mut count = |day: usize, stay: usize, members: i64| {
+                for (window, length) in [1, WEEK, MONTH].into_iter().enumerate().filter(|_| day < days) {
                     changes[day][window] += members;
-                    changes[(day + stay.min(length)).min(days)][window] -= members;
+                    changes[(day + Ord::min(stay, length)).min(days)][window] -= members;
+                }
+            };
+            let mut last_days = HashMap::<i32, usize>::new();
+            let place = |at: NaiveDateTime| day_of(filter.zone.date_at(at.and_utc()));
+            let finish = |day: usize, members: Vec<i32>| {
+                for member in members {
+                    if let Some(last) = last_days.insert(member, day) {
+                        count(last, day - last, 1);
+                    }
+                }
+            };
+            if self.kept_visitors(&wider, place, finish).await? {
+                last_days.into_values().for_each(|last| count(last, MONTH, 1));
+            } else {
+                for row in self.query_all(&self.stays(&wider)).await? {
+                    let stay = usize::try_from(row.try_get::<i64>("", "stay")?).unwrap_or(MONTH);
+                    count(day_of(row.try_get("", "day")?), stay, row.try_get("", "members")?);
                 }
             }
             let mut active = [0; 3];

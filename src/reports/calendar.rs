@@ -133,6 +133,14 @@ impl Calendar {
         Bucket { local: hour, offset }
     }
 
+    /// The bucket that holds an instant.
+    pub(super) fn bucket_at(self, instant: NaiveDateTime) -> Bucket {
+        match self.granularity {
+            Granularity::Hour => self.hour_at(instant),
+            _ => self.bucket_of(self.zone.date_at(instant.and_utc())),
+        }
+    }
+
     /// Its dates: the first and the last.
     pub(super) fn dates(self, bucket: Bucket) -> (NaiveDate, NaiveDate) {
         let first = bucket.date();

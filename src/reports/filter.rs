@@ -130,10 +130,15 @@ pub struct TokenFilter {
 }
 
 impl TokenFilter {
-    /// Whether a day is reported: it is in the range, on one of the days of the week, and the zone has it.
+    /// Whether a day is in the range, and on one of the days of the week.
+    pub(super) fn contains(&self, date: NaiveDate) -> bool {
+        self.range.contains(date) && self.weekdays.contains(date.weekday())
+    }
+
+    /// Whether a day is reported: it is one that the filter contains, and the zone has it.
     pub(super) fn reports(&self, date: NaiveDate) -> bool {
         // A day that the zone skipped altogether has no instant.
-        self.range.contains(date) && self.weekdays.contains(date.weekday()) && self.zone.has_day(date)
+        self.contains(date) && self.zone.has_day(date)
     }
 }
 

@@ -22,6 +22,7 @@ mod usage;
 mod user_visits;
 mod users;
 mod version;
+mod visitors;
 
 use std::{
     sync::Arc,
@@ -29,7 +30,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, sea_query::SelectStatement};
+use futures_util::TryStreamExt as _;
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, StreamTrait as _, sea_query::SelectStatement,
+};
 use tokio::sync::OnceCell;
 use tracing::{Instrument as _, debug_span, warn};
 
@@ -184,6 +188,33 @@ impl Session {
             }
         }
         self.query_all(&direct()).await
+    }
+
+    /// Hands the rows of an answer to `take`, one after the other: as many as there are take no more memory than one.
+    async fn for_each(
+        &self,
+        statement: &SelectStatement,
+        mut take: impl FnMut(&QueryResult) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.database.ensure_available()?;
+        let connection = self.database.connection();
+        let statement = connection.get_database_backend().build(statement);
+        let span = debug_span!("statement", "otel.kind" = "client", "db.query.text" = statement.sql);
+        let _running = self.database.running();
+        let rows = async {
+            let take = |row| std::future::ready(take(&row));
+            if self.shares {
+                let snapshot = self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await?;
+                snapshot.stream_raw(statement).await?.map_err(Error::from).try_for_each(take).await
+            } else {
+                connection.stream_raw(statement).await?.map_err(Error::from).try_for_each(take).await
+            }
+        };
+        let rows: Result<(), Error> = rows.instrument(span).await;
+        if rows.is_ok() {
+            self.database.answered();
+        }
+        rows.map_err(|error| self.database.noting(error))
     }
 
     async fn query_all(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {

@@ -219,6 +219,14 @@ impl Session {
     async fn by_bucket(&self, question: &UsageQuestion, measures: Measures) -> Result<BTreeMap<Bucket, Counts>, Error> {
         let calendar = question.calendar;
         let mut buckets = BTreeMap::<Bucket, Counts>::new();
+        let mut measures = measures;
+        if measures.unique_visitors {
+            let place = |at| calendar.bucket_at(at);
+            let finish = |bucket, members: Vec<i32>| {
+                buckets.entry(bucket).or_default().unique_visitors += i64::try_from(members.len()).unwrap_or(0);
+            };
+            measures.unique_visitors = !self.kept_visitors(&question.filter, place, finish).await?;
+        }
         for (row, counts) in self.counts(&question.filter, By::Bucket(calendar), measures).await? {
             buckets.entry(Bucket::read(&row, calendar.granularity)?).or_default().add(counts);
         }

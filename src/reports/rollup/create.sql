@@ -13,6 +13,12 @@ CREATE TABLE rollup_users (
     first_visit_at TIMESTAMP,
     last_visit_at TIMESTAMP
 );
+-- Who came, by the time of their tokens' issue, and of its use: members' ids, each once, of four bytes each.
+CREATE TABLE rollup_visitors (
+    slot TIMESTAMP NOT NULL CONSTRAINT rollup_visitors_pk PRIMARY KEY,
+    by_issue BYTEA NOT NULL,
+    by_use BYTEA NOT NULL
+);
 -- A row is never changed, and only a refresh deletes any: writers share nothing that they could wait for.
 -- With neither slots nor users, something else changed that answers show.
 CREATE TABLE rollup_log (

@@ -15,7 +15,7 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, TransactionTrait as _,
 };
 
-pub(super) use self::read::{around_log, counts};
+pub(super) use self::read::{around_log, counts, visitors};
 pub use self::refresh::{Progress, refresh};
 
 /// With more rows in the log than this, reading past the rollup costs less than reading around the log.
@@ -107,9 +107,9 @@ pub async fn is_refreshable(connection: &DatabaseConnection) -> Result<bool, DbE
 
 async fn may(connection: &DatabaseConnection, privilege: &str) -> Result<bool, DbErr> {
     let sql = "SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), $1)), false) \
-                   AND count(to_regclass(name)) = 4 \
+                   AND count(to_regclass(name)) = 5 \
                    AND ($1 = 'SELECT' OR NOT pg_is_in_recovery()) AS may \
-               FROM unnest(ARRAY['rollup_slots', 'rollup_users', 'rollup_log', 'rollup_state']) AS name";
+               FROM unnest(ARRAY['rollup_slots', 'rollup_visitors', 'rollup_users', 'rollup_log', 'rollup_state']) AS name";
     let row =
         connection.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [privilege.into()])).await?;
     row.map_or(Ok(false), |row| row.try_get("", "may"))

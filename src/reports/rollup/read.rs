@@ -6,8 +6,8 @@ use entity::token;
 use sea_orm::{
     DbBackend,
     sea_query::{
-        CommonTableExpression, Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType,
-        WithClause,
+        CommonTableExpression, Cond, Condition, Expr, ExprTrait as _, Func, JoinType, Order, Query, SelectStatement,
+        UnionType, WithClause,
     },
 };
 
@@ -27,6 +27,7 @@ mod name {
     pub(super) const ISSUED: &str = "issued";
     pub(super) const ISSUED_AND_USED: &str = "issued_and_used";
     pub(super) const USED: &str = "used";
+    pub(super) const MEMBERS: &str = "members";
 }
 
 /// Counts of tokens; none where the rollup cannot tell, which knows no members.
@@ -86,6 +87,38 @@ pub(in crate::reports) fn counts(
     Some(issued.with_cte(with).take())
 }
 
+/// Who came, as moments with sets of members, in order of time; none where the rollup cannot tell, which knows
+/// nothing of members but their ids. Moments may lie on neighbouring dates of the filter's.
+pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStatement> {
+    if filter.users.ids().is_some() || filter.users.restricts_users() {
+        return None;
+    }
+    let bounds = filter.range.bounds(filter.zone);
+    let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
+    let (column, set) = match filter.basis {
+        TimeBasis::IssuedAt => (token::Column::CreatedAt, "by_issue"),
+        TimeBasis::UsedAt => (token::Column::UsedAt, "by_use"),
+    };
+    let slot = Expr::col("slot");
+    let mut kept = Query::select();
+    kept.expr_as(slot.clone(), name::AT).expr_as(Expr::col(set), name::MEMBERS).from("rollup_visitors").cond_where(
+        within(&slot, bounds)
+            .add(Expr::cust(format!("{set} <> ''")))
+            .add(Expr::cust("NOT slot <@ (SELECT logged FROM stretches)")),
+    );
+    let mut in_stretch = touched(column, bounds);
+    in_stretch.columns([column, token::Column::UserId]).and_where(Expr::col(token::Column::UsedAt).is_not_null());
+    let mut live = Query::select();
+    live.expr_as(Expr::col(column), name::AT)
+        .expr_as(Expr::cust("int4send(user_id)"), name::MEMBERS)
+        .from_subquery(stretches(), "live")
+        .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
+    kept.union(UnionType::All, live).order_by(name::AT, Order::Asc);
+    let mut with = WithClause::new();
+    with.cte(logged_slots(since));
+    Some(kept.with_cte(with).take())
+}
+
 /// What is out of date, as one multirange, which merges what was logged twice.
 fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
     let logged = "coalesce(range_agg(slots), '{}')";
@@ -104,12 +137,7 @@ fn cte(query: SelectStatement) -> CommonTableExpression {
 
 /// Tokens by the time of their issue, or of their use: slots that are up to date, and tokens in the others.
 fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
-    let within = |at: &Expr| {
-        Cond::all()
-            .add_option(bounds.from.map(|from| at.clone().gte(from)))
-            .add_option(bounds.to.map(|to| at.clone().lt(to)))
-    };
-    let (slot, at) = (Expr::col("slot"), Expr::col((token::Entity, column)));
+    let slot = Expr::col("slot");
     let is_issue = matches!(column, token::Column::CreatedAt);
     let count = if is_issue { name::ISSUED } else { name::USED };
     let one = |asked: bool| Expr::cust(if asked { "1" } else { "0" });
@@ -120,18 +148,12 @@ fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
         .column(name::USED)
         .from("rollup_slots")
         .cond_where(
-            within(&slot).add(Expr::col(count).gt(0)).add(Expr::cust("NOT slot <@ (SELECT logged FROM stretches)")),
+            within(&slot, bounds)
+                .add(Expr::col(count).gt(0))
+                .add(Expr::cust("NOT slot <@ (SELECT logged FROM stretches)")),
         );
-    // `OFFSET 0` keeps each stretch one index range scan: joined, it is taken for a ninth of the table.
-    let in_stretch = Query::select()
-        .column(token::Column::CreatedAt)
-        .column(token::Column::UsedAt)
-        .from(token::Entity)
-        .cond_where(
-            within(&at).add(at.clone().gte(Expr::cust("lower(stretch)"))).add(at.lt(Expr::cust("upper(stretch)"))),
-        )
-        .offset(0)
-        .take();
+    let mut in_stretch = touched(column, bounds);
+    in_stretch.columns([token::Column::CreatedAt, token::Column::UsedAt]);
     let mut live = Query::select();
     live.expr_as(Expr::col(column), name::AT)
         .expr_as(one(is_issue), name::ISSUED)
@@ -141,6 +163,27 @@ fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
         .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
     kept.union(UnionType::All, live);
     kept
+}
+
+fn within(at: &Expr, bounds: UtcBounds) -> Condition {
+    Cond::all()
+        .add_option(bounds.from.map(|from| at.clone().gte(from)))
+        .add_option(bounds.to.map(|to| at.clone().lt(to)))
+}
+
+/// The tokens of a stretch that is out of date, without a column yet. `OFFSET 0` keeps each stretch one index range
+/// scan: joined, it is taken for a ninth of the table.
+fn touched(column: token::Column, bounds: UtcBounds) -> SelectStatement {
+    let at = Expr::col((token::Entity, column));
+    Query::select()
+        .from(token::Entity)
+        .cond_where(
+            within(&at, bounds)
+                .add(at.clone().gte(Expr::cust("lower(stretch)")))
+                .add(at.lt(Expr::cust("upper(stretch)"))),
+        )
+        .offset(0)
+        .take()
 }
 
 /// One row for each stretch that is out of date.

@@ -69,7 +69,7 @@ WITH extent AS (
 SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * now) AS until FROM step";
 
 /// `OFFSET 0` keeps each stretch one index range scan: joined, it is taken for a ninth of the table.
-const COUNT_SLOTS: [&str; 2] = [
+const COUNT_SLOTS: [&str; 4] = [
     "DELETE FROM rollup_slots USING unnest($1::TSMULTIRANGE) AS stretch
      WHERE slot >= lower(stretch) AND slot < upper(stretch)",
     "INSERT INTO rollup_slots (slot, issued, issued_and_used, used)
@@ -84,6 +84,23 @@ const COUNT_SLOTS: [&str; 2] = [
          SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), 0, 0, 1
          FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
              SELECT used_at FROM tokens WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
+         ) AS uses
+     ) AS events GROUP BY slot",
+    "DELETE FROM rollup_visitors USING unnest($1::TSMULTIRANGE) AS stretch
+     WHERE slot >= lower(stretch) AND slot < upper(stretch)",
+    "INSERT INTO rollup_visitors (slot, by_issue, by_use)
+     SELECT slot, coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE is_issue), ''),
+            coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE NOT is_issue), '')
+     FROM (
+         SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot, user_id, TRUE AS is_issue
+         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+             SELECT created_at, user_id FROM tokens
+             WHERE created_at >= lower(stretch) AND created_at < upper(stretch) AND used_at IS NOT NULL OFFSET 0
+         ) AS issues
+         UNION
+         SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), user_id, FALSE
+         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+             SELECT used_at, user_id FROM tokens WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
          ) AS uses
      ) AS events GROUP BY slot",
 ];
