@@ -8,7 +8,8 @@
 Needs Python 3.11; installs PostgreSQL and wrk where they are missing (Debian, Ubuntu). Databases are kept
 between runs; rollups are made anew when the binary changes. The table is on standard output, progress on
 standard error. Rows: 1 dailyUsage, 2 its last 30 days, 3 userVisits, 4 writes, 5 a repeated query, 6 the
-same while tokens are written, 7 lists that nobody asked before, 8 memory, 9 start, 10 a pod's share.
+same while tokens are written, 7 lists that nobody asked before, 8 memory, 9 start, 10 a pod's share,
+11 further reports, and their plans.
 """
 
 import sys
@@ -30,6 +31,7 @@ from typing import Any  # noqa: E402
 import load  # noqa: E402
 import rows_load  # noqa: E402
 import rows_process  # noqa: E402
+import rows_questions  # noqa: E402
 import rows_reports  # noqa: E402
 from cluster import Cluster, fingerprint  # noqa: E402
 from settings import ROOT, Row, Settings, Unmeasurable, run, say, tokens  # noqa: E402
@@ -45,6 +47,7 @@ ROWS = {
     8: ("memory", rows_process.memory),
     9: ("start", rows_process.start),
     10: ("a pod's share", rows_process.pod),
+    11: ("further reports", rows_questions.questions),
 }
 
 
@@ -54,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(map(str, ROWS)), metavar="ROWS", help="rows to measure, such as 1,4")
     parser.add_argument("--small", default=2_500, **number, help="tokens for rows 5 to 10 (default 2500)")
     parser.add_argument("--medium", default=1_000_000, **number, help="tokens for rows 1 and 4 (default 1000000)")
-    parser.add_argument("--large", default=10_000_000, **number, help="tokens for rows 1 to 3 (default 10000000)")
+    parser.add_argument("--large", default=10_000_000, **number, help="tokens for rows 1 to 3 and 11 (default 10000000)")
     parser.add_argument("--users", default=100_000, **number, help="members, at most one for ten tokens")
     parser.add_argument("--days", default=1_095, **number, help="days up to yesterday (default 1095)")
     parser.add_argument("--samples", default=7, **number, help="single requests, and starts, to take the median of")

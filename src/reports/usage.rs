@@ -140,9 +140,10 @@ impl Session {
         measures: Measures,
         look_back: Option<u32>,
     ) -> Result<Series, Error> {
-        let range = question.filter.range;
+        // Before the database is asked: an open end is today, or later.
+        let range = question.filter.range.until(question.filter.zone.date_at(self.now()));
         if let (Some(from), Some(to), true) = (range.from(), range.to(), question.gaps != GapFill::Omit) {
-            question.filled(from, to)?;
+            question.check_filled(from, to)?;
         }
         let counted = self.by_bucket(question, measures).await?;
         let rows = self.fill(question, measures, &counted)?;
@@ -265,14 +266,16 @@ impl Session {
         let latest = counted.keys().next_back().map(|bucket| bucket.date());
         let last = range.to().or_else(|| Ord::max(latest, Some(today)));
         let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
-        let buckets = question.filled(first, last)?;
-        Ok(buckets.into_iter().map(|bucket| row(bucket, counted.get(&bucket).copied().or(gap))).collect())
+        question.check_filled(first, last)?;
+        let buckets = question.calendar.between(first, last);
+        let buckets = buckets.filter(|bucket| question.calendar.is_reported(*bucket, &question.filter));
+        Ok(buckets.map(|bucket| row(bucket, counted.get(&bucket).copied().or(gap))).collect())
     }
 }
 
 impl UsageQuestion {
-    /// The buckets from one date to another that are reported.
-    fn filled(&self, first: NaiveDate, last: NaiveDate) -> Result<Vec<Bucket>, InvalidArgument> {
+    /// Fails where there are too many buckets from one date to another to fill.
+    fn check_filled(&self, first: NaiveDate, last: NaiveDate) -> Result<(), InvalidArgument> {
         let days = (last - first).num_days() + 1;
         let each = match self.calendar.granularity {
             Granularity::Hour => days * 24,
@@ -289,8 +292,7 @@ impl UsageQuestion {
             );
             return Err(InvalidArgument::new("gaps", problem));
         }
-        let buckets = self.calendar.between(first, last);
-        Ok(buckets.filter(|bucket| self.calendar.is_reported(*bucket, &self.filter)).collect())
+        Ok(())
     }
 
     /// The same about the buckets before the range of which averages in it are made.

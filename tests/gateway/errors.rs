@@ -3,7 +3,7 @@
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Backend, TestDatabase, TestGateway, snapshot};
+use crate::support::{Answer, Backend, TestDatabase, TestGateway, snapshot, snapshot_text};
 
 /// Documents whose only mistake is an argument's value.
 const BAD_INPUT: [(&str, &str); 20] = [
@@ -38,6 +38,36 @@ const BAD_INPUT: [(&str, &str); 20] = [
     ("year_zero", "{ dailyUsage(filter: { from: \"0000-01-01\" }) { date } }"),
 ];
 
+/// The same of the further reports: their mistakes are told apart by the argument.
+const BAD_QUESTIONS: [&str; 26] = [
+    "{ dailyUsage(filter: { range: TODAY, from: \"2024-03-01\" }) { date } }",
+    "{ userVisits(filter: { range: TODAY, to: \"2024-03-01\" }) { totalCount } }",
+    "{ dailyUsage(filter: { from: 999999999999999999 }) { date } }",
+    "{ dailyUsage { rollingAverage(days: 0) } }",
+    "{ dailyUsage { rollingAverage(days: 367) } }",
+    "{ usage { buckets { rollingAverage(buckets: -1) } } }",
+    "{ usage(weekStart: SUNDAY) { totals { visits } } }",
+    "{ usage(granularity: HOUR, gaps: ZERO, filter: { range: LAST_365_DAYS }) { buckets { label } } }",
+    "{ usage(granularity: WEEK, gaps: NULL, filter: { from: \"1900-01-01\" }) { buckets { label } } }",
+    "{ usage { previous { from } } }",
+    "{ usage(filter: { to: \"2024-03-01\" }) { previous(compareTo: PREVIOUS_YEAR) { totals { visits } } } }",
+    "{ heatmap(timeZone: \"Moon\") { visits } }",
+    "{ activeUsers(filter: { from: \"2020-01-01\", to: \"2024-01-01\" }) { date } }",
+    "{ retention(periods: 0) { label } }",
+    "{ retention(periods: 105) { label } }",
+    "{ retention(cohort: WEEK, filter: { from: \"2020-01-01\" }) { label } }",
+    "{ retention(weekStart: SUNDAY) { label } }",
+    "{ retention(filter: { range: THIS_YEAR, from: \"2024-01-01\" }) { label } }",
+    "{ members(segment: NEW, newWithinDays: 0) { totalCount } }",
+    "{ members(activeWithinDays: 3651) { totalCount } }",
+    "{ members(activeWithinDays: 91) { totalCount } }",
+    "{ members(first: 1, last: 1) { totalCount } }",
+    "{ members(after: \"bm9uc2Vuc2U\") { totalCount } }",
+    "{ members(filter: { joinedFrom: \"2024-03-02\", joinedTo: \"2024-03-01\" }) { totalCount } }",
+    "{ tokenFunnel(filter: { from: \"2024-03-02\", to: \"2024-03-01\" }) { issued } }",
+    "{ tokenFunnel(filter: { userIds: [], joinedTo: \"2024-02-30\" }) { issued } }",
+];
+
 /// On tables that are gone: whoever asks the database anyway gets another error.
 async fn without_tables() -> TestGateway {
     let gateway = TestGateway::empty(Backend::Sqlite).await;
@@ -58,6 +88,35 @@ async fn bad_input_is_named_and_nothing_is_computed() {
     let ids: Vec<i32> = (0..2_000).collect();
     let query = "query($ids: [Int!]) { userVisits(filter: { userIds: $ids }) { totalCount } }";
     snapshot("bad_input_2000_user_ids", &gateway.post(query, json!({ "ids": ids })).await.json());
+}
+
+#[tokio::test]
+async fn bad_questions_are_told_apart_by_name() {
+    let gateway = without_tables().await;
+    let mut said = String::new();
+    for document in BAD_QUESTIONS {
+        let answer = gateway.answer(document).await;
+        let error = &answer["errors"][0];
+        assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{document}: {answer}");
+        let (argument, message) = (error["extensions"]["argument"].as_str(), error["message"].as_str());
+        said += &format!("{document}\n  {}: {}\n", argument.unwrap(), message.unwrap());
+    }
+    snapshot_text("bad_questions", &said);
+    // Without an end, how many hours there are is known once they are counted.
+    let gateway = TestGateway::empty(Backend::Sqlite).await;
+    gateway.database.execute(&hourly_tokens(4_000)).await;
+    let answer = gateway.answer("{ usage(granularity: HOUR) { buckets { label } } }").await;
+    assert_eq!(answer["errors"][0]["extensions"]["argument"], "granularity", "{answer}");
+}
+
+fn hourly_tokens(count: usize) -> String {
+    let token = |n| format!("(1, '------', datetime('2020-01-01', '{n} hours'))");
+    let tokens: Vec<_> = (0..count).map(token).collect();
+    format!(
+        "INSERT INTO users VALUES (1, 'First', 'Last', '2020-01-01', true);
+         INSERT INTO tokens (user_id, token, created_at) VALUES {}",
+        tokens.join(", ")
+    )
 }
 
 #[tokio::test]
