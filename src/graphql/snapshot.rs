@@ -9,7 +9,8 @@ use async_graphql::{
 use super::document::any_field;
 
 /// Fields that may take a statement of their own.
-const ANOTHER_STATEMENT: [&str; 6] = ["user", "usage", "heatmap", "activeUsers", "rollingAverage", "uniqueVisitors"];
+const ANOTHER_STATEMENT: [&str; 7] =
+    ["user", "usage", "heatmap", "activeUsers", "retention", "rollingAverage", "uniqueVisitors"];
 
 /// Whether the document may take several statements. Errs on the side of a transaction: fragments are
 /// not expanded, so this takes one look at each selection, whatever they expand to.

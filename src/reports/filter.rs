@@ -81,6 +81,11 @@ impl UserFilter {
         self.is_active
     }
 
+    /// Whether it leaves nobody out.
+    pub(super) fn is_everybody(&self) -> bool {
+        self.ids.is_none() && !self.restricts_users()
+    }
+
     /// Whether the filter needs to see the `users` table.
     pub(super) fn restricts_users(&self) -> bool {
         !self.joined.is_unbounded() || self.is_active.is_some()

@@ -1,8 +1,8 @@
 //! Cohorts: of the members who joined, or first came, in the same period, how many came in each later one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
-use chrono::{Days, Months, NaiveDate};
+use chrono::{Days, Months, NaiveDate, NaiveDateTime};
 use entity::{token, user};
 use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
 
@@ -100,6 +100,13 @@ impl CohortPeriod {
     }
 }
 
+/// Members of each cohort, and those of them who came in a period, by the first dates of both.
+#[derive(Debug, Default)]
+struct Counted {
+    members: BTreeMap<NaiveDate, i64>,
+    active: BTreeMap<(NaiveDate, NaiveDate), i64>,
+}
+
 impl Session {
     /// Every cohort from the first of the range to the last, also those of nobody.
     ///
@@ -112,16 +119,10 @@ impl Session {
             if let Some(from) = question.range.from() {
                 question.cohorts(from, question.range.to().unwrap_or(today))?;
             }
-            let mut members = BTreeMap::<NaiveDate, i64>::new();
-            let mut active = BTreeMap::<(NaiveDate, NaiveDate), i64>::new();
-            for row in self.query_all(&self.retention_statement(question)).await? {
-                let cohort = row.try_get("", "cohort")?;
-                let count = row.try_get("", "members")?;
-                match row.try_get("", "period")? {
-                    None => members.insert(cohort, count),
-                    Some(period) => active.insert((cohort, period), count),
-                };
-            }
+            let Counted { members, active } = match self.retention_from_sets(question).await? {
+                Some(counted) => counted,
+                None => self.retention_from_tokens(question).await?,
+            };
             let Some(first) = question.range.from().or(members.keys().next().copied()) else { return Ok(Vec::new()) };
             let last = question
                 .range
@@ -145,6 +146,67 @@ impl Session {
             Ok(cohorts.collect())
         })
         .await
+    }
+
+    async fn retention_from_tokens(&self, question: &RetentionQuestion) -> Result<Counted, Error> {
+        let mut counted = Counted::default();
+        for row in self.query_all(&self.retention_statement(question)).await? {
+            let cohort = row.try_get("", "cohort")?;
+            let count = row.try_get("", "members")?;
+            match row.try_get("", "period")? {
+                None => counted.members.insert(cohort, count),
+                Some(period) => counted.active.insert((cohort, period), count),
+            };
+        }
+        Ok(counted)
+    }
+
+    /// The same from the sets of members that are kept, where they tell.
+    async fn retention_from_sets(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
+        let by_first_visit = question.anchor == CohortAnchor::FirstVisit;
+        if !self.rollup.is_usable() || (by_first_visit && !question.users.is_everybody()) {
+            return Ok(None);
+        }
+        let mut counted = Counted::default();
+        // Each member's cohort, and the period in which they were last seen.
+        let mut seen = HashMap::<i32, (Option<NaiveDate>, Option<NaiveDate>)>::new();
+        if !by_first_visit {
+            self.for_each(&self.cohorts(question), |row| {
+                let cohort = row.try_get("", "cohort")?;
+                *counted.members.entry(cohort).or_default() += 1;
+                seen.insert(row.try_get("", "user_id")?, (Some(cohort), None));
+                Ok(())
+            })
+            .await?;
+        }
+        // Whose first visit it is, is known once all before were seen.
+        let from = question.first_day().filter(|_| !by_first_visit);
+        let filter = question.visits(DateRange::unordered(from, question.last_day()));
+        let calendar = question.calendar;
+        let place = |at: NaiveDateTime| calendar.zone.date_at(at.and_utc());
+        let finish = |date: NaiveDate, members: Vec<i32>| {
+            let period = calendar.bucket_of(date).date();
+            for member in members {
+                let (cohort, last) = match seen.entry(member) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(_) if !by_first_visit => continue,
+                    Entry::Vacant(unknown) => {
+                        let cohort = question.range.contains(date).then_some(period);
+                        if cohort.is_some() {
+                            *counted.members.entry(period).or_default() += 1;
+                        }
+                        unknown.insert((cohort, None))
+                    }
+                };
+                if let Some(cohort) = *cohort
+                    && last.replace(period) != Some(period)
+                    && period >= cohort
+                {
+                    *counted.active.entry((cohort, period)).or_default() += 1;
+                }
+            }
+        };
+        Ok(self.kept_visitors(&filter, place, finish).await?.then_some(counted))
     }
 
     fn retention_statement(&self, question: &RetentionQuestion) -> SelectStatement {
@@ -224,8 +286,7 @@ impl Session {
     /// Each member with the first dates of the periods in which they came, as far as they can matter.
     fn visit_periods(&self, question: &RetentionQuestion) -> SelectStatement {
         let calendar = question.calendar;
-        let range = DateRange::new("filter.from", question.first_day(), question.last_day()).unwrap_or_default();
-        let filter = TokenFilter { range, zone: calendar.zone, basis: question.basis, ..TokenFilter::default() };
+        let filter = question.visits(DateRange::unordered(question.first_day(), question.last_day()));
         let local = self.local(&filter);
         let mut visits = tokens(&local, &filter);
         visits
@@ -249,6 +310,11 @@ impl RetentionQuestion {
             return Err(InvalidArgument::new("filter.from", problem));
         }
         Ok(cohorts)
+    }
+
+    /// The visits of those dates.
+    fn visits(&self, range: DateRange) -> TokenFilter {
+        TokenFilter { range, zone: self.calendar.zone, basis: self.basis, ..TokenFilter::default() }
     }
 
     /// The first day of the first cohort.

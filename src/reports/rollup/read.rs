@@ -37,7 +37,7 @@ pub(in crate::reports) fn counts(
     by: By,
     measures: Measures,
 ) -> Option<SelectStatement> {
-    if measures.unique_visitors || filter.users.ids().is_some() || filter.users.restricts_users() {
+    if measures.unique_visitors || !filter.users.is_everybody() {
         return None;
     }
     let bounds = filter.range.bounds(filter.zone);
@@ -90,7 +90,7 @@ pub(in crate::reports) fn counts(
 /// Who came, as moments with sets of members, in order of time; none where the rollup cannot tell, which knows
 /// nothing of members but their ids. Moments may lie on neighbouring dates of the filter's.
 pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStatement> {
-    if filter.users.ids().is_some() || filter.users.restricts_users() {
+    if !filter.users.is_everybody() {
         return None;
     }
     let bounds = filter.range.bounds(filter.zone);
