@@ -6,7 +6,7 @@ use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value
 
 use super::{
     error::client_error,
-    input::{Here, TimeBasis, TokenFilterInput},
+    input::{self, TimeBasis, TokenFilterInput},
     limits,
     rows::{Row, Rows},
     scalar::{Date, DateTime, EpochMillis, TimeZone},
@@ -34,7 +34,7 @@ impl ActiveUsersQuery {
         #[graphql(desc = "What puts a visit on a day: the token's issue, or its use.", default)] basis: TimeBasis,
     ) -> Option<Result<Rows<ActiveUsers>>> {
         let days = async {
-            let here = Here::new(ctx, "timeZone", &time_zone, None)?;
+            let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().active_users(&filter).await
         };

@@ -6,7 +6,7 @@ use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType as _, O
 
 use super::{
     error::client_error,
-    input::{GapFill, Here, OrderDirection, TimeBasis, TokenFilterInput},
+    input::{self, GapFill, OrderDirection, TimeBasis, TokenFilterInput},
     limits,
     rows::{Row, Rows},
     scalar::{Date, DateTime, EpochMillis, TimeZone},
@@ -54,7 +54,7 @@ impl DailyUsageQuery {
         let order = order_by.map_or_else(DailyUsageOrder::default, Into::into);
         let days = async {
             let (measures, look_back) = asked(&ctx.look_ahead(), ("days", "rollingAverage"))?;
-            let here = Here::new(ctx, "timeZone", &time_zone, None)?;
+            let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(here, basis)?;
             let question = UsageQuestion::new(filter, Granularity::Day, None, None, gaps.into())?;
             let first = first.map(|first| checked_size("first", first, MAX_BUCKETS)).transpose()?;

@@ -6,7 +6,7 @@ use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value
 
 use super::{
     error::client_error,
-    input::{Here, TimeBasis, TokenFilterInput, Weekday},
+    input::{self, TimeBasis, TokenFilterInput, Weekday},
     limits,
     rows::{Row, Rows},
     scalar::{Date, TimeZone},
@@ -33,7 +33,7 @@ impl HeatmapQuery {
         basis: TimeBasis,
     ) -> Option<Result<Heatmap>> {
         let heatmap = async {
-            let here = Here::new(ctx, "timeZone", &time_zone, None)?;
+            let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().heatmap(&filter).await
         };

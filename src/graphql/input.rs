@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject};
-use chrono::{DateTime, NaiveDate, Utc};
 
 use super::scalar::{Date, TimeZone};
 use crate::reports::{
-    InvalidArgument, Session, Week,
-    filter::{self, TokenFilter, UserFilter},
-    range::{self, DateRange},
-    time_zone::{Zone, parse_date_in},
+    Here, InvalidArgument, Session, Week,
+    filter::{self, TokenFilter},
+    range,
 };
 
 /// Which of a token's two times decides the day that a visit belongs to.
@@ -116,74 +114,24 @@ pub(super) enum RelativeRange {
     LastYear,
 }
 
-/// Where and when a filter's dates are meant.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Here {
-    pub(super) zone: Zone,
-    pub(super) now: DateTime<Utc>,
-    pub(super) week_start: Week,
-}
-
-impl Here {
-    /// In the zone of that argument, when the request looks at the world.
-    pub(super) fn new(
-        ctx: &Context<'_>,
-        argument: &'static str,
-        time_zone: &TimeZone,
-        week_start: Option<Weekday>,
-    ) -> Result<Self, InvalidArgument> {
-        let zone = Zone::parse(argument, &time_zone.0)?;
-        let week_start = week(week_start).unwrap_or_default();
-        Ok(Self { zone, now: ctx.data_unchecked::<Arc<Session>>().now(), week_start })
-    }
-
-    /// The range of two optional dates, named by the argument that holds the first, or a relative one.
-    pub(super) fn range(
-        self,
-        relative: Option<RelativeRange>,
-        from: Option<&Date>,
-        to: Option<&Date>,
-    ) -> Result<DateRange, InvalidArgument> {
-        let Some(relative) = relative else { return self.dates(("filter.from", from), ("filter.to", to)) };
-        if let Some(other) = [("filter.from", from), ("filter.to", to)].into_iter().find(|(_, date)| date.is_some()) {
-            let problem = format!("came with `{}`; a range is relative, or it has dates", other.0);
-            return Err(InvalidArgument::new("filter.range", problem));
-        }
-        Ok(DateRange::relative(relative.into(), self.zone.date_at(self.now), self.week_start.0))
-    }
-
-    /// The range of two optional dates.
-    fn dates(
-        self,
-        (from_name, from): (&'static str, Option<&Date>),
-        (to_name, to): (&'static str, Option<&Date>),
-    ) -> Result<DateRange, InvalidArgument> {
-        DateRange::new(from_name, self.date(from_name, from)?, self.date(to_name, to)?)
-    }
-
-    pub(super) fn date(
-        self,
-        argument: &'static str,
-        date: Option<&Date>,
-    ) -> Result<Option<NaiveDate>, InvalidArgument> {
-        date.map(|Date(text)| parse_date_in(self.zone, argument, text)).transpose()
-    }
-
-    pub(super) fn users(
-        self,
-        ids: Option<Vec<i32>>,
-        joined_from: Option<&Date>,
-        joined_to: Option<&Date>,
-        is_active: Option<bool>,
-    ) -> Result<UserFilter, InvalidArgument> {
-        let joined = self.dates(("filter.joinedFrom", joined_from), ("filter.joinedTo", joined_to))?;
-        UserFilter::new("filter.userIds", ids, joined, is_active)
-    }
+/// The zone that an argument gave, when the request looks at the world.
+pub(super) fn here(
+    ctx: &Context<'_>,
+    argument: &'static str,
+    time_zone: &TimeZone,
+    week_start: Option<Weekday>,
+) -> Result<Here, InvalidArgument> {
+    Here::new(ctx.data_unchecked::<Arc<Session>>(), argument, &time_zone.0, week(week_start))
 }
 
 /// The day on which weeks start, where it was given.
 pub(super) fn week(day: Option<Weekday>) -> Option<Week> {
     day.map(|day| Week(day.into()))
+}
+
+/// What was written for a date.
+pub(super) fn text(date: &Option<Date>) -> Option<&str> {
+    date.as_ref().map(|Date(text)| text.as_str())
 }
 
 /// Which tokens count. Conditions are combined with "and".
@@ -211,8 +159,8 @@ pub(super) struct TokenFilterInput {
 impl TokenFilterInput {
     pub(super) fn into_filter(self, here: Here, basis: TimeBasis) -> Result<TokenFilter, InvalidArgument> {
         Ok(TokenFilter {
-            range: here.range(self.range, self.from.as_ref(), self.to.as_ref())?,
-            users: here.users(self.user_ids, self.joined_from.as_ref(), self.joined_to.as_ref(), self.is_active)?,
+            range: here.range(self.range.map(Into::into), text(&self.from), text(&self.to))?,
+            users: here.users(self.user_ids, text(&self.joined_from), text(&self.joined_to), self.is_active)?,
             weekdays: self.weekdays.map(|days| days.into_iter().map(Into::into).collect()).unwrap_or_default(),
             zone: here.zone,
             basis: basis.into(),

@@ -6,7 +6,7 @@ use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType as _, O
 
 use super::{
     error::client_error,
-    input::Here,
+    input,
     rows::{Row, Rows},
     scalar::{Date, DateTime, TimeZone},
     user::{self, User},
@@ -67,11 +67,15 @@ impl MembersQuery {
         // Every row has a segment.
         let parts = UserVisitsParts { visit_times: true, ..parts(&ctx.look_ahead()) };
         let page = async {
-            let here = Here::new(ctx, "timeZone", &time_zone, None)?;
+            let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let thresholds = Thresholds::new(new_within_days, active_within_days, lapsed_after_days)?;
             let filter = filter.unwrap_or_default();
-            let users =
-                here.users(filter.user_ids, filter.joined_from.as_ref(), filter.joined_to.as_ref(), filter.is_active)?;
+            let users = here.users(
+                filter.user_ids,
+                input::text(&filter.joined_from),
+                input::text(&filter.joined_to),
+                filter.is_active,
+            )?;
             let arguments = PageArguments { first, after: after.as_deref(), last, before: before.as_deref() };
             let page = Page::new(arguments, order, *ctx.data_unchecked::<PageLimits>())?;
             let session = ctx.data_unchecked::<Arc<Session>>();

@@ -15,6 +15,7 @@ pub mod limits;
 mod loader;
 mod measure;
 mod members;
+mod names;
 mod operation;
 mod retention;
 mod rows;
@@ -36,7 +37,6 @@ use async_graphql::{
     futures_util::StreamExt as _, parser::types::ExecutableDocument,
 };
 
-pub use self::operation::RequestedOperation;
 use self::{
     active_users::ActiveUsersQuery,
     checks::Checks,
@@ -51,6 +51,7 @@ use self::{
     usage::UsageQuery,
     user_visits::UserVisitsQuery,
 };
+pub use self::{names::Named, operation::RequestedOperation};
 use crate::{
     config::{graphql::GraphqlConfig, limits::Limits},
     reports::{Reports, Session, page::PageLimits},

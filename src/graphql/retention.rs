@@ -6,7 +6,7 @@ use async_graphql::{Context, Enum, InputObject, InputType as _, Object, Result, 
 
 use super::{
     error::client_error,
-    input::{Here, RelativeRange, TimeBasis, Weekday, week},
+    input::{self, RelativeRange, TimeBasis, Weekday, week},
     limits,
     rows::{Row, Rows},
     scalar::{Date, TimeZone},
@@ -47,13 +47,12 @@ impl RetentionQuery {
         week_start: Option<Weekday>,
     ) -> Option<Result<Vec<RetentionCohort>>> {
         let cohorts = async {
-            let here = Here::new(ctx, "timeZone", &time_zone, week_start)?;
+            let here = input::here(ctx, "timeZone", &time_zone, week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);
-            let in_weeks = cohort == CohortPeriod::Week;
             let filter = filter.into_filter(here, basis)?;
             let week_start = week(week_start);
-            let question = RetentionQuestion::new(filter, in_weeks, week_start, relative, periods, anchor.into())?;
+            let question = RetentionQuestion::new(filter, cohort.into(), week_start, relative, periods, anchor.into())?;
             ctx.data_unchecked::<Arc<Session>>().retention(&question).await
         };
         Some(cohorts.await.map(|cohorts| cohorts.iter().map(Into::into).collect()).map_err(client_error))
@@ -62,7 +61,8 @@ impl RetentionQuery {
 
 /// How long the periods of cohorts are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
-enum CohortPeriod {
+#[graphql(remote = "reports::CohortUnit")]
+pub(super) enum CohortPeriod {
     /// Seven days.
     Week,
     /// A month of the calendar.
@@ -73,7 +73,7 @@ enum CohortPeriod {
 /// What makes members a cohort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::CohortAnchor")]
-enum CohortAnchor {
+pub(super) enum CohortAnchor {
     /// The period in which they joined.
     #[default]
     JoinedAt,
@@ -97,9 +97,9 @@ struct RetentionFilterInput {
 }
 
 impl RetentionFilterInput {
-    fn into_filter(self, here: Here, basis: TimeBasis) -> Result<TokenFilter, InvalidArgument> {
+    fn into_filter(self, here: reports::Here, basis: TimeBasis) -> Result<TokenFilter, InvalidArgument> {
         Ok(TokenFilter {
-            range: here.range(self.range, self.from.as_ref(), self.to.as_ref())?,
+            range: here.range(self.range.map(Into::into), input::text(&self.from), input::text(&self.to))?,
             users: UserFilter::new("filter.userIds", self.user_ids, DateRange::default(), self.is_active)?,
             zone: here.zone,
             basis: basis.into(),

@@ -9,6 +9,7 @@ mod dialect;
 mod error;
 pub mod filter;
 mod heatmap;
+mod here;
 mod members;
 pub mod model;
 pub mod page;
@@ -30,7 +31,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::BoxFuture};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, StreamTrait as _, sea_query::SelectStatement,
 };
@@ -45,8 +46,9 @@ pub use self::{
     daily_usage::{DailyUsageField, DailyUsageOrder},
     error::{Error, InvalidArgument},
     heatmap::{Heatmap, HeatmapCell},
+    here::Here,
     members::{MemberSegment, Thresholds},
-    retention::{Cohort, CohortAnchor, CohortPeriod, MAX_COHORTS, MAX_PERIODS, RetentionQuestion},
+    retention::{Cohort, CohortAnchor, CohortPeriod, CohortUnit, MAX_COHORTS, MAX_PERIODS, RetentionQuestion},
     rollup::Rollup,
     running::{AdditiveMeasure, MAX_AVERAGED, Running, checked_average},
     token_funnel::TokenFunnel,
@@ -64,6 +66,9 @@ pub struct Reports {
     rollup: Rollup,
     versions: Versions,
 }
+
+/// What whoever takes rows waits for before the next one; an error ends the answer.
+pub type Wait = BoxFuture<'static, Result<(), Error>>;
 
 /// All the reports of one request. They agree with each other: one `now`, and, where there are several
 /// statements, one snapshot of the database.
@@ -194,7 +199,16 @@ impl Session {
     async fn for_each(
         &self,
         statement: &SelectStatement,
-        mut take: impl FnMut(&QueryResult) -> Result<(), Error>,
+        mut take: impl FnMut(&QueryResult) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        self.for_each_waiting(statement, |row| take(row).map(|()| None)).await
+    }
+
+    /// The same, where `take` may have something to wait for before the next row.
+    async fn for_each_waiting(
+        &self,
+        statement: &SelectStatement,
+        mut take: impl FnMut(&QueryResult) -> Result<Option<Wait>, Error> + Send,
     ) -> Result<(), Error> {
         self.database.ensure_available()?;
         let connection = self.database.connection();
@@ -202,7 +216,15 @@ impl Session {
         let span = debug_span!("statement", "otel.kind" = "client", "db.query.text" = statement.sql);
         let _running = self.database.running();
         let rows = async {
-            let take = |row| std::future::ready(take(&row));
+            let take = |row| {
+                let taken = take(&row);
+                async move {
+                    match taken? {
+                        Some(wait) => wait.await,
+                        None => Ok(()),
+                    }
+                }
+            };
             if self.shares {
                 let snapshot = self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await?;
                 snapshot.stream_raw(statement).await?.map_err(Error::from).try_for_each(take).await

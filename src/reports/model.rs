@@ -63,6 +63,8 @@ pub struct UserVisits {
     pub joined_at: Option<NaiveDateTime>,
     /// Whether the membership is active; `None` when there is no such row in `users`.
     pub is_active: Option<bool>,
+    /// Given and family name; none where they were not asked for, or there is no such row in `users`.
+    pub name: Option<(String, String)>,
     /// One more than there are members with more visits; 0 where it was not asked for.
     pub rank: i64,
 }

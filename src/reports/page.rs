@@ -162,6 +162,12 @@ impl Page {
         Self::default()
     }
 
+    /// The first rows.
+    #[must_use]
+    pub fn first(size: usize) -> Self {
+        Self { size: Some(size), ..Self::default() }
+    }
+
     /// The page that Relay's connection arguments describe.
     /// Source: <https://relay.dev/graphql/connections.htm#sec-Arguments>
     ///
@@ -259,7 +265,7 @@ mod tests {
             let time = micros.and_then(DateTime::from_timestamp_micros).map(|time| time.naive_utc());
             let row = UserVisits {
                 user_id, visits, tokens_issued: visits, tokens_unused: 0,
-                first_visit_at: time, last_visit_at: time, joined_at: time, is_active: None, rank: 0,
+                first_visit_at: time, last_visit_at: time, joined_at: time, is_active: None, name: None, rank: 0,
             };
             let cursor = order.parse("after", &order.cursor(&row)).unwrap();
             prop_assert_eq!(cursor.user_id, user_id);

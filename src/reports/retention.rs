@@ -25,6 +25,16 @@ pub const MAX_COHORTS: usize = 160;
 /// The most periods after a cohort's own: two years of weeks.
 pub const MAX_PERIODS: usize = 104;
 
+/// How long a cohort's periods are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CohortUnit {
+    /// Seven days.
+    Week,
+    /// A month of the calendar.
+    #[default]
+    Month,
+}
+
 /// What makes members a cohort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CohortAnchor {
@@ -54,14 +64,17 @@ impl RetentionQuestion {
     /// When `periods` is not in `1..=`[`MAX_PERIODS`], or `week_start` is given and there are no weeks.
     pub fn new(
         filter: TokenFilter,
-        in_weeks: bool,
+        unit: CohortUnit,
         week_start: Option<Week>,
         range: Option<RelativeRange>,
         periods: i32,
         anchor: CohortAnchor,
     ) -> Result<Self, InvalidArgument> {
-        check_week_start(week_start, in_weeks, range)?;
-        let granularity = if in_weeks { Granularity::Week } else { Granularity::Month };
+        check_week_start(week_start, unit == CohortUnit::Week, range)?;
+        let granularity = match unit {
+            CohortUnit::Week => Granularity::Week,
+            CohortUnit::Month => Granularity::Month,
+        };
         let calendar = Calendar::new(filter.zone, granularity, week_start.unwrap_or_default());
         let periods = checked_size("periods", periods, MAX_PERIODS)?;
         Ok(Self { range: filter.range, users: filter.users, basis: filter.basis, calendar, periods, anchor })

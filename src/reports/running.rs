@@ -33,13 +33,14 @@ pub struct Running {
     buckets: Vec<Bucket>,
     /// One more than buckets: the sums before each, and the sums over all.
     sums: Vec<Sums>,
-    /// Where the range begins.
-    first: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
-    counts: Counts,
+    /// Of the range and of what lies before it.
+    all: Counts,
+    /// Of the range.
+    own: Counts,
     /// Buckets that have a day that is reported.
     reported: i32,
 }
@@ -54,35 +55,36 @@ pub fn checked_average(argument: &'static str, buckets: i32) -> Result<u32, Inva
 }
 
 impl Running {
-    /// The sums along `rows`, from so many buckets before them on.
+    /// The sums along `rows`, from so many buckets before them on: `earlier` has what lies before the range, and
+    /// `own` what lies in it.
     pub(super) fn of(
         question: &UsageQuestion,
         rows: &[SeriesRow],
         look_back: u32,
-        counted: &[BTreeMap<Bucket, Counts>],
+        earlier: &BTreeMap<Bucket, Counts>,
+        own: &BTreeMap<Bucket, Counts>,
     ) -> Result<Self, InvalidArgument> {
         let calendar = question.calendar;
-        let mut running = Self { buckets: Vec::new(), sums: vec![Sums::default()], first: 0 };
+        let mut running = Self { buckets: Vec::new(), sums: vec![Sums::default()] };
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(running) };
         let anytime = TokenFilter { range: DateRange::default(), ..question.filter.clone() };
         let from = calendar.back(first.bucket, look_back.saturating_sub(1));
-        let mut sum = Sums::default();
+        let mut sums = Sums::default();
         for bucket in calendar.from(from).take_while(|bucket| *bucket <= last.bucket) {
-            // Days with tokens may lie far apart.
+            // Buckets with tokens may lie far apart.
             if running.buckets.len() > 10 * MAX_BUCKETS {
                 check_listed("filter.from", running.buckets.len())?;
             }
-            let is_before = bucket < first.bucket;
-            if is_before {
-                running.first += 1;
+            sums.reported += i32::from(calendar.is_reported(bucket, &anytime));
+            if let Some(counts) = own.get(&bucket) {
+                sums.own.add(*counts);
+                sums.all.add(*counts);
             }
-            let filter = if is_before { &anytime } else { &question.filter };
-            sum.reported += i32::from(calendar.is_reported(bucket, filter));
-            for counts in counted.iter().filter_map(|counted| counted.get(&bucket)) {
-                sum.counts.add(*counts);
+            if let Some(counts) = earlier.get(&bucket) {
+                sums.all.add(*counts);
             }
             running.buckets.push(bucket);
-            running.sums.push(sum);
+            running.sums.push(sums);
         }
         Ok(running)
     }
@@ -95,7 +97,7 @@ impl Running {
         let (sum, start) = (self.sums[at + 1], self.sums[(at + 1).saturating_sub(buckets as usize)]);
         let averaged = sum.reported - start.reported;
         #[expect(clippy::cast_precision_loss, reason = "counts of tokens stay far below 2^53")]
-        let total = (measure.of(sum.counts) - measure.of(start.counts)) as f64;
+        let total = (measure.of(sum.all) - measure.of(start.all)) as f64;
         (averaged > 0).then(|| total / f64::from(averaged))
     }
 
@@ -103,7 +105,7 @@ impl Running {
     #[must_use]
     pub fn cumulative(&self, row: &SeriesRow, measure: AdditiveMeasure) -> Option<i64> {
         let at = self.buckets.binary_search(&row.bucket).ok()?;
-        Some(measure.of(self.sums[at + 1].counts) - measure.of(self.sums[self.first].counts))
+        Some(measure.of(self.sums[at + 1].own))
     }
 }
 

@@ -154,7 +154,7 @@ impl Session {
                     Some(earlier) => self.by_bucket(&earlier, measures).await?,
                     None => BTreeMap::new(),
                 };
-                Some(Running::of(question, &rows, look_back, &[earlier, counted])?)
+                Some(Running::of(question, &rows, look_back, &earlier, &counted)?)
             }
         };
         Ok(Series { rows, running })
@@ -268,7 +268,12 @@ impl Session {
         let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
         question.check_filled(first, last)?;
         let buckets = question.calendar.between(first, last);
-        let buckets = buckets.filter(|bucket| question.calendar.is_reported(*bucket, &question.filter));
+        let (first_row, last_row) = (counted.keys().next(), counted.keys().next_back());
+        let buckets = buckets.filter(|bucket| {
+            let is_before = range.from().is_none() && Some(bucket) < first_row;
+            let is_after = range.to().is_none() && bucket.date() > today && Some(bucket) > last_row;
+            !is_before && !is_after && question.calendar.is_reported(*bucket, &question.filter)
+        });
         Ok(buckets.map(|bucket| row(bucket, counted.get(&bucket).copied().or(gap))).collect())
     }
 }
@@ -295,12 +300,12 @@ impl UsageQuestion {
         Ok(())
     }
 
-    /// The same about the buckets before the range of which averages in it are made.
+    /// The same about the days before the range of which averages in it are made: whole buckets.
     fn earlier(&self, look_back: u32) -> Option<Self> {
         let calendar = self.calendar;
-        let first = calendar.bucket_of(self.filter.range.from()?);
-        let from = calendar.back(first, look_back.checked_sub(1).filter(|back| *back > 0)?).date();
-        let range = DateRange::between(from, first.date().pred_opt()?.max(from));
+        let begin = self.filter.range.from()?;
+        let from = calendar.back(calendar.bucket_of(begin), look_back.saturating_sub(1)).date();
+        let range = DateRange::between(from, begin.pred_opt().filter(|last| from <= *last)?);
         Some(Self { filter: TokenFilter { range, ..self.filter.clone() }, ..self.clone() })
     }
 }
@@ -331,7 +336,7 @@ impl Before {
         let (Some(from), Some(to)) = (self.range.from(), self.range.to()) else { return vec![None; rows.len()] };
         let date = |bucket: Bucket| {
             let date = from.checked_add_signed(bucket.date() - self.from)?;
-            (date <= to).then_some(date)
+            (date <= to && calendar.zone.has_day(date)).then_some(date)
         };
         match calendar.granularity {
             Granularity::Day => rows.iter().map(|row| date(row.bucket).map(Bucket::of_date)).collect(),

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::{
-    Error, Session,
+    Error, Session, Wait,
     dialect::Local,
     filter::{TimeBasis, UserFilter, UserVisitsFilter},
     made,
@@ -31,6 +31,8 @@ pub struct UserVisitsParts {
     pub membership: bool,
     /// Sums over the whole filtered set.
     pub totals: bool,
+    /// Members' names.
+    pub names: bool,
     /// Each member's place by visits, among all that the filter matches.
     pub rank: bool,
     /// Whether there is something on the side of the page that its cursor points away from.
@@ -51,6 +53,8 @@ mod name {
     pub(super) const LAST: &str = "last_visit_at";
     pub(super) const JOINED: &str = "joined_at";
     pub(super) const ACTIVE: &str = "is_active";
+    pub(super) const FIRST_NAME: &str = "first_name";
+    pub(super) const LAST_NAME: &str = "last_name";
     pub(super) const RANK: &str = "place";
     pub(super) const BEHIND: &str = "behind";
     pub(super) const TOTAL_USERS: &str = "total_users";
@@ -99,6 +103,33 @@ impl Session {
         }
         let (has_previous, has_next) = if page.is_backward() { (ahead, behind) } else { (behind, ahead) };
         Ok(UserVisitsPage { rows, totals, has_previous, has_next })
+    }
+
+    /// The same page, member by member, however many they are: `take` says what to wait for before the next one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn each_user_visits(
+        &self,
+        filter: &UserVisitsFilter,
+        order: UserVisitsOrder,
+        page: &Page,
+        parts: UserVisitsParts,
+        mut take: impl FnMut(UserVisits) -> Option<Wait> + Send,
+    ) -> Result<(), Error> {
+        let parts = parts.needed_for(filter, order);
+        let from_rollup = self.rollup.is_usable() && filter.range.is_unbounded();
+        let statement = self.user_visits_statement(filter, order, page, parts, from_rollup);
+        let mut left = page.size().unwrap_or(usize::MAX);
+        let each = self.for_each_waiting(&statement, |row| {
+            // The statement looks one row ahead.
+            if left == 0 {
+                return Ok(None);
+            }
+            left -= 1;
+            Ok(take(read_member(row, parts)?))
+        });
+        made("user_visits", each).await
     }
 
     fn user_visits_statement(
@@ -204,7 +235,7 @@ impl Session {
         if parts.visit_times {
             select.expr(counted(name::FIRST)).expr(counted(name::LAST));
         }
-        if parts.membership || everyone || filter.users.restricts_users() {
+        if parts.membership || parts.names || everyone || filter.users.restricts_users() {
             select.join(
                 if everyone { JoinType::FullOuterJoin } else { JoinType::LeftJoin },
                 user::Entity,
@@ -215,6 +246,11 @@ impl Session {
             select
                 .expr_as(of_user(user::Column::JoinedAt), name::JOINED)
                 .expr_as(of_user(user::Column::IsActive), name::ACTIVE);
+        }
+        if parts.names {
+            select
+                .expr_as(of_user(user::Column::FirstName), name::FIRST_NAME)
+                .expr_as(of_user(user::Column::LastName), name::LAST_NAME);
         }
         if filter.users.restricts_users() {
             select.cond_where(user_condition(self.backend(), &filter.users, filter.zone, self.now().naive_utc()));
@@ -344,9 +380,15 @@ fn read_member(row: &QueryResult, parts: UserVisitsParts) -> Result<UserVisits, 
         first_visit_at: time(parts.visit_times, name::FIRST)?,
         last_visit_at: time(parts.visit_times, name::LAST)?,
         joined_at: time(parts.membership, name::JOINED)?,
+        name: if parts.names { read_name(row)? } else { None },
         rank: if parts.rank { row.try_get("", name::RANK)? } else { 0 },
         is_active: if parts.membership { row.try_get("", name::ACTIVE)? } else { None },
     })
+}
+
+fn read_name(row: &QueryResult) -> Result<Option<(String, String)>, Error> {
+    let part = |column| row.try_get::<Option<String>>("", column);
+    Ok(part(name::FIRST_NAME)?.zip(part(name::LAST_NAME)?))
 }
 
 fn read_totals(row: &QueryResult) -> Result<UserVisitsTotals, Error> {

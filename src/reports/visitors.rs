@@ -66,11 +66,11 @@ impl Session {
     /// Different members by place, one place after the other as time goes: `place` says where a moment in UTC is, and
     /// `finish` takes the members of a place once there is no more to come. False, and nothing happened that counts,
     /// where no sets are kept that tell.
-    pub(super) async fn kept_visitors<P: Ord + Copy>(
+    pub(super) async fn kept_visitors<P: Ord + Copy + Send>(
         &self,
         filter: &TokenFilter,
-        place: impl Fn(NaiveDateTime) -> P,
-        mut finish: impl FnMut(P, Vec<i32>),
+        place: impl Fn(NaiveDateTime) -> P + Send + Sync,
+        mut finish: impl FnMut(P, Vec<i32>) + Send,
     ) -> Result<bool, Error> {
         if !self.rollup.is_usable() {
             return Ok(false);

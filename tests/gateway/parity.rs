@@ -1,14 +1,20 @@
 //! Two databases and a model that reads rows one by one: all three must say the same, for random
 //! rows around the moments when clocks change, and random questions about them.
 
+mod calendar;
 mod model;
+mod questions;
+mod reports;
+mod series;
 
 use chrono::{NaiveDate, TimeDelta};
-use chrono_tz::Tz;
 use coworking_analytics::reports::time_zone::Zone;
 use serde_json::{Value, json};
 
-use self::model::{Member, Space, Token};
+use self::{
+    model::{Member, Members, Space, Token},
+    reports::others,
+};
 use crate::support::{Backend, TestDatabase, TestGateway};
 
 /// Zones whose clocks do everything that clocks do: half-hour changes, changes at midnight and just
@@ -31,11 +37,15 @@ const QUESTIONS: usize = 150;
 
 const DAILY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!) {
     dailyUsage(filter: $filter, timeZone: $zone, basis: $basis, gaps: $gaps) {
-        date startsAtMillis visits tokensIssued tokensUnused uniqueVisitors conversionRate isPartial } }";
+        date startsAt startsAtMillis visits tokensIssued tokensUnused uniqueVisitors conversionRate isPartial } }";
 const MEMBERS: &str = "query Q($filter: UserVisitsFilterInput, $order: UserVisitsOrderInput, $first: Int, $after: String, $last: Int, $before: String) {
     userVisits(filter: $filter, orderBy: $order, first: $first, after: $after, last: $last, before: $before) {
-        totalCount totals { visits tokensIssued tokensUnused }
-        nodes { userId visits tokensIssued tokensUnused firstVisitAt lastVisitAt joinedAt isActive user { id } }
+        totalCount
+        totals { visits tokensIssued tokensUnused conversionRate }
+        others { users visits tokensIssued tokensUnused share }
+        nodes { userId visits tokensIssued tokensUnused rank share firstVisitAt lastVisitAt joinedAt isActive
+            user { id firstName lastName joinedAt isActive } }
+        edges { cursor node { userId } }
         pageInfo { startCursor endCursor hasNextPage hasPreviousPage } } }";
 
 #[tokio::test]
@@ -54,32 +64,51 @@ async fn databases_and_model_agree() {
         let question = members_question(&mut random);
         let expected = space.user_visits(&question);
         for gateway in &gateways {
-            agree_page_by_page(gateway, &question, &expected).await;
+            agree_on_members(gateway, &question, &expected).await;
         }
     }
 }
 
-/// Reads the list forwards or backwards in small pages, and compares all of it.
-async fn agree_page_by_page(gateway: &TestGateway, question: &Value, expected: &model::Members) {
+async fn agree_on_members(gateway: &TestGateway, question: &Value, expected: &Members) {
+    agree_page_by_page(gateway, MEMBERS, "userVisits", question, &expected.rows, |list, page| {
+        assert_eq!(list["totals"], read_back(&expected.totals), "{question}");
+        assert_eq!(list["others"], read_back(&others(expected, page)), "{question}");
+    })
+    .await;
+}
+
+/// Reads a list forwards or backwards in small pages, and compares all of it.
+async fn agree_page_by_page(
+    gateway: &TestGateway,
+    document: &str,
+    field: &str,
+    question: &Value,
+    expected: &[Value],
+    check: impl Fn(&Value, &[Value]),
+) {
     let backend = gateway.database.backend;
     let backward = question["backward"] == json!(true);
     let mut nodes: Vec<Value> = Vec::new();
     let mut cursor = Value::Null;
     loop {
-        let size = question["size"].clone();
-        let paging = if backward {
-            json!({ "last": size, "before": cursor })
-        } else {
-            json!({ "first": size, "after": cursor })
-        };
-        let mut variables = json!({ "filter": question["filter"], "order": question["order"] });
-        variables.as_object_mut().unwrap().extend(paging.as_object().unwrap().clone());
-        let answer = gateway.post(MEMBERS, variables).await.json();
-        let list = &answer["data"]["userVisits"];
-        assert_eq!(list["totals"], expected.totals, "{backend:?}: {question} {answer:#}");
-        assert_eq!(list["totalCount"], json!(expected.rows.len()), "{backend:?}: {question}");
+        let mut variables = question.clone();
+        let asked = variables.as_object_mut().unwrap();
+        let (first_or_last, after_or_before) = if backward { ("last", "before") } else { ("first", "after") };
+        asked.remove("backward");
+        let size = asked.remove("size").unwrap();
+        asked.insert(first_or_last.to_owned(), size);
+        asked.insert(after_or_before.to_owned(), cursor);
+        let answer = gateway.post(document, variables).await.json();
+        let list = &answer["data"][field];
+        assert_eq!(list["totalCount"], json!(expected.len()), "{backend:?}: {question} {answer:#}");
         let page = list["nodes"].as_array().unwrap();
+        check(list, page);
         let info = &list["pageInfo"];
+        let edges = list["edges"].as_array().unwrap();
+        let ids = |rows: &[Value]| rows.iter().map(|row| row["userId"].clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&edges.iter().map(|edge| edge["node"].clone()).collect::<Vec<_>>()), ids(page), "{question}");
+        let ends = [edges.first(), edges.last()].map(|edge| edge.map_or(Value::Null, |edge| edge["cursor"].clone()));
+        assert_eq!(ends, [info["startCursor"].clone(), info["endCursor"].clone()], "{backend:?}: {question}");
         let (more, behind) =
             if backward { ("hasPreviousPage", "hasNextPage") } else { ("hasNextPage", "hasPreviousPage") };
         assert_eq!(info[behind], json!(!nodes.is_empty()), "{backend:?}: {question}");
@@ -90,36 +119,41 @@ async fn agree_page_by_page(gateway: &TestGateway, question: &Value, expected: &
             nodes.extend(page.iter().cloned());
             cursor = info["endCursor"].clone();
         }
-        assert_eq!(info[more], json!(nodes.len() < expected.rows.len()), "{backend:?}: {question}");
+        assert_eq!(info[more], json!(nodes.len() < expected.len()), "{backend:?}: {question}");
         if info[more] == json!(false) {
             break;
         }
     }
-    same(&json!(nodes), &expected.rows, gateway, question);
+    same(&json!(nodes), expected, gateway, question);
 }
 
 /// Compares rows; a failure shows the first that differs.
 fn same(answer: &Value, expected: &[Value], gateway: &TestGateway, question: &Value) {
     let rows = answer.as_array().unwrap_or_else(|| panic!("{question}: {answer}"));
-    // Read back as the answer was: the JSON reader rounds the last digit of some ratios.
-    let expected: Vec<Value> = serde_json::from_str(&json!(expected).to_string()).unwrap();
-    for (row, expected) in rows.iter().zip(&expected) {
+    let expected = read_back(&json!(expected));
+    let expected = expected.as_array().unwrap();
+    for (row, expected) in rows.iter().zip(expected) {
         assert_eq!(row, expected, "{:?}: {question}", gateway.database.backend);
     }
     assert_eq!(rows.len(), expected.len(), "{:?}: {question}", gateway.database.backend);
 }
 
+/// As the answer was read: the JSON reader rounds the last digit of some ratios.
+fn read_back(value: &Value) -> Value {
+    serde_json::from_str(&value.to_string()).unwrap()
+}
+
 /// Members and tokens, most of them within hours of a change of some zone's clocks.
 fn invent(random: &mut fastrand::Rng) -> Space {
-    let changes: Vec<_> = ZONES
-        .iter()
-        .flat_map(|zone| {
-            Zone::parse("zone", zone).unwrap().segments(Some(midnight("2011-06-01")), Some(midnight("2024-04-20")))
-        })
-        .map(|segment| segment.start)
-        .filter(|start| *start > midnight("2011-06-01"))
-        .collect();
-    let instant = |random: &mut fastrand::Rng| {
+    let changes = |from: &str| {
+        let (from, to) = (midnight(from), midnight("2024-04-20"));
+        let zones = ZONES.iter().map(|zone| Zone::parse("zone", zone).unwrap());
+        let starts = zones.flat_map(|zone| zone.segments(Some(from), Some(to))).map(|segment| segment.start);
+        starts.filter(|start| *start > from).collect::<Vec<_>>()
+    };
+    // From the last day that began, was left and began again, in St. John's; relative ranges look at the last year.
+    let (ever, since_members, last_year) = (changes("2010-11-01"), changes("2011-06-01"), changes("2023-04-14"));
+    let instant = |random: &mut fastrand::Rng, changes: &[chrono::NaiveDateTime]| {
         let near = changes[random.usize(..changes.len())];
         let micros = if random.bool() {
             random.i64(-3_600_000_000..3_600_000_000)
@@ -134,13 +168,18 @@ fn invent(random: &mut fastrand::Rng) -> Space {
             _ => instant,
         }
     };
-    let members = (1..=50).map(|id| Member { id, joined_at: instant(random), is_active: random.u8(..5) > 0 }).collect();
+    let members = (1..=50)
+        .map(|id| Member { id, joined_at: instant(random, &since_members), is_active: random.u8(..5) > 0 })
+        .collect();
     let tokens = (0..1_500)
         .map(|_| {
-            let created_at = instant(random);
+            let recent = random.u8(..5) == 0;
+            let created_at = instant(random, if recent { &last_year } else { &ever });
             let used_at =
                 random.bool().then(|| created_at + TimeDelta::microseconds(random.i64(-900_000_000..50_000_000_000)));
-            Token { user_id: random.i32(1..=40), created_at, used_at }
+            // Some members come no more.
+            let user_id = if recent { random.i32(10..=40) } else { random.i32(1..=40) };
+            Token { user_id, created_at, used_at }
         })
         .collect();
     Space { members, tokens }
@@ -183,7 +222,7 @@ fn members_question(random: &mut fastrand::Rng) -> Value {
         filter["maxVisits"] = json!(3 + random.u8(..9));
     }
     if random.u8(..4) == 0 {
-        filter["lastVisitBefore"] = date(random);
+        filter["lastVisitBefore"] = json!(date(random));
     }
     let fields = ["USER_ID", "VISITS", "TOKENS_ISSUED", "JOINED_AT", "FIRST_VISIT_AT", "LAST_VISIT_AT"];
     let direction = if random.bool() { "ASC" } else { "DESC" };
@@ -193,31 +232,49 @@ fn members_question(random: &mut fastrand::Rng) -> Value {
 
 fn users(random: &mut fastrand::Rng) -> Value {
     let mut filter = json!({});
-    match random.u8(..6) {
+    match random.u8(..9) {
         0 => filter["userIds"] = json!((0..12).map(|_| random.i32(1..60)).collect::<Vec<_>>()),
         1 => filter["isActive"] = json!(random.bool()),
-        2 => filter["joinedFrom"] = date(random),
-        3 => filter["joinedTo"] = date(random),
+        2 => {
+            let date = date(random);
+            filter["joinedFrom"] = written(random, date);
+        }
+        3 => {
+            let date = date(random);
+            filter["joinedTo"] = written(random, date);
+        }
+        // Nobody, or a few.
+        4 => filter["userIds"] = json!((0..random.i32(0..3)).map(|_| random.i32(1..60)).collect::<Vec<_>>()),
         _ => {}
     }
     filter
 }
 
 fn range(random: &mut fastrand::Rng, days: i64) -> (Value, Value) {
-    let from: NaiveDate = date(random).as_str().unwrap().parse().unwrap();
+    let from = date(random);
     let to = from + TimeDelta::days(random.i64(0..days));
     let open = random.u8(..6);
-    let unless = |hidden: bool, date: NaiveDate| if hidden { Value::Null } else { json!(date) };
-    (unless(open < 2, from), unless(open == 1 || open == 2, to))
+    // The local date of milliseconds may be another than that of UTC, and must not be behind the end.
+    let beginning = if to - from > TimeDelta::days(1) { written(random, from) } else { json!(from) };
+    let unless = |hidden: bool, date: Value| if hidden { Value::Null } else { date };
+    (unless(open < 2, beginning), unless(open == 1 || open == 2, json!(to)))
 }
 
 /// Most dates are days on which some clock changes.
-fn date(random: &mut fastrand::Rng) -> Value {
-    let zone: Tz = ZONES[random.usize(..ZONES.len())].parse().unwrap();
-    let segments =
-        Zone::parse("zone", zone.name()).unwrap().segments(Some(midnight("2011-06-01")), Some(midnight("2024-04-20")));
-    let change = segments[random.usize(..segments.len())].start.max(midnight("2011-12-30"));
-    json!(change.date() + TimeDelta::days(random.i64(-1..=1)))
+fn date(random: &mut fastrand::Rng) -> NaiveDate {
+    let zone = Zone::parse("zone", ZONES[random.usize(..ZONES.len())]).unwrap();
+    let segments = zone.segments(Some(midnight("2010-11-01")), Some(midnight("2024-04-20")));
+    let change = segments[random.usize(..segments.len())].start.max(midnight("2010-11-07"));
+    change.date() + TimeDelta::days(random.i64(-1..=1))
+}
+
+/// A date as it is mostly written, or as milliseconds of some moment of it.
+fn written(random: &mut fastrand::Rng, date: NaiveDate) -> Value {
+    if random.u8(..8) > 0 {
+        return json!(date);
+    }
+    let moment = date.and_hms_opt(random.u32(..24), random.u32(..60), 0).unwrap();
+    json!(moment.and_utc().timestamp_millis())
 }
 
 fn zone(random: &mut fastrand::Rng) -> Value {

@@ -10,7 +10,7 @@ use self::comparison::{Comparison, UsageComparison, compared};
 
 use super::{
     error::client_error,
-    input::{GapFill, Here, TimeBasis, TokenFilterInput, Weekday, week},
+    input::{self, GapFill, TimeBasis, TokenFilterInput, Weekday, week},
     limits,
     rows::{Row, Rows},
     scalar::{Date, DateTime, EpochMillis, TimeZone},
@@ -51,7 +51,7 @@ impl UsageQuery {
         week_start: Option<Weekday>,
     ) -> Option<Result<Usage>> {
         let usage = async {
-            let here = Here::new(ctx, "timeZone", &time_zone, week_start)?;
+            let here = input::here(ctx, "timeZone", &time_zone, week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);
             let filter = filter.into_filter(here, basis)?;
@@ -65,7 +65,7 @@ impl UsageQuery {
 /// How long a bucket is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::Granularity")]
-enum Granularity {
+pub(super) enum Granularity {
     /// An hour on the clock on the wall. The hour that daylight saving time repeats is two buckets, the
     /// one that it skips none.
     Hour,

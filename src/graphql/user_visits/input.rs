@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, InputObject};
 
 use super::super::{
-    input::{Here, OrderDirection, RelativeRange, TimeBasis},
+    input::{self, OrderDirection, RelativeRange, TimeBasis},
     scalar::{Date, TimeZone},
 };
 use crate::reports::{
@@ -49,15 +49,20 @@ pub(in crate::graphql) struct UserVisitsFilterInput {
 
 impl UserVisitsFilterInput {
     pub(super) fn into_filter(self, ctx: &Context<'_>) -> Result<filter::UserVisitsFilter, InvalidArgument> {
-        let here = Here::new(ctx, "filter.timeZone", &self.time_zone, None)?;
+        let here = input::here(ctx, "filter.timeZone", &self.time_zone, None)?;
         Ok(filter::UserVisitsFilter {
-            range: here.range(self.range, self.from.as_ref(), self.to.as_ref())?,
-            users: here.users(self.user_ids, self.joined_from.as_ref(), self.joined_to.as_ref(), self.is_active)?,
+            range: here.range(self.range.map(Into::into), input::text(&self.from), input::text(&self.to))?,
+            users: here.users(
+                self.user_ids,
+                input::text(&self.joined_from),
+                input::text(&self.joined_to),
+                self.is_active,
+            )?,
             zone: here.zone,
             basis: self.basis.into(),
             visits: VisitsRange::new(self.min_visits, self.max_visits)?,
             last_visit_from: None,
-            last_visit_before: here.date("filter.lastVisitBefore", self.last_visit_before.as_ref())?,
+            last_visit_before: here.date("filter.lastVisitBefore", input::text(&self.last_visit_before))?,
             include_users_without_visits: self.include_users_without_visits,
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, InputType as _, Lookahead, Object, Result, SimpleObject, Value};
 
 use self::input::UserVisitsFilterInput;
-pub(super) use self::input::UserVisitsOrderInput;
+pub(super) use self::input::{UserVisitsOrderField, UserVisitsOrderInput};
 use super::{
     error::client_error,
     limits,
@@ -258,6 +258,7 @@ pub(super) fn parts(selection: &Lookahead<'_>) -> UserVisitsParts {
         membership: in_rows(&["joinedAt", "isActive"]),
         totals: ["totalCount", "totals", "others"].iter().any(|field| selection.field(field).exists())
             || in_rows(&["share"]),
+        names: false,
         rank: in_rows(&["rank"]),
         behind: ["hasNextPage", "hasPreviousPage"]
             .iter()

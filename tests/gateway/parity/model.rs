@@ -3,15 +3,18 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    sync::{LazyLock, Mutex},
 };
 
-use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, SecondsFormat, Weekday};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
+use super::{
+    calendar::{day_end, day_exists, first_instant, local_date, relative},
+    reports,
+};
 use crate::support::now;
 
 pub struct Member {
@@ -37,13 +40,95 @@ pub struct Members {
     pub totals: Value,
 }
 
-struct Row<'a> {
-    member: &'a Member,
-    visits: i64,
-    issued: i64,
-    unused: i64,
-    first: Option<NaiveDateTime>,
-    last: Option<NaiveDateTime>,
+/// What questions have in common, with the dates that a relative range stands for.
+#[derive(Clone)]
+pub struct Asked {
+    pub filter: Value,
+    pub zone: Tz,
+    pub by_use: bool,
+    pub week_start: Weekday,
+    pub from: Option<NaiveDate>,
+    pub to: Option<NaiveDate>,
+}
+
+impl Asked {
+    pub fn read(question: &Value) -> Self {
+        Self::new(&question["filter"], &question["zone"], &question["basis"], &question["weekStart"])
+    }
+
+    fn new(filter: &Value, zone: &Value, basis: &Value, week_start: &Value) -> Self {
+        let zone = zone.as_str().unwrap().parse().unwrap();
+        let week_start = week_start.as_str().map_or(Weekday::Mon, |day| day.parse().unwrap());
+        let (from, to) = match filter["range"].as_str() {
+            Some(range) => {
+                let (from, to) = relative(range, zone, week_start, local_date(zone, now().naive_utc()));
+                (Some(from), Some(to))
+            }
+            None => (date(zone, &filter["from"]), date(zone, &filter["to"])),
+        };
+        Self { filter: filter.clone(), zone, by_use: basis == "USED_AT", week_start, from, to }
+    }
+
+    pub fn today(&self) -> NaiveDate {
+        local_date(self.zone, now().naive_utc())
+    }
+
+    /// The moment at which a token is a visit.
+    pub fn visit(&self, token: &Token) -> Option<NaiveDateTime> {
+        token.used_at.map(|used_at| if self.by_use { used_at } else { token.created_at })
+    }
+
+    /// The local date of a moment that counts: in the range, and on a day of the week that is asked for.
+    pub fn counted(&self, instant: NaiveDateTime) -> Option<NaiveDate> {
+        let date = local_date(self.zone, instant);
+        (self.in_range(date) && self.on_weekday(date)).then_some(date)
+    }
+
+    /// Whether a report has such a day, whatever its range: not one that the zone skipped.
+    pub fn reported(&self, date: NaiveDate) -> bool {
+        self.on_weekday(date) && day_exists(self.zone, date)
+    }
+
+    pub fn in_range(&self, date: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
+    }
+
+    fn on_weekday(&self, date: NaiveDate) -> bool {
+        let is_it = |day: &Value| day.as_str().unwrap().parse() == Ok(date.weekday());
+        self.filter["weekdays"].as_array().is_none_or(|days| days.iter().any(is_it))
+    }
+}
+
+/// Sums over some tokens.
+#[derive(Default)]
+pub struct Tally {
+    pub visits: i64,
+    pub issued: i64,
+    pub unused: i64,
+    pub visitors: BTreeSet<i32>,
+}
+
+impl Tally {
+    /// The fields of the measures; all null where there is nothing to say.
+    pub fn json(tally: Option<&Self>) -> Value {
+        json!({
+            "visits": tally.map(|tally| tally.visits),
+            "tokensIssued": tally.map(|tally| tally.issued),
+            "tokensUnused": tally.map(|tally| tally.unused),
+            "uniqueVisitors": tally.map(|tally| tally.visitors.len()),
+            "conversionRate": tally.and_then(|tally| ratio(tally.visits, tally.issued)),
+        })
+    }
+}
+
+/// A member's own numbers.
+pub struct Row<'a> {
+    pub member: &'a Member,
+    pub visits: i64,
+    pub issued: i64,
+    pub unused: i64,
+    pub first: Option<NaiveDateTime>,
+    pub last: Option<NaiveDateTime>,
 }
 
 impl Row<'_> {
@@ -60,21 +145,18 @@ impl Row<'_> {
         }
     }
 
-    fn json(&self) -> Value {
+    /// The fields that every list of members has.
+    pub fn json(&self) -> Value {
         json!({
-            "userId": self.member.id, "visits": self.visits, "tokensIssued": self.issued, "tokensUnused": self.unused,
+            "userId": self.member.id, "visits": self.visits, "tokensIssued": self.issued,
             "firstVisitAt": self.first.map(rfc3339), "lastVisitAt": self.last.map(rfc3339),
-            "joinedAt": rfc3339(self.member.joined_at), "isActive": self.member.is_active, "user": { "id": self.member.id },
+            "joinedAt": rfc3339(self.member.joined_at), "isActive": self.member.is_active,
+            "user": {
+                "id": self.member.id, "firstName": "First", "lastName": "Last",
+                "joinedAt": rfc3339(self.member.joined_at), "isActive": self.member.is_active,
+            },
         })
     }
-}
-
-#[derive(Default)]
-struct Day {
-    visits: i64,
-    issued: i64,
-    unused: i64,
-    visitors: BTreeSet<i32>,
 }
 
 impl Space {
@@ -97,153 +179,140 @@ impl Space {
         sql
     }
 
+    /// Sums by what `place` makes of a moment; what it makes nothing of does not count.
+    pub fn tallies<K: Ord>(&self, asked: &Asked, place: impl Fn(NaiveDateTime) -> Option<K>) -> BTreeMap<K, Tally> {
+        let mut tallies = BTreeMap::<K, Tally>::new();
+        for token in self.tokens.iter().filter(|token| self.matches(token.user_id, asked)) {
+            if let Some(key) = place(token.created_at) {
+                let tally = tallies.entry(key).or_default();
+                tally.issued += 1;
+                tally.unused += i64::from(token.used_at.is_none());
+            }
+            if let Some(key) = asked.visit(token).and_then(&place) {
+                let tally = tallies.entry(key).or_default();
+                tally.visits += 1;
+                tally.visitors.insert(token.user_id);
+            }
+        }
+        tallies
+    }
+
     pub fn daily_usage(&self, question: &Value) -> Vec<Value> {
-        let filter = &question["filter"];
-        let zone: Tz = question["zone"].as_str().unwrap().parse().unwrap();
-        let by_use = question["basis"] == "USED_AT";
-        let within = |day: NaiveDate| in_range(day, filter, "from", "to") && on_weekday(day, filter);
-        let mut days = BTreeMap::<NaiveDate, Day>::new();
-        for token in self.tokens.iter().filter(|token| self.matches(token.user_id, filter, zone)) {
-            let issued_on = local_date(zone, token.created_at);
-            if within(issued_on) {
-                let day = days.entry(issued_on).or_default();
-                day.issued += 1;
-                day.unused += i64::from(token.used_at.is_none());
-            }
-            let Some(used_at) = token.used_at else { continue };
-            let visited_on = if by_use { local_date(zone, used_at) } else { issued_on };
-            if within(visited_on) {
-                let day = days.entry(visited_on).or_default();
-                day.visits += 1;
-                day.visitors.insert(token.user_id);
-            }
-        }
+        let asked = Asked::read(question);
+        let days = self.tallies(&asked, |instant| asked.counted(instant));
         if question["gaps"] == "OMIT" {
-            return days.iter().map(|(date, day)| daily_row(zone, *date, Some(day))).collect();
+            return days.iter().map(|(date, day)| daily_row(asked.zone, *date, Some(day))).collect();
         }
-        let (from, to) = (parse(&filter["from"]).unwrap(), parse(&filter["to"]).unwrap());
-        let nothing = Day::default();
+        let (from, to) = (asked.from.unwrap(), asked.to.unwrap());
+        let nothing = Tally::default();
         let gap = (question["gaps"] == "ZERO").then_some(&nothing);
         from.iter_days()
             .take_while(|date| *date <= to)
-            // A day that a zone skipped has no instant.
-            .filter(|date| on_weekday(*date, filter) && day_exists(zone, *date))
-            .map(|date| daily_row(zone, date, days.get(&date).or(gap)))
+            .filter(|date| asked.reported(*date))
+            .map(|date| daily_row(asked.zone, date, days.get(&date).or(gap)))
             .collect()
     }
 
     pub fn user_visits(&self, question: &Value) -> Members {
         let filter = &question["filter"];
-        let zone: Tz = filter["timeZone"].as_str().unwrap().parse().unwrap();
-        let by_use = filter["basis"] == "USED_AT";
+        let asked = Asked::new(filter, &filter["timeZone"], &filter["basis"], &Value::Null);
         let everyone = filter["includeUsersWithoutVisits"] == true;
-        let within = |instant: NaiveDateTime| in_range(local_date(zone, instant), filter, "from", "to");
-        let mut rows = Vec::new();
-        for member in self.members.iter().filter(|member| self.matches(member.id, filter, zone)) {
-            let own: Vec<_> = self.tokens.iter().filter(|token| token.user_id == member.id).collect();
-            let issued: Vec<_> = own.iter().filter(|token| within(token.created_at)).collect();
-            let visits: Vec<_> = own
-                .iter()
-                .filter_map(|token| {
-                    token.used_at.filter(|used_at| within(if by_use { *used_at } else { token.created_at }))
-                })
-                .collect();
-            let row = Row {
-                member,
-                visits: i64::try_from(visits.len()).unwrap(),
-                issued: i64::try_from(issued.len()).unwrap(),
-                unused: i64::try_from(issued.iter().filter(|token| token.used_at.is_none()).count()).unwrap(),
-                first: visits.iter().min().copied(),
-                last: visits.iter().max().copied(),
-            };
-            let listed = everyone || !issued.is_empty() || !visits.is_empty();
+        let mut rows: Vec<Row> = Vec::new();
+        for member in self.members.iter().filter(|member| self.matches(member.id, &asked)) {
+            let row = self.row(member, &asked);
+            let listed = everyone || row.issued > 0 || row.visits > 0;
             let enough = filter["minVisits"].as_i64().is_none_or(|min| row.visits >= min);
             let few = filter["maxVisits"].as_i64().is_none_or(|max| row.visits <= max);
-            let gone = parse(&filter["lastVisitBefore"])
-                .is_none_or(|date| row.last.is_some_and(|last| last.and_utc() < first_instant(zone, date)));
+            let gone = date(asked.zone, &filter["lastVisitBefore"])
+                .is_none_or(|date| row.last.is_some_and(|last| last < first_instant(asked.zone, date)));
             if listed && enough && few && gone {
                 rows.push(row);
             }
         }
-        let (field, ascending) =
-            (question["order"]["field"].as_str().unwrap(), question["order"]["direction"] == "ASC");
-        rows.sort_by(|left, right| {
-            let order = match (left.key(field), right.key(field)) {
-                (Some(left), Some(right)) if ascending => left.cmp(&right),
-                (Some(left), Some(right)) => right.cmp(&left),
-                (None, None) => Ordering::Equal,
-                (None, _) => Ordering::Greater,
-                (_, None) => Ordering::Less,
-            };
-            order.then(left.member.id.cmp(&right.member.id))
-        });
-        let totals = json!({
-            "visits": rows.iter().map(|row| row.visits).sum::<i64>(),
-            "tokensIssued": rows.iter().map(|row| row.issued).sum::<i64>(),
-            "tokensUnused": rows.iter().map(|row| row.unused).sum::<i64>(),
-        });
-        Members { rows: rows.iter().map(Row::json).collect(), totals }
+        sort(&mut rows, &question["order"]);
+        reports::placed(&rows)
     }
 
-    fn matches(&self, id: i32, filter: &Value, zone: Tz) -> bool {
-        let Some(member) = self.members.iter().find(|member| member.id == id) else { return false };
-        let named = filter["userIds"].as_array().is_none_or(|ids| ids.contains(&json!(id)));
-        let active = filter["isActive"].as_bool().is_none_or(|active| active == member.is_active);
-        named && active && in_range(local_date(zone, member.joined_at), filter, "joinedFrom", "joinedTo")
-    }
-}
-
-fn daily_row(zone: Tz, date: NaiveDate, day: Option<&Day>) -> Value {
-    let rate = day.filter(|day| day.issued > 0);
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-    let rate = rate.map(|day| day.visits as f64 / day.issued as f64);
-    json!({
-        "date": date,
-        "startsAtMillis": first_instant(zone, date).timestamp_millis(),
-        "visits": day.map(|day| day.visits),
-        "tokensIssued": day.map(|day| day.issued),
-        "tokensUnused": day.map(|day| day.unused),
-        "uniqueVisitors": day.map(|day| day.visitors.len()),
-        "conversionRate": rate,
-        "isPartial": first_instant(zone, date + Days::new(1)) > now(),
-    })
-}
-
-fn local_date(zone: Tz, instant: NaiveDateTime) -> NaiveDate {
-    zone.from_utc_datetime(&instant).date_naive()
-}
-
-/// The first instant whose local date is `date` or later, found by looking at every minute.
-fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
-    type Known = HashMap<(Tz, NaiveDate), DateTime<Utc>>;
-    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
-    *KNOWN.lock().unwrap().entry((zone, date)).or_insert_with(|| {
-        let mut instant = date.and_hms_opt(0, 0, 0).unwrap() - TimeDelta::hours(16);
-        while local_date(zone, instant) < date {
-            instant += TimeDelta::minutes(1);
+    /// What a member did in the range.
+    pub fn row<'a>(&self, member: &'a Member, asked: &Asked) -> Row<'a> {
+        let own: Vec<_> = self.tokens.iter().filter(|token| token.user_id == member.id).collect();
+        let within = |instant| asked.in_range(local_date(asked.zone, instant));
+        let issued: Vec<_> = own.iter().filter(|token| within(token.created_at)).collect();
+        let visits: Vec<_> = own
+            .iter()
+            .filter(|token| asked.visit(token).is_some_and(within))
+            .filter_map(|token| token.used_at)
+            .collect();
+        Row {
+            member,
+            visits: count(visits.len()),
+            issued: count(issued.len()),
+            unused: count(issued.iter().filter(|token| token.used_at.is_none()).count()),
+            first: visits.iter().min().copied(),
+            last: visits.iter().max().copied(),
         }
-        instant.and_utc()
-    })
+    }
+
+    pub fn matches(&self, id: i32, asked: &Asked) -> bool {
+        let Some(member) = self.members.iter().find(|member| member.id == id) else { return false };
+        let filter = &asked.filter;
+        let joined_on = local_date(asked.zone, member.joined_at);
+        filter["userIds"].as_array().is_none_or(|ids| ids.contains(&json!(id)))
+            && filter["isActive"].as_bool().is_none_or(|active| active == member.is_active)
+            && date(asked.zone, &filter["joinedFrom"]).is_none_or(|from| from <= joined_on)
+            && date(asked.zone, &filter["joinedTo"]).is_none_or(|to| joined_on <= to)
+    }
 }
 
-fn day_exists(zone: Tz, date: NaiveDate) -> bool {
-    local_date(zone, first_instant(zone, date).naive_utc()) == date
+/// By a field, those without it last; ties by the member's id.
+pub fn sort(rows: &mut [Row], order: &Value) {
+    let (field, ascending) = (order["field"].as_str().unwrap(), order["direction"] == "ASC");
+    rows.sort_by(|left, right| {
+        let order = match (left.key(field), right.key(field)) {
+            (Some(left), Some(right)) if ascending => left.cmp(&right),
+            (Some(left), Some(right)) => right.cmp(&left),
+            (None, None) => Ordering::Equal,
+            (None, _) => Ordering::Greater,
+            (_, None) => Ordering::Less,
+        };
+        order.then(left.member.id.cmp(&right.member.id))
+    });
 }
 
-fn in_range(date: NaiveDate, filter: &Value, from: &str, to: &str) -> bool {
-    parse(&filter[from]).is_none_or(|from| from <= date) && parse(&filter[to]).is_none_or(|to| date <= to)
+fn daily_row(zone: Tz, date: NaiveDate, day: Option<&Tally>) -> Value {
+    let starts_at = first_instant(zone, date);
+    let row = json!({
+        "date": date,
+        "startsAt": rfc3339(starts_at),
+        "startsAtMillis": starts_at.and_utc().timestamp_millis(),
+        "isPartial": day_end(zone, date) > now().naive_utc(),
+    });
+    merged(row, Tally::json(day))
 }
 
-fn on_weekday(date: NaiveDate, filter: &Value) -> bool {
-    let name = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
-    let name = json!(name[date.weekday().num_days_from_monday() as usize]);
-    filter["weekdays"].as_array().is_none_or(|days| days.contains(&name))
+/// The fields of both objects.
+pub fn merged(mut left: Value, right: Value) -> Value {
+    let Value::Object(right) = right else { panic!("{right} is no object") };
+    left.as_object_mut().unwrap().extend(right);
+    left
 }
 
-fn parse(date: &Value) -> Option<NaiveDate> {
-    date.as_str().map(|date| date.parse().unwrap())
+/// One count divided by another; null where that is 0.
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+pub fn ratio(part: i64, whole: i64) -> Option<f64> {
+    (whole != 0).then(|| part as f64 / whole as f64)
 }
 
-fn rfc3339(instant: NaiveDateTime) -> String {
+pub fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap()
+}
+
+/// A date as questions write it: as such, or as the milliseconds of a moment.
+fn date(zone: Tz, written: &Value) -> Option<NaiveDate> {
+    let moment = written.as_i64().map(|millis| DateTime::from_timestamp_millis(millis).unwrap().naive_utc());
+    moment.map(|moment| local_date(zone, moment)).or_else(|| written.as_str().map(|date| date.parse().unwrap()))
+}
+
+pub fn rfc3339(instant: NaiveDateTime) -> String {
     instant.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

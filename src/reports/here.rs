@@ -1,0 +1,85 @@
+//! Where and when a caller's dates are meant: the same for every face that takes them.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{
+    InvalidArgument, Session, Week,
+    filter::UserFilter,
+    range::{DateRange, RelativeRange},
+    time_zone::{Zone, parse_date_in},
+};
+
+/// A zone, the moment at which the request looks at the world, and the day on which weeks start.
+#[derive(Debug, Clone, Copy)]
+pub struct Here {
+    /// The zone of every date.
+    pub zone: Zone,
+    now: DateTime<Utc>,
+    week_start: Week,
+}
+
+impl Here {
+    /// In the zone of that name, which `argument` gave.
+    ///
+    /// # Errors
+    /// When there is no such zone.
+    pub fn new(
+        session: &Session,
+        argument: &'static str,
+        zone: &str,
+        week_start: Option<Week>,
+    ) -> Result<Self, InvalidArgument> {
+        let zone = Zone::parse(argument, zone)?;
+        Ok(Self { zone, now: session.now(), week_start: week_start.unwrap_or_default() })
+    }
+
+    /// A range that is relative, or has dates.
+    ///
+    /// # Errors
+    /// When it is both, a date is none, or they are not in order.
+    pub fn range(
+        self,
+        relative: Option<RelativeRange>,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<DateRange, InvalidArgument> {
+        let Some(relative) = relative else { return self.dates(("filter.from", from), ("filter.to", to)) };
+        if let Some(other) = [("filter.from", from), ("filter.to", to)].into_iter().find(|(_, date)| date.is_some()) {
+            let problem = format!("came with `{}`; a range is relative, or it has dates", other.0);
+            return Err(InvalidArgument::new("filter.range", problem));
+        }
+        Ok(DateRange::relative(relative, self.zone.date_at(self.now), self.week_start.0))
+    }
+
+    /// The range of two optional dates, each with the argument that gave it.
+    fn dates(
+        self,
+        (from_name, from): (&'static str, Option<&str>),
+        (to_name, to): (&'static str, Option<&str>),
+    ) -> Result<DateRange, InvalidArgument> {
+        DateRange::new(from_name, self.date(from_name, from)?, self.date(to_name, to)?)
+    }
+
+    /// A date, if there is one.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn date(self, argument: &'static str, date: Option<&str>) -> Result<Option<NaiveDate>, InvalidArgument> {
+        date.map(|text| parse_date_in(self.zone, argument, text)).transpose()
+    }
+
+    /// Which members count.
+    ///
+    /// # Errors
+    /// When there are too many ids, a date is none, or they are not in order.
+    pub fn users(
+        self,
+        ids: Option<Vec<i32>>,
+        joined_from: Option<&str>,
+        joined_to: Option<&str>,
+        is_active: Option<bool>,
+    ) -> Result<UserFilter, InvalidArgument> {
+        let joined = self.dates(("filter.joinedFrom", joined_from), ("filter.joinedTo", joined_to))?;
+        UserFilter::new("filter.userIds", ids, joined, is_active)
+    }
+}

@@ -1,0 +1,209 @@
+//! The local calendar as anyone would work it out: by asking a zone what its clocks show, moment by moment.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, Offset as _, TimeDelta};
+use chrono::{TimeZone as _, Timelike as _, Weekday};
+use chrono_tz::Tz;
+
+/// A stretch of moments with the same local date and hour, and the same distance to UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hour {
+    start: NaiveDateTime,
+    end: NaiveDateTime,
+    clock: u32,
+    offset: i32,
+    /// How many stretches of this date had the same hour before.
+    occurrence: usize,
+}
+
+/// A bucket of the calendar, in order of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket {
+    hour: Option<Hour>,
+    pub first: NaiveDate,
+    pub last: NaiveDate,
+}
+
+/// What cuts time into buckets.
+pub struct Calendar {
+    pub zone: Tz,
+    pub granularity: String,
+    pub week_start: Weekday,
+}
+
+impl Calendar {
+    /// The day, week, month, quarter or year of a date.
+    pub fn holding(&self, date: NaiveDate) -> Bucket {
+        let month = |month0: u32| NaiveDate::from_ymd_opt(date.year(), month0 + 1, 1).unwrap();
+        let (first, next) = match self.granularity.as_str() {
+            "DAY" => (date, date + Days::new(1)),
+            "WEEK" => {
+                let first = date.week(self.week_start).first_day();
+                (first, first + Days::new(7))
+            }
+            "MONTH" => (month(date.month0()), month(date.month0()) + Months::new(1)),
+            "QUARTER" => (month(date.month0() / 3 * 3), month(date.month0() / 3 * 3) + Months::new(3)),
+            "YEAR" => (month(0), month(0) + Months::new(12)),
+            other => panic!("{other}"),
+        };
+        Bucket { hour: None, first, last: next - Days::new(1) }
+    }
+
+    /// The bucket of a moment.
+    pub fn at(&self, instant: NaiveDateTime) -> Bucket {
+        let date = local_date(self.zone, instant);
+        if !self.by_hour() {
+            return self.holding(date);
+        }
+        let hours = hours(self.zone, date);
+        let hour = hours.iter().find(|hour| hour.start <= instant && instant < hour.end).unwrap();
+        Bucket { hour: Some(*hour), first: date, last: date }
+    }
+
+    pub fn by_hour(&self) -> bool {
+        self.granularity == "HOUR"
+    }
+
+    pub fn before(&self, bucket: Bucket) -> Bucket {
+        match bucket.hour {
+            Some(hour) => self.at(hour.start - TimeDelta::seconds(1)),
+            None => self.holding(bucket.first - Days::new(1)),
+        }
+    }
+
+    pub fn after(&self, bucket: Bucket) -> Bucket {
+        match bucket.hour {
+            Some(hour) => self.at(hour.end),
+            None => self.holding(bucket.last + Days::new(1)),
+        }
+    }
+
+    /// All buckets from one to another.
+    pub fn chain(&self, first: Bucket, last: Bucket) -> Vec<Bucket> {
+        std::iter::successors(Some(first), |bucket| Some(self.after(*bucket)))
+            .take_while(|bucket| *bucket <= last)
+            .collect()
+    }
+
+    /// All buckets of a range of dates, also those that some of the dates are only a part of.
+    pub fn range(&self, from: NaiveDate, to: NaiveDate) -> Vec<Bucket> {
+        if self.by_hour() {
+            let last = day_end(self.zone, to) - TimeDelta::seconds(1);
+            self.chain(self.at(first_instant(self.zone, from)), self.at(last))
+        } else {
+            self.chain(self.holding(from), self.holding(to))
+        }
+    }
+
+    /// The same hour of another date, the second time if this is the second time.
+    pub fn same_hour(&self, bucket: Bucket, date: NaiveDate) -> Option<Bucket> {
+        let sought = bucket.hour.unwrap();
+        let hours = hours(self.zone, date);
+        let hour = hours.iter().find(|hour| (hour.clock, hour.occurrence) == (sought.clock, sought.occurrence));
+        hour.map(|hour| Bucket { hour: Some(*hour), first: date, last: date })
+    }
+
+    pub fn start(&self, bucket: Bucket) -> NaiveDateTime {
+        bucket.hour.map_or_else(|| first_instant(self.zone, bucket.first), |hour| hour.start)
+    }
+
+    pub fn end(&self, bucket: Bucket) -> NaiveDateTime {
+        bucket.hour.map_or_else(|| day_end(self.zone, bucket.last), |hour| hour.end)
+    }
+
+    pub fn label(&self, bucket: Bucket) -> String {
+        let first = bucket.first;
+        match self.granularity.as_str() {
+            "HOUR" => local(self.zone, self.start(bucket)).format("%Y-%m-%d %H:00 %:z").to_string(),
+            "WEEK" if self.week_start == Weekday::Mon => first.format("%G-W%V").to_string(),
+            "MONTH" => first.format("%Y-%m").to_string(),
+            "QUARTER" => format!("{}-Q{}", first.year(), first.month0() / 3 + 1),
+            "YEAR" => first.year().to_string(),
+            _ => first.to_string(),
+        }
+    }
+}
+
+/// The dates of a relative range.
+pub fn relative(range: &str, zone: Tz, week_start: Weekday, today: NaiveDate) -> (NaiveDate, NaiveDate) {
+    let Some((which, unit)) = range.split_once('_') else {
+        let yesterday = u64::from(range == "YESTERDAY");
+        return (today - Days::new(yesterday), today - Days::new(yesterday));
+    };
+    if let Some(days) = unit.strip_suffix("_DAYS") {
+        return (today - Days::new(days.parse::<u64>().unwrap() - 1), today);
+    }
+    let calendar = Calendar { zone, granularity: unit.to_owned(), week_start };
+    let present = calendar.holding(today);
+    if which == "THIS" {
+        return (present.first, today);
+    }
+    let past = calendar.before(present);
+    (past.first, past.last)
+}
+
+pub fn local(zone: Tz, instant: NaiveDateTime) -> DateTime<Tz> {
+    zone.from_utc_datetime(&instant)
+}
+
+pub fn local_date(zone: Tz, instant: NaiveDateTime) -> NaiveDate {
+    local(zone, instant).date_naive()
+}
+
+/// The first instant whose local date is `date` or later.
+pub fn first_instant(zone: Tz, date: NaiveDate) -> NaiveDateTime {
+    edges(zone, date).0
+}
+
+/// The first instant after the last one whose local date is `date` or earlier.
+pub fn day_end(zone: Tz, date: NaiveDate) -> NaiveDateTime {
+    edges(zone, date).1
+}
+
+pub fn day_exists(zone: Tz, date: NaiveDate) -> bool {
+    local_date(zone, first_instant(zone, date)) == date
+}
+
+/// Found by looking at every quarter of an hour: days of these zones begin and end on one.
+fn edges(zone: Tz, date: NaiveDate) -> (NaiveDateTime, NaiveDateTime) {
+    type Known = HashMap<(Tz, NaiveDate), (NaiveDateTime, NaiveDateTime)>;
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    *KNOWN.lock().unwrap().entry((zone, date)).or_insert_with(|| {
+        let midnight = date.and_hms_opt(0, 0, 0).unwrap();
+        let mut quarters = (-16 * 4..=42 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
+        let first = quarters.clone().find(|instant| local_date(zone, *instant) >= date).unwrap();
+        let last = quarters.rfind(|instant| local_date(zone, *instant) <= date).unwrap();
+        (first, last + TimeDelta::minutes(15))
+    })
+}
+
+/// The hours of a date, found by looking at every minute.
+fn hours(zone: Tz, date: NaiveDate) -> Arc<[Hour]> {
+    type Known = HashMap<(Tz, NaiveDate), Arc<[Hour]>>;
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap();
+    let hours = known.entry((zone, date)).or_insert_with(|| {
+        let (mut start, day_end) = edges(zone, date);
+        let mut hours: Vec<Hour> = Vec::new();
+        while start < day_end {
+            let (now, end) = (local(zone, start), start + TimeDelta::minutes(1));
+            let (clock, offset) = (now.hour(), now.offset().fix().local_minus_utc());
+            match hours.last_mut() {
+                // A date that clocks leave and come back to has moments of another one in between.
+                _ if now.date_naive() != date => {}
+                Some(last) if last.end == start && (last.clock, last.offset) == (clock, offset) => last.end = end,
+                _ => {
+                    let occurrence = hours.iter().filter(|known| known.clock == clock).count();
+                    hours.push(Hour { start, end, clock, offset, occurrence });
+                }
+            }
+            start = end;
+        }
+        hours.into()
+    });
+    Arc::clone(hours)
+}

@@ -1,0 +1,212 @@
+//! The model of the reports that are no series: who came when, who comes back, and what became of tokens.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, Timelike as _};
+use serde_json::{Value, json};
+
+use super::{
+    calendar::{Calendar, day_end, day_exists, first_instant, local, local_date},
+    model::{Asked, Member, Members, Row, Space, count, merged, ratio, rfc3339, sort},
+};
+use crate::support::now;
+
+const WEEKDAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
+
+impl Space {
+    pub fn heatmap(&self, question: &Value) -> Value {
+        let asked = Asked::read(question);
+        let visits: Vec<_> = self.visits(&asked).into_iter().map(|(_, moment)| local(asked.zone, moment)).collect();
+        let (from, to) = reach(&asked, &visits.iter().map(DateTime::date_naive).collect());
+        let mut cells = Vec::new();
+        for (weekday, name) in WEEKDAYS.iter().enumerate() {
+            if asked.filter["weekdays"].as_array().is_some_and(|days| !days.contains(&json!(name))) {
+                continue;
+            }
+            let on_it = |date: NaiveDate| date.weekday().num_days_from_monday() as usize == weekday;
+            let days = dates(from, to).filter(|date| on_it(*date) && day_exists(asked.zone, *date)).count();
+            for hour in 0..24 {
+                let here = visits.iter().filter(|visit| on_it(visit.date_naive()) && visit.hour() == hour).count();
+                cells.push(json!({
+                    "weekday": name, "hour": hour, "visits": here, "occurrences": days,
+                    "share": ratio(count(here), count(visits.len())), "average": ratio(count(here), count(days)),
+                }));
+            }
+        }
+        let mut peaks: Vec<_> = cells.iter().filter(|cell| cell["visits"] != 0).collect();
+        // Sorting is stable: ties stay in order of the week.
+        peaks.sort_by_key(|cell| -cell["visits"].as_i64().unwrap());
+        peaks.truncate(usize::try_from(question["first"].as_u64().unwrap()).unwrap());
+        json!({ "from": from, "to": to, "visits": visits.len(), "peakHours": peaks, "cells": cells })
+    }
+
+    pub fn active_users(&self, question: &Value) -> Result<Value, &'static str> {
+        let asked = Asked::read(question);
+        // Visits before the range take part; a visit after it is in no window.
+        let ever = self.visits(&Asked { from: None, ..asked.clone() });
+        let ever: Vec<_> = ever.into_iter().map(|(id, moment)| (id, local_date(asked.zone, moment))).collect();
+        let within = ever.iter().map(|(_, date)| *date).filter(|date| asked.in_range(*date)).collect();
+        let (from, to) = reach(&asked, &within);
+        if dates(from, to).count() > 1_100 {
+            return Err("filter.from");
+        }
+        let row = |date: NaiveDate| {
+            let came_in = |days: u64| {
+                let first = date - Days::new(days - 1);
+                let came = ever.iter().filter(|(_, visit)| first <= *visit && *visit <= date).map(|(id, _)| id);
+                count(came.collect::<BTreeSet<_>>().len())
+            };
+            let (daily, weekly, monthly) = (came_in(1), came_in(7), came_in(30));
+            let starts_at = first_instant(asked.zone, date);
+            json!({
+                "date": date, "startsAt": rfc3339(starts_at), "startsAtMillis": starts_at.and_utc().timestamp_millis(),
+                "daily": daily, "weekly": weekly, "monthly": monthly,
+                "stickiness": ratio(daily, monthly), "isPartial": day_end(asked.zone, date) > now().naive_utc(),
+            })
+        };
+        Ok(dates(from, to).filter(|date| asked.reported(*date)).map(row).collect())
+    }
+
+    pub fn retention(&self, question: &Value) -> Result<Value, &'static str> {
+        let cohort = question["cohort"].as_str().unwrap();
+        let range = question["filter"]["range"].as_str();
+        if !question["weekStart"].is_null() && cohort != "WEEK" && !matches!(range, Some("THIS_WEEK" | "LAST_WEEK")) {
+            return Err("weekStart");
+        }
+        let asked = Asked::read(question);
+        let calendar = Calendar { zone: asked.zone, granularity: cohort.to_owned(), week_start: asked.week_start };
+        let visits = self.visits(&Asked { from: None, to: None, ..asked.clone() });
+        let came: BTreeSet<_> = visits.iter().map(|(id, moment)| (*id, calendar.at(*moment))).collect();
+        let anchor = |member: &Member| match question["anchor"].as_str().unwrap() {
+            "JOINED_AT" => Some(member.joined_at),
+            _ => visits.iter().filter(|(id, _)| *id == member.id).map(|(_, moment)| *moment).min(),
+        };
+        let mut members = Vec::new();
+        for member in self.members.iter().filter(|member| self.matches(member.id, &asked)) {
+            let Some(anchor) = anchor(member) else { continue };
+            if asked.in_range(local_date(asked.zone, anchor)) {
+                members.push((member.id, calendar.at(anchor)));
+            }
+        }
+        let first = asked.from.map(|from| calendar.holding(from)).or(members.iter().map(|(_, period)| *period).min());
+        let Some(first) = first else { return Ok(json!([])) };
+        let cohorts = calendar.chain(first, calendar.holding(asked.to.unwrap_or(asked.today())));
+        if cohorts.len() > 160 {
+            return Err("filter.from");
+        }
+        let row = |cohort| {
+            let own: Vec<_> = members.iter().filter(|(_, period)| *period == cohort).map(|(id, _)| *id).collect();
+            let followed = std::iter::successors(Some(cohort), |period| Some(calendar.after(*period)));
+            let cell = |(index, period): (i64, _)| {
+                let active = own.iter().filter(|id| came.contains(&(**id, period))).count();
+                let begun = period.first <= asked.today();
+                json!({
+                    "index": index, "start": period.first, "active": begun.then_some(active),
+                    "rate": begun.then(|| ratio(count(active), count(own.len()))).flatten(),
+                    "isPartial": calendar.end(period) > now().naive_utc(),
+                })
+            };
+            let periods: Vec<_> = (0..=question["periods"].as_i64().unwrap()).zip(followed).map(cell).collect();
+            json!({ "start": cohort.first, "label": calendar.label(cohort), "members": own.len(), "periods": periods })
+        };
+        Ok(cohorts.into_iter().map(row).collect())
+    }
+
+    pub fn members(&self, question: &Value) -> Vec<Value> {
+        let asked = Asked { by_use: true, ..Asked::read(question) };
+        let days = |name: &str| question[name].as_i64().unwrap();
+        let ago = |moment: NaiveDateTime| (asked.today() - local_date(asked.zone, moment)).num_days();
+        let segment = |row: &Row| match row.last.map(ago) {
+            None => "NEVER_CAME",
+            Some(gone) if gone <= days("activeWithinDays") => "ACTIVE",
+            Some(gone) if gone <= days("lapsedAfterDays") => "LAPSING",
+            Some(_) => "LAPSED",
+        };
+        let listed = |row: &Row| match question["segment"].as_str() {
+            None => true,
+            Some("NEW") => ago(row.member.joined_at) <= days("newWithinDays"),
+            Some(asked) => asked == segment(row),
+        };
+        let matching = self.members.iter().filter(|member| self.matches(member.id, &asked));
+        let mut rows: Vec<_> = matching.map(|member| self.row(member, &asked)).filter(listed).collect();
+        sort(&mut rows, &question["order"]);
+        let more = |row: &Row| json!({ "segment": segment(row), "daysSinceLastVisit": row.last.map(ago) });
+        rows.iter().map(|row| merged(row.json(), more(row))).collect()
+    }
+
+    pub fn token_funnel(&self, question: &Value) -> Value {
+        let asked = Asked::read(question);
+        let (mut issued, mut used, mut early) = (0, 0, 0);
+        let mut seconds = Vec::new();
+        for token in self.tokens.iter().filter(|token| self.matches(token.user_id, &asked)) {
+            if asked.counted(token.created_at).is_none() {
+                continue;
+            }
+            issued += 1;
+            let Some(used_at) = token.used_at else { continue };
+            used += 1;
+            if used_at < token.created_at {
+                early += 1;
+            } else {
+                seconds.push((used_at - token.created_at).num_seconds());
+            }
+        }
+        seconds.sort_unstable();
+        // The first value that enough of all, themselves included, do not exceed.
+        let percentile = |percent: usize| {
+            seconds.iter().enumerate().find(|(index, _)| (index + 1) * 100 >= percent * seconds.len()).map(|(_, s)| *s)
+        };
+        json!({
+            "issued": issued, "used": used, "unused": issued - used, "conversionRate": ratio(used, issued),
+            "usedBeforeIssued": early,
+            "timeToUse": {
+                "count": seconds.len(), "median": percentile(50), "p90": percentile(90), "p99": percentile(99),
+            },
+        })
+    }
+
+    /// Who came, and the moment that makes it a visit.
+    fn visits(&self, asked: &Asked) -> Vec<(i32, NaiveDateTime)> {
+        let tokens = self.tokens.iter().filter(|token| self.matches(token.user_id, asked));
+        let visits = tokens.filter_map(|token| Some((token.user_id, asked.visit(token)?)));
+        visits.filter(|(_, moment)| asked.counted(*moment).is_some()).collect()
+    }
+}
+
+/// The rows of `userVisits` with each member's place and part, and the sums over all.
+pub fn placed(rows: &[Row]) -> Members {
+    let sum = |of: fn(&Row) -> i64| rows.iter().map(of).sum::<i64>();
+    let (visits, issued, unused) = (sum(|row| row.visits), sum(|row| row.issued), sum(|row| row.unused));
+    let place = |row: &Row| {
+        let ahead = rows.iter().filter(|other| other.visits > row.visits).count();
+        json!({ "tokensUnused": row.unused, "rank": 1 + ahead, "share": ratio(row.visits, visits) })
+    };
+    let totals = json!({
+        "visits": visits, "tokensIssued": issued, "tokensUnused": unused, "conversionRate": ratio(visits, issued),
+    });
+    Members { rows: rows.iter().map(|row| merged(row.json(), place(row))).collect(), totals }
+}
+
+/// The sums over all rows of `userVisits` that are not on a page.
+pub fn others(all: &Members, page: &[Value]) -> Value {
+    let shown = |row: &&Value| page.iter().any(|node| node["userId"] == row["userId"]);
+    let others: Vec<_> = all.rows.iter().filter(|row| !shown(row)).collect();
+    let sum = |field: &str| others.iter().map(|row| row[field].as_i64().unwrap()).sum::<i64>();
+    json!({
+        "users": others.len(), "visits": sum("visits"), "tokensIssued": sum("tokensIssued"),
+        "tokensUnused": sum("tokensUnused"), "share": ratio(sum("visits"), all.totals["visits"].as_i64().unwrap()),
+    })
+}
+
+/// The first and the last date of a report on visits: an open beginning is the first visit's, an open end
+/// today, or the last visit's if that is later.
+fn reach(asked: &Asked, visited: &BTreeSet<NaiveDate>) -> (Option<NaiveDate>, Option<NaiveDate>) {
+    let from = asked.from.or(visited.first().copied());
+    let open_end = from.map(|_| asked.today().max(visited.last().copied().unwrap_or(NaiveDate::MIN)));
+    (from, asked.to.or(open_end))
+}
+
+fn dates(from: Option<NaiveDate>, to: Option<NaiveDate>) -> impl Iterator<Item = NaiveDate> {
+    let to = to.unwrap_or(NaiveDate::MIN);
+    from.into_iter().flat_map(|from| from.iter_days()).take_while(move |date| *date <= to)
+}

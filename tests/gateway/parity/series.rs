@@ -1,0 +1,253 @@
+//! The model of series: `usage` with its totals, running sums and comparisons, and the same of `dailyUsage`.
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike as _, Days, Months, NaiveDate, TimeDelta};
+use serde_json::{Map, Value, json};
+
+use super::{
+    calendar::{Bucket, Calendar, day_exists},
+    model::{Asked, Space, Tally, merged, ratio, rfc3339},
+};
+use crate::support::now;
+
+const MEASURES: [&str; 5] = ["visits", "tokensIssued", "tokensUnused", "conversionRate", "uniqueVisitors"];
+
+/// A question, and what cuts its time into buckets.
+struct Series<'a> {
+    space: &'a Space,
+    question: &'a Value,
+    asked: Asked,
+    calendar: Calendar,
+}
+
+/// The counts of a chain of buckets, the first of which lie before the rows that it is for.
+struct Chain {
+    buckets: Vec<Bucket>,
+    tallies: BTreeMap<Bucket, Tally>,
+}
+
+impl Space {
+    pub fn usage(&self, question: &Value) -> Result<Value, &'static str> {
+        let granularity = question["granularity"].as_str().unwrap().to_owned();
+        let range = question["filter"]["range"].as_str();
+        let weekly = granularity == "WEEK" || matches!(range, Some("THIS_WEEK" | "LAST_WEEK"));
+        if !question["weekStart"].is_null() && !weekly {
+            return Err("weekStart");
+        }
+        let asked = Asked::read(question);
+        let calendar = Calendar { zone: asked.zone, granularity, week_start: asked.week_start };
+        let series = Series { space: self, question, asked, calendar };
+        let mut usage = json!({
+            "from": series.asked.from, "to": series.asked.to, "totals": Tally::json(Some(&series.totals())),
+        });
+        let rows = series.rows();
+        usage["buckets"] = rows.iter().map(|(_, row)| row.clone()).collect();
+        if question["compared"] == true {
+            let from = series.asked.from.ok_or("compareTo")?;
+            for (name, compare_to) in [("before", "PREVIOUS_PERIOD"), ("lastYear", "PREVIOUS_YEAR")] {
+                usage[name] = series.comparison(from, compare_to, &rows, &usage["totals"]);
+            }
+        }
+        Ok(usage)
+    }
+
+    /// The days of `dailyUsage`, which are those of `usage` by days under other names.
+    pub fn daily_series(&self, question: &Value) -> Vec<Value> {
+        let question = merged(question.clone(), json!({ "granularity": "DAY" }));
+        let mut usage = self.usage(&question).unwrap();
+        let rename = |row: &mut Value| {
+            let row = row.as_object_mut().unwrap();
+            for (name, daily) in [("label", "date"), ("start", "startsAt"), ("startMillis", "startsAtMillis")] {
+                let value = row.remove(name).unwrap();
+                row.insert(daily.to_owned(), value);
+            }
+            row.remove("end");
+        };
+        let rows = usage["buckets"].as_array_mut().unwrap();
+        rows.iter_mut().for_each(rename);
+        std::mem::take(rows)
+    }
+}
+
+impl Series<'_> {
+    fn tallies(&self, asked: &Asked) -> BTreeMap<Bucket, Tally> {
+        self.space.tallies(asked, |instant| asked.counted(instant).map(|_| self.calendar.at(instant)))
+    }
+
+    fn totals(&self) -> Tally {
+        self.space.tallies(&self.asked, |instant| self.asked.counted(instant).map(drop)).remove(&()).unwrap_or_default()
+    }
+
+    fn rows(&self) -> Vec<(Bucket, Value)> {
+        let tallies = self.tallies(&self.asked);
+        let listed = self.listed(&tallies);
+        let (Some(first), Some(last)) = (listed.first(), listed.last()) else { return Vec::new() };
+        let chain = self.chain(*first, *last);
+        let (nothing, zeros) = (Tally::default(), self.question["gaps"] == "ZERO");
+        listed
+            .iter()
+            .map(|bucket| {
+                let measures = Tally::json(tallies.get(bucket).or(zeros.then_some(&nothing)));
+                let row = merged(self.place(*bucket), measures);
+                (*bucket, merged(row, self.running(*bucket, &tallies, &chain)))
+            })
+            .collect()
+    }
+
+    /// The buckets that have a row.
+    fn listed(&self, tallies: &BTreeMap<Bucket, Tally>) -> Vec<Bucket> {
+        let (first_row, last_row) = (tallies.keys().next(), tallies.keys().next_back());
+        let first = self.asked.from.or(first_row.map(|bucket| bucket.first));
+        let (Some(first), false) = (first, self.question["gaps"] == "OMIT") else {
+            return tallies.keys().copied().collect();
+        };
+        let today = self.asked.today();
+        let last = self.asked.to.unwrap_or(last_row.map_or(today, |bucket| bucket.last.max(today)));
+        let listed = |bucket: &Bucket| {
+            // Hours begin and end with the rows where the range is open, not with the rows' days.
+            let begun = self.asked.from.is_some() || first_row <= Some(bucket);
+            let over = self.asked.to.is_none() && bucket.first > today && Some(bucket) > last_row;
+            let days = |date: NaiveDate| first <= date && date <= last && self.asked.reported(date);
+            begun && !over && dates(bucket).any(days)
+        };
+        self.calendar.range(first, last).into_iter().filter(listed).collect()
+    }
+
+    /// When a bucket is, and whether all of it counts.
+    fn place(&self, bucket: Bucket) -> Value {
+        let (start, end) = (self.calendar.start(bucket), self.calendar.end(bucket));
+        let cut =
+            self.asked.from.is_some_and(|from| from > bucket.first) || self.asked.to.is_some_and(|to| to < bucket.last);
+        json!({
+            "start": rfc3339(start), "startMillis": start.and_utc().timestamp_millis(), "end": rfc3339(end),
+            "label": self.calendar.label(bucket), "isPartial": cut || end > now().naive_utc(),
+        })
+    }
+
+    /// All buckets of the calendar that averages look at, and their tokens from before the range as well.
+    fn chain(&self, first: Bucket, last: Bucket) -> Chain {
+        let longest = self.question["buckets"].as_u64().unwrap().max(7);
+        let earliest = (1..longest).fold(first, |bucket, _| self.calendar.before(bucket));
+        let asked = Asked { from: Some(earliest.first), ..self.asked.clone() };
+        Chain { buckets: self.calendar.chain(earliest, last), tallies: self.tallies(&asked) }
+    }
+
+    fn running(&self, bucket: Bucket, tallies: &BTreeMap<Bucket, Tally>, chain: &Chain) -> Value {
+        let sum = |measure: &str| tallies.range(..=bucket).map(|(_, tally)| additive(tally, measure)).sum::<i64>();
+        let average = |length: usize, measure: &str| {
+            let end = chain.buckets.binary_search(&bucket).unwrap() + 1;
+            let window = &chain.buckets[end - length..end];
+            let counted = window.iter().filter(|bucket| dates(bucket).any(|date| self.asked.reported(date))).count();
+            let tallies = chain.tallies.range(window[0]..=bucket);
+            ratio(tallies.map(|(_, tally)| additive(tally, measure)).sum(), i64::try_from(counted).unwrap())
+        };
+        let measure = self.question["measure"].as_str().unwrap();
+        let length = usize::try_from(self.question["buckets"].as_u64().unwrap()).unwrap();
+        json!({
+            "rollingAverage": average(7, "VISITS"), "rolling": average(length, measure),
+            "cumulative": sum("VISITS"), "running": sum(measure),
+        })
+    }
+
+    fn comparison(&self, from: NaiveDate, compare_to: &str, rows: &[(Bucket, Value)], totals: &Value) -> Value {
+        let (first, last) = self.shifted(from, self.asked.to.unwrap_or(self.asked.today()), compare_to);
+        let before = Series {
+            asked: Asked { from: Some(first), to: Some(last), ..self.asked.clone() },
+            calendar: Calendar { granularity: self.calendar.granularity.clone(), ..self.calendar },
+            ..*self
+        };
+        let (tallies, nothing) = (before.tallies(&before.asked), Tally::default());
+        let counterpart = |(bucket, row): &(Bucket, Value)| {
+            let found = self.counterpart(*bucket, from, first).filter(|found| found.first <= last);
+            let mut measures = Tally::json(found.map(|found| tallies.get(&found).unwrap_or(&nothing)));
+            for name in ["start", "startMillis", "end", "label"] {
+                measures[name] = found.map_or(Value::Null, |found| before.place(found)[name].clone());
+            }
+            merged(changes(row, &measures), measures)
+        };
+        let before_totals = Tally::json(Some(&before.totals()));
+        let comparison = json!({
+            "from": first, "to": last, "buckets": rows.iter().map(counterpart).collect::<Vec<_>>(),
+            "totals": before_totals,
+        });
+        merged(comparison, changes(totals, &before_totals))
+    }
+
+    /// The range before.
+    fn shifted(&self, from: NaiveDate, to: NaiveDate, compare_to: &str) -> (NaiveDate, NaiveDate) {
+        let by_days = |days| (from - TimeDelta::days(days), to - TimeDelta::days(days));
+        let ends_month = (to + Days::new(1)).day() == 1;
+        let whole_months = from.day() == 1 && ends_month;
+        let by_months = |months: i32| {
+            let months = Months::new(u32::try_from(months).unwrap());
+            // The day after the end is the 1st where whole months are shifted.
+            let to = if whole_months { to + Days::new(1) - months - Days::new(1) } else { to - months };
+            (from - months, to)
+        };
+        let unit = self.question["filter"]["range"].as_str().map(|range| range.rsplit('_').next().unwrap());
+        match (compare_to, unit) {
+            ("PREVIOUS_YEAR", _) if self.calendar.granularity == "WEEK" => by_days(364),
+            ("PREVIOUS_YEAR", _) | (_, Some("YEAR")) => by_months(12),
+            (_, Some("QUARTER")) => by_months(3),
+            (_, Some("MONTH")) => by_months(1),
+            (_, Some("WEEK")) => by_days(7),
+            (_, None) if whole_months => by_months(12 * (to.year() - from.year()) + 1 + month(to) - month(from)),
+            _ => by_days((to - from).num_days() + 1),
+        }
+    }
+
+    /// The bucket that stands in the period from `before` on where `bucket` stands in that from `from` on.
+    fn counterpart(&self, bucket: Bucket, from: NaiveDate, before: NaiveDate) -> Option<Bucket> {
+        let date = before + (bucket.first - from);
+        match self.calendar.granularity.as_str() {
+            "HOUR" => self.calendar.same_hour(bucket, date),
+            "DAY" => day_exists(self.asked.zone, date).then(|| self.calendar.holding(date)),
+            _ => {
+                let ahead = self.calendar.chain(self.calendar.holding(from), bucket).len() - 1;
+                Some((0..ahead).fold(self.calendar.holding(before), |bucket, _| self.calendar.after(bucket)))
+            }
+        }
+    }
+}
+
+fn dates(bucket: &Bucket) -> impl Iterator<Item = NaiveDate> {
+    let last = bucket.last;
+    bucket.first.iter_days().take_while(move |date| *date <= last)
+}
+
+fn month(date: NaiveDate) -> i32 {
+    i32::try_from(date.month()).unwrap()
+}
+
+fn additive(tally: &Tally, measure: &str) -> i64 {
+    match measure {
+        "VISITS" => tally.visits,
+        "TOKENS_ISSUED" => tally.issued,
+        "TOKENS_UNUSED" => tally.unused,
+        other => panic!("{other}"),
+    }
+}
+
+/// How measures differ from those before.
+fn changes(now: &Value, before: &Value) -> Value {
+    let each = |difference: fn(&Value, &Value) -> Value| -> Map<String, Value> {
+        MEASURES.iter().map(|name| ((*name).to_owned(), difference(&now[name], &before[name]))).collect()
+    };
+    json!({ "change": each(difference), "changeRatio": each(difference_ratio) })
+}
+
+fn difference(now: &Value, before: &Value) -> Value {
+    match (now.as_i64(), before.as_i64()) {
+        (Some(now), Some(before)) => json!(now - before),
+        _ => now.as_f64().zip(before.as_f64()).map_or(Value::Null, |(now, before)| json!(now - before)),
+    }
+}
+
+fn difference_ratio(now: &Value, before: &Value) -> Value {
+    if let (Some(now), Some(before)) = (now.as_i64(), before.as_i64()) {
+        return json!(ratio(now - before, before));
+    }
+    let both = now.as_f64().zip(before.as_f64()).filter(|(_, before)| *before > 0.0);
+    both.map_or(Value::Null, |(now, before)| json!((now - before) / before))
+}
