@@ -41,13 +41,15 @@ pub enum Limit {
     Connections,
     /// Operations at once on one WebSocket.
     Subscriptions,
+    /// Lists of members that are on their way as a file.
+    Exports,
     /// Bytes of all answers that are followed, and of those on their way to followers.
     LiveBytes,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BodyBytes,
         Self::InputValues,
         Self::DocumentBytes,
@@ -64,6 +66,7 @@ impl Limit {
         Self::Connections,
         Self::Subscriptions,
         Self::LiveBytes,
+        Self::Exports,
     ];
 
     /// The limit as `extensions.limit` names it.
@@ -86,6 +89,7 @@ impl Limit {
             Self::Connections => "connections",
             Self::Subscriptions => "subscriptions",
             Self::LiveBytes => "liveBytes",
+            Self::Exports => "exports",
         }
     }
 
@@ -112,6 +116,7 @@ impl Limit {
             Self::Subscriptions => {
                 format!("The connection has {maximum} operations already; complete one, or open another connection.")
             }
+            Self::Exports => format!("There are {maximum} lists of members under way already; try again later."),
             Self::LiveBytes => format!(
                 "The answers to all followers take {maximum} bytes already; ask for fewer rows or fields, or try again \
                  later."

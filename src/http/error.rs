@@ -21,6 +21,13 @@ pub enum Failure {
     BadJson(String),
     /// The request is no GraphQL request; the sentence says what is wrong.
     BadParameters(String),
+    /// A parameter of a report that means nothing: which one, and what is wrong with it.
+    BadParameter {
+        /// The parameter's name.
+        argument: String,
+        /// What is wrong, as the rest of a sentence that begins with its name.
+        problem: String,
+    },
     /// The request may come from a page of another site.
     CrossSite,
     /// The client accepts nothing that the answer could be written in.
@@ -41,6 +48,8 @@ pub enum Failure {
     TimedOut,
     /// The fault is on this side.
     Internal,
+    /// The database is out of reach.
+    Unavailable,
     /// A legacy report failed; the legacy service answered 500 whatever the cause.
     Report(&'static str),
 }
@@ -49,13 +58,13 @@ impl Failure {
     /// The status, unless the publication of GraphQL over HTTP that is followed has another.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::BadJson(_) | Self::BadParameters(_) => StatusCode::BAD_REQUEST,
+            Self::BadJson(_) | Self::BadParameters(_) | Self::BadParameter { .. } => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotAcceptable | Self::NeedsStream => StatusCode::NOT_ACCEPTABLE,
             Self::NeedsWebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Limit(Limit::Connections, _) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Limit(Limit::Connections | Limit::Exports, _) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Limit(..) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
@@ -76,6 +85,8 @@ impl Failure {
             Self::TimedOut => REQUEST_TIMEOUT,
             Self::Internal => INTERNAL_SERVER_ERROR,
             Self::Report(code) => code,
+            Self::BadParameter { .. } => BAD_USER_INPUT,
+            Self::Unavailable => SERVICE_UNAVAILABLE,
         }
     }
 
@@ -83,6 +94,8 @@ impl Failure {
     pub(super) fn message(&self) -> String {
         match self {
             Self::BadJson(problem) | Self::BadParameters(problem) => problem.clone(),
+            Self::BadParameter { argument, problem } => format!("`{argument}` {problem}"),
+            Self::Unavailable => "The database is out of reach for now; try again shortly.".to_owned(),
             Self::CrossSite => "The request may come from a page of another site. Clients send Accept: \
                                 application/graphql-response+json, or the header apollo-require-preflight."
                 .to_owned(),
@@ -125,6 +138,9 @@ impl Failure {
         if let Self::Limit(limit, maximum) = self {
             extensions["limit"] = limit.name().into();
             extensions["maximum"] = (*maximum).into();
+        }
+        if let Self::BadParameter { argument, .. } = self {
+            extensions["argument"] = argument.as_str().into();
         }
         json!({ "errors": [{ "message": self.message(), "extensions": extensions }] }).to_string()
     }

@@ -7,6 +7,7 @@ pub mod error;
 mod graphql;
 mod log;
 pub mod metrics;
+mod openapi;
 mod probes;
 mod reports;
 
@@ -20,7 +21,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::graphql::{FolderError, Live, PersistedDocuments};
@@ -54,6 +55,10 @@ pub struct Gateway {
     pub reports: Reports,
     /// How the process ends.
     pub ending: Ending,
+    /// The lists of members that are on their way.
+    pub exports: Arc<Semaphore>,
+    /// How many there may be at once: half of the database's connections.
+    pub exports_max: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// How long the readiness probe waits for the database.
@@ -66,7 +71,10 @@ impl Gateway {
     /// # Errors
     /// When the folder of persisted documents cannot be used.
     pub fn new(reports: Reports, config: &Config, ending: Ending) -> Result<Self, FolderError> {
+        let exports_max = usize::try_from(config.database.max_connections / 2).unwrap_or_default().max(1);
         Ok(Self {
+            exports: Arc::new(Semaphore::new(exports_max)),
+            exports_max,
             answers: Answers::new(config.graphql.cache_bytes),
             live: Live::new(reports.clone(), config, ending.clone()),
             executor: Executor::new(&config.graphql, config.server.pages),
@@ -88,8 +96,8 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/graphiql/{file}", get(assets::file))
         .route("/health_check", get(probes::health_check))
         .route("/readiness_check", get(probes::readiness_check))
-        .route("/api/reports/daily_usage", get(reports::daily_usage))
-        .route("/api/reports/user_visits", get(reports::user_visits))
+        .route("/api/openapi.json", get(openapi::document))
+        .merge(reports::routes())
         .merge(graphql_routes(&gateway))
         .route(GRAPHQL_SOCKET, get(graphql::connect))
         .fallback(no_such_path)

@@ -3,7 +3,12 @@
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 
-use super::{InvalidArgument, range::DateRange, time_zone::Zone};
+use super::{
+    InvalidArgument,
+    calendar::{Calendar, Granularity, Week},
+    range::DateRange,
+    time_zone::Zone,
+};
 
 /// The most user ids that one filter may name.
 pub const MAX_USER_IDS: usize = 1_000;
@@ -135,6 +140,12 @@ pub struct TokenFilter {
 }
 
 impl TokenFilter {
+    /// The calendar of its zone, by days.
+    #[must_use]
+    pub fn calendar_of_days(&self) -> Calendar {
+        Calendar::new(self.zone, Granularity::Day, Week::default())
+    }
+
     /// Whether a day is in the range, and on one of the days of the week.
     pub(super) fn contains(&self, date: NaiveDate) -> bool {
         self.range.contains(date) && self.weekdays.contains(date.weekday())

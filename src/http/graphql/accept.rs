@@ -78,6 +78,16 @@ pub(super) fn names(headers: &HeaderMap, is_named: impl Fn(&str) -> bool) -> boo
     ranges(headers).any(|range| range.quality > 0 && is_named(&range.essence))
 }
 
+/// Of the media types that are named themselves, the one that is wanted most; the first between equals.
+pub(in crate::http) fn preferred(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'static str> {
+    let wanted = |essence: &&'static str| {
+        let named = ranges(headers).filter(|range| range.essence == *essence).map(|range| range.quality);
+        named.max().filter(|quality| *quality > 0)
+    };
+    let wanted = offered.iter().rev().filter_map(|essence| Some((wanted(essence)?, *essence)));
+    wanted.max_by_key(|(quality, _)| *quality).map(|(_, essence)| essence)
+}
+
 struct Range {
     essence: String,
     /// From 0, not acceptable, to 1000.

@@ -25,6 +25,7 @@ use serde::Serialize;
 use tracing::{Instrument as _, debug_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+pub(super) use self::{accept::preferred, cross_site::cors, socket::connect};
 use self::{
     accept::{MediaType, Wanted},
     answering::Answering,
@@ -32,7 +33,6 @@ use self::{
     persisted::{Found, Refused},
     status::{Outcome, status},
 };
-pub(super) use self::{cross_site::cors, socket::connect};
 pub use self::{
     live::Live,
     persisted::{FolderError, PersistedDocuments},

@@ -1,14 +1,13 @@
 //! The legacy reports, byte for byte. Only their JSON is made here; the numbers are `reports`' own.
 
 use axum::{
-    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode},
     response::Response,
 };
 use chrono::{NaiveDateTime, Timelike as _};
 use serde::{Serialize, Serializer};
 
-use super::{
+use crate::http::{
     Gateway,
     answers::{self, Answer, Question},
     error::Failure,
@@ -21,24 +20,24 @@ use crate::reports::{
 };
 
 /// `{"2024-03-01":18,…}`: tokens used, by the day of their issue. Days without are absent.
-pub(super) async fn daily_usage(State(gateway): State<Gateway>, request: HeaderMap) -> Result<Response, Failure> {
+pub(super) async fn daily_usage(gateway: &Gateway, request: &HeaderMap) -> Result<Response, Failure> {
     let made = async {
         let measures = Measures { visits: true, ..Measures::default() };
         let days = gateway.reports.session().daily_usage(&UsageQuestion::default(), measures, None).await?;
         json(&LegacyDailyUsage(&days.rows))
     };
-    kept(&gateway, "/api/reports/daily_usage", &request, made).await
+    kept(gateway, "/api/reports/daily_usage", request, made).await
 }
 
 /// `{"1":{"joined_at":"…","visits":6},…}`: all tokens, used or not, of every member who has any.
-pub(super) async fn user_visits(State(gateway): State<Gateway>, request: HeaderMap) -> Result<Response, Failure> {
+pub(super) async fn user_visits(gateway: &Gateway, request: &HeaderMap) -> Result<Response, Failure> {
     let made = async {
         let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
         let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };
         let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await?;
         json(&LegacyUserVisits(&page.rows))
     };
-    kept(&gateway, "/api/reports/user_visits", &request, made).await
+    kept(gateway, "/api/reports/user_visits", request, made).await
 }
 
 /// The report as it was made before, where nothing changed since.
@@ -64,13 +63,20 @@ struct LegacyUserVisits<'a>(&'a [UserVisits]);
 
 impl Serialize for LegacyUserVisits<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Entry {
-            joined_at: String,
-            visits: i64,
-        }
-        let entry = |row: &UserVisits| Entry { joined_at: python_str(row.joined_at), visits: row.tokens_issued };
-        serializer.collect_map(self.0.iter().map(|row| (row.user_id, entry(row))))
+        serializer.collect_map(self.0.iter().map(|row| (row.user_id, Entry::of(row))))
+    }
+}
+
+/// What the legacy report says of a member.
+#[derive(Serialize)]
+pub(super) struct Entry {
+    joined_at: String,
+    visits: i64,
+}
+
+impl Entry {
+    pub(super) fn of(row: &UserVisits) -> Self {
+        Self { joined_at: python_str(row.joined_at), visits: row.tokens_issued }
     }
 }
 

@@ -1,0 +1,188 @@
+//! The reports as plain HTTP: the legacy ones byte for byte when nothing is asked of them; with parameters filtered,
+//! and as CSV or lines of JSON for tools that speak no GraphQL. The numbers are `reports`' own.
+
+mod legacy;
+mod parameters;
+mod stream;
+mod table;
+mod tables;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+
+use self::parameters::{Asked, renamed};
+pub(super) use self::{
+    parameters::{Kind, Parameter},
+    table::{Column, Format, Holds},
+    tables::{REPORTS, Report},
+};
+use super::{Gateway, error::Failure, graphql::preferred};
+use crate::{
+    graphql::error::INTERNAL_SERVER_ERROR,
+    reports::{Error, Measures, Session, UsageQuestion, model::LegacyDailyUsage, range::DateRange},
+};
+
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new()
+        .route(tables::DAILY_USAGE.path, get(daily_usage))
+        .route(tables::USER_VISITS.path, get(user_visits))
+        .route(tables::USAGE.path, get(usage))
+        .route(tables::HEATMAP.path, get(heatmap))
+        .route(tables::RETENTION.path, get(retention))
+}
+
+async fn daily_usage(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, &tables::DAILY_USAGE, query.as_deref(), &headers)?;
+    if asking.is_legacy() {
+        return legacy::daily_usage(&gateway, &headers).await;
+    }
+    let filter = asking.filter(Asked::tokens)?;
+    let range = filter.range;
+    let gaps = asking.asked.one("gaps").map_err(|error| renamed(&error))?.unwrap_or_default();
+    let question = UsageQuestion { calendar: filter.calendar_of_days(), filter, gaps };
+    if asking.format == Format::Json {
+        let measures = Measures { visits: true, ..Measures::default() };
+        let days = asking.session.daily_usage(&question, measures, None).await.map_err(failure)?;
+        let mut json = serde_json::to_string(&LegacyDailyUsage(&days.rows)).map_err(|_| Failure::Internal)?;
+        json.push('\n');
+        return Ok(asking.written(json, range));
+    }
+    let days = asking.session.daily_usage(&question, Measures::ALL, None).await.map_err(failure)?;
+    Ok(asking.written(tables::daily_usage(asking.format, &days.rows), range))
+}
+
+async fn user_visits(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, &tables::USER_VISITS, query.as_deref(), &headers)?;
+    if asking.is_legacy() {
+        return legacy::user_visits(&gateway, &headers).await;
+    }
+    let filter = asking.filter(Asked::members)?;
+    let order = asking.asked.order().map_err(|error| renamed(&error))?;
+    let range = filter.range;
+    let body = stream::user_visits(&gateway, &asking, filter, order).await?;
+    Ok(asking.written(body, range))
+}
+
+async fn usage(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, &tables::USAGE, query.as_deref(), &headers)?;
+    let question = asking.filter(|asked, session| {
+        let granularity = asked.one("granularity")?.unwrap_or_default();
+        let gaps = asked.one("gaps")?.unwrap_or_default();
+        UsageQuestion::new(asked.tokens(session)?, granularity, asked.week_start()?, asked.relative()?, gaps)
+    })?;
+    let series = asking.session.usage(&question, Measures::ALL, None).await.map_err(failure)?;
+    Ok(asking.written(tables::usage(asking.format, &series.rows), question.filter.range))
+}
+
+async fn heatmap(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, &tables::HEATMAP, query.as_deref(), &headers)?;
+    let filter = asking.filter(Asked::tokens)?;
+    let heatmap = asking.session.heatmap(&filter).await.map_err(failure)?;
+    Ok(asking.written(tables::heatmap(asking.format, &heatmap), filter.range))
+}
+
+async fn retention(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, &tables::RETENTION, query.as_deref(), &headers)?;
+    let question = asking.filter(|asked, session| asked.cohorts(session))?;
+    let cohorts = asking.session.retention(&question).await.map_err(failure)?;
+    Ok(asking.written(tables::retention(asking.format, &cohorts), DateRange::default()))
+}
+
+/// A request for a report, read as far as all reports are alike.
+struct Asking {
+    report: &'static Report,
+    asked: Asked,
+    format: Format,
+    session: Arc<Session>,
+}
+
+impl Asking {
+    fn read(
+        gateway: &Gateway,
+        report: &'static Report,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Self, Failure> {
+        let asked = Asked::read(report.parameters, query.unwrap_or_default())?;
+        let accepted = preferred(headers, &["application/json", "text/csv", "application/x-ndjson"]);
+        let format = match (asked.text("format"), accepted) {
+            (Some("csv"), _) | (None, Some("text/csv")) => Format::Csv,
+            (Some("ndjson"), _) | (None, Some("application/x-ndjson")) => Format::Ndjson,
+            (Some("json") | None, _) => Format::Json,
+            (Some(_), _) => {
+                let problem = "must be one of json, csv, ndjson".to_owned();
+                return Err(Failure::BadParameter { argument: "format".to_owned(), problem });
+            }
+        };
+        let session = gateway.reports.snapshot_session();
+        Ok(Self { report, asked, format, session })
+    }
+
+    /// Whether nothing is asked that the legacy service did not answer.
+    fn is_legacy(&self) -> bool {
+        self.asked.is_empty() && self.format == Format::Json
+    }
+
+    fn filter<T>(
+        &self,
+        read: impl FnOnce(&Asked, &Session) -> Result<T, crate::reports::InvalidArgument>,
+    ) -> Result<T, Failure> {
+        read(&self.asked, &self.session).map_err(|error| renamed(&error))
+    }
+
+    /// The answer, with the name of a file for those who save it.
+    fn written(&self, body: impl Into<axum::body::Body>, range: DateRange) -> Response {
+        let mut response = (StatusCode::OK, body.into()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.format.header());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        if self.format != Format::Json {
+            let dates = [range.from(), range.to()].into_iter().flatten().map(|date| format!("_{date}"));
+            let name: String = std::iter::once(self.report.name.to_owned()).chain(dates).collect();
+            let file = format!("attachment; filename=\"{name}.{}\"", self.format.extension());
+            if let Ok(file) = HeaderValue::from_str(&file) {
+                headers.insert(header::CONTENT_DISPOSITION, file);
+            }
+        }
+        response
+    }
+}
+
+/// A report that failed, with the status of its cause.
+fn failure(error: Error) -> Failure {
+    error.log();
+    match &error {
+        Error::InvalidArgument(invalid) => renamed(invalid),
+        Error::Timeout(_) => Failure::TimedOut,
+        Error::Unavailable(_) => Failure::Unavailable,
+        Error::Database(_) => Failure::Report(INTERNAL_SERVER_ERROR),
+    }
+}

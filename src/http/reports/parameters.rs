@@ -1,0 +1,285 @@
+//! The parameters of the reports' routes: the arguments of the schema's fields, in `snake_case`. One table says
+//! what they are, to the parser and to the description of the routes.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    graphql::Named,
+    http::error::Failure,
+    reports::{
+        CohortAnchor, CohortUnit, Granularity, Here, InvalidArgument, RetentionQuestion, Session, Week,
+        filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, VisitsRange},
+        page::{UserVisitsField, UserVisitsOrder},
+        range::{DateRange, RelativeRange},
+    },
+};
+
+/// A parameter of a route.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Parameter {
+    pub(in crate::http) name: &'static str,
+    pub(in crate::http) kind: Kind,
+    /// What it is for, in a sentence.
+    pub(in crate::http) about: &'static str,
+}
+
+/// What a parameter takes.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) enum Kind {
+    /// `YYYY-MM-DD`, or milliseconds since 1970.
+    Date,
+    /// The IANA name of a time zone.
+    Zone,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number between these.
+    Whole(i32, i32),
+    /// Ids, separated by commas.
+    Ids,
+    /// One of these names.
+    Name(fn() -> Vec<&'static str>),
+    /// Some of these names, separated by commas.
+    Names(fn() -> Vec<&'static str>),
+}
+
+const fn parameter(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
+    Parameter { name, kind, about }
+}
+
+pub(in crate::http) const FORMAT: [Parameter; 1] = [parameter(
+    "format",
+    Kind::Name(|| vec!["json", "csv", "ndjson"]),
+    "How the answer is written; otherwise as Accept says, and JSON where it says nothing.",
+)];
+pub(super) const RANGE: [Parameter; 4] = [
+    parameter("from", Kind::Date, "First local date, included."),
+    parameter("to", Kind::Date, "Last local date, included."),
+    parameter("range", Kind::Name(RelativeRange::names), "Dates that move with the days; instead of from and to."),
+    parameter("time_zone", Kind::Zone, "The zone of all dates; UTC when left out."),
+];
+pub(super) const MEMBERS: [Parameter; 2] = [
+    parameter("user_ids", Kind::Ids, "Only these members: at most 1000 ids, separated by commas."),
+    parameter("is_active", Kind::Flag, "Only members whose membership is active now, or is not."),
+];
+pub(super) const JOINED: [Parameter; 2] = [
+    parameter("joined_from", Kind::Date, "Only members who joined on this local date or later."),
+    parameter("joined_to", Kind::Date, "Only members who joined on this local date or earlier."),
+];
+pub(super) const BASIS: [Parameter; 1] = [parameter(
+    "basis",
+    Kind::Name(TimeBasis::names),
+    "What puts a visit into the range: the token's issue (when left out), or its use.",
+)];
+pub(super) const WEEKDAYS: [Parameter; 1] =
+    [parameter("weekdays", Kind::Names(chrono::Weekday::names), "Only these days of the week, separated by commas.")];
+pub(super) const GAPS: [Parameter; 1] =
+    [parameter("gaps", Kind::Name(GapFill::names), "What stands where there are no tokens: OMIT when left out.")];
+pub(super) const SERIES: [Parameter; 2] =
+    [parameter("granularity", Kind::Name(Granularity::names), "How long a bucket is: DAY when left out."), WEEK_START];
+const WEEK_START: Parameter =
+    parameter("week_start", Kind::Name(chrono::Weekday::names), "The day on which weeks start, where there are any.");
+pub(super) const COHORTS: [Parameter; 4] = [
+    parameter("cohort", Kind::Name(CohortUnit::names), "How long a period is: MONTH when left out."),
+    parameter("anchor", Kind::Name(CohortAnchor::names), "What makes members a cohort: JOINED_AT when left out."),
+    parameter("periods", Kind::Whole(1, 104), "How many periods to follow each cohort: 12 when left out."),
+    WEEK_START,
+];
+pub(super) const LIST: [Parameter; 7] = [
+    parameter("min_visits", Kind::Whole(0, i32::MAX), "Only members with at least so many visits in the range."),
+    parameter("max_visits", Kind::Whole(0, i32::MAX), "Only members with at most so many visits in the range."),
+    parameter("last_visit_before", Kind::Date, "Only members whose last visit lies before this local date."),
+    parameter("include_users_without_visits", Kind::Flag, "Also list members without any token in the range."),
+    parameter("order_by", Kind::Name(UserVisitsField::names), "What to sort by: USER_ID when left out."),
+    parameter("direction", Kind::Name(Direction::names), "Which way: ASC when left out."),
+    parameter("first", Kind::Whole(1, i32::MAX), "At most so many members; all when left out."),
+];
+
+/// What a request gave for the parameters of its route.
+#[derive(Debug)]
+pub(super) struct Asked {
+    values: BTreeMap<&'static str, String>,
+}
+
+impl Asked {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    /// When a parameter is unknown, or comes twice.
+    pub(super) fn read(known: &[&[Parameter]], query: &str) -> Result<Self, Failure> {
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).map_err(|_| {
+            Failure::BadParameters("The query string cannot be read: it is not UTF-8, percent-encoded.".to_owned())
+        })?;
+        let mut values = BTreeMap::new();
+        for (name, value) in pairs {
+            let parameter = known.iter().copied().flatten().find(|parameter| parameter.name == name);
+            let Some(parameter) = parameter else {
+                let name: String = name.chars().take(64).collect();
+                let names: Vec<_> = known.iter().copied().flatten().map(|parameter| parameter.name).collect();
+                let problem = format!("is no parameter of this route; it takes {}", names.join(", "));
+                return Err(Failure::BadParameter { argument: name, problem });
+            };
+            if values.insert(parameter.name, value).is_some() {
+                let problem = "came twice; separate the items of a list by commas".to_owned();
+                return Err(Failure::BadParameter { argument: name, problem });
+            }
+        }
+        Ok(Self { values })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    pub(super) fn one<T: Named>(&self, name: &'static str) -> Result<Option<T>, InvalidArgument> {
+        self.text(name).map(|text| T::named(name, text)).transpose()
+    }
+
+    fn some<T: Named>(&self, name: &'static str) -> Result<Option<Vec<T>>, InvalidArgument> {
+        let items =
+            |text: &str| text.split(',').filter(|item| !item.is_empty()).map(|item| T::named(name, item)).collect();
+        self.text(name).map(items).transpose()
+    }
+
+    pub(super) fn whole(&self, name: &'static str) -> Result<Option<i32>, InvalidArgument> {
+        let number = |text: &str| {
+            text.parse()
+                .map_err(|_| InvalidArgument::new(name, format!("is \"{}\", which is no whole number", short(text))))
+        };
+        self.text(name).map(number).transpose()
+    }
+
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, InvalidArgument> {
+        let flag = |text: &str| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(InvalidArgument::new(name, format!("is \"{}\"; it must be true or false", short(other)))),
+        };
+        self.text(name).map(flag).transpose()
+    }
+
+    fn ids(&self) -> Result<Option<Vec<i32>>, InvalidArgument> {
+        let id = |text: &str| {
+            text.parse().map_err(|_| {
+                InvalidArgument::new(
+                    "user_ids",
+                    format!("has \"{}\", which is no id; write them as 1,2,3", short(text)),
+                )
+            })
+        };
+        let ids = |text: &str| text.split(',').filter(|item| !item.is_empty()).map(id).collect();
+        self.text("user_ids").map(ids).transpose()
+    }
+
+    pub(super) fn week_start(&self) -> Result<Option<Week>, InvalidArgument> {
+        Ok(self.one("week_start")?.map(Week))
+    }
+
+    pub(super) fn relative(&self) -> Result<Option<RelativeRange>, InvalidArgument> {
+        self.one("range")
+    }
+
+    fn here(&self, session: &Session) -> Result<Here, InvalidArgument> {
+        Here::new(session, "timeZone", self.text("time_zone").unwrap_or("UTC"), self.week_start()?)
+    }
+
+    fn range(&self, here: Here) -> Result<DateRange, InvalidArgument> {
+        here.range(self.relative()?, self.text("from"), self.text("to"))
+    }
+
+    fn users(&self, here: Here) -> Result<UserFilter, InvalidArgument> {
+        here.users(self.ids()?, self.text("joined_from"), self.text("joined_to"), self.flag("is_active")?)
+    }
+
+    /// Which tokens count.
+    pub(super) fn tokens(&self, session: &Session) -> Result<TokenFilter, InvalidArgument> {
+        let here = self.here(session)?;
+        Ok(TokenFilter {
+            range: self.range(here)?,
+            users: self.users(here)?,
+            weekdays: self.some("weekdays")?.map(|days| days.into_iter().collect()).unwrap_or_default(),
+            zone: here.zone,
+            basis: self.one("basis")?.unwrap_or_default(),
+        })
+    }
+
+    /// Which members are listed, and which of their tokens count.
+    pub(super) fn members(&self, session: &Session) -> Result<UserVisitsFilter, InvalidArgument> {
+        let here = self.here(session)?;
+        Ok(UserVisitsFilter {
+            range: self.range(here)?,
+            users: self.users(here)?,
+            zone: here.zone,
+            basis: self.one("basis")?.unwrap_or_default(),
+            visits: VisitsRange::new(self.whole("min_visits")?, self.whole("max_visits")?)?,
+            last_visit_before: here.date("filter.lastVisitBefore", self.text("last_visit_before"))?,
+            last_visit_from: None,
+            include_users_without_visits: self.flag("include_users_without_visits")?.unwrap_or_default(),
+        })
+    }
+
+    /// Which cohorts.
+    pub(super) fn cohorts(&self, session: &Session) -> Result<RetentionQuestion, InvalidArgument> {
+        let unit = self.one("cohort")?.unwrap_or_default();
+        let anchor = self.one("anchor")?.unwrap_or_default();
+        let periods = self.whole("periods")?.unwrap_or(12);
+        RetentionQuestion::new(self.tokens(session)?, unit, self.week_start()?, self.relative()?, periods, anchor)
+    }
+
+    pub(super) fn order(&self) -> Result<UserVisitsOrder, InvalidArgument> {
+        Ok(UserVisitsOrder {
+            field: self.one("order_by")?.unwrap_or_default(),
+            direction: self.one("direction")?.unwrap_or_default(),
+        })
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(32).collect()
+}
+
+/// The schema's arguments under the names that they have here: `filter.joinedFrom` is `joined_from`.
+pub(super) fn in_snake_case(text: &str) -> String {
+    let mut snake = String::with_capacity(text.len() + 8);
+    for letter in text.trim_start_matches("filter.").chars() {
+        if letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// The error of an argument, by the names that it has here; those in backticks are names as well.
+pub(super) fn renamed(error: &InvalidArgument) -> Failure {
+    let quoted = error.problem.split('`').enumerate();
+    let problem = quoted.map(|(index, part)| match index % 2 {
+        1 => format!("`{}`", in_snake_case(part)),
+        _ => part.to_owned(),
+    });
+    Failure::BadParameter { argument: in_snake_case(error.argument), problem: problem.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_have_names_of_their_own_here() {
+        let error = InvalidArgument::new("filter.joinedFrom", "came with `filter.maxVisits`, and \"Text\"");
+        let Failure::BadParameter { argument, problem } = renamed(&error) else { panic!("another failure") };
+        assert_eq!((argument.as_str(), problem.as_str()), ("joined_from", "came with `max_visits`, and \"Text\""));
+    }
+
+    #[test]
+    fn a_parameter_is_known_and_comes_once() {
+        let read = |query| Asked::read(&[&RANGE], query);
+        assert!(read("from=2024-03-01&to=2024-03-02").is_ok_and(|asked| asked.text("to") == Some("2024-03-02")));
+        for (query, name) in [("form=2024-03-01", "form"), ("to=2024-03-01&to=2024-03-02", "to")] {
+            assert!(matches!(read(query), Err(Failure::BadParameter { argument, .. }) if argument == name));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Lists of members of any length, sent while they are read: never more of them in memory than a few chunks.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::{Body, Bytes};
+use futures_util::{StreamExt as _, stream};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{
+    Asking, failure,
+    legacy::Entry,
+    renamed,
+    table::{Format, Writer},
+    tables,
+};
+use crate::{
+    graphql::limits::Limit,
+    http::{Gateway, error::Failure},
+    reports::{
+        Error, UserVisitsParts,
+        filter::UserVisitsFilter,
+        model::UserVisits,
+        page::{Page, UserVisitsOrder, checked_size},
+    },
+};
+
+/// What is sent at once.
+const CHUNK: usize = 32 << 10;
+/// Chunks that wait for the client.
+const WAITING: usize = 4;
+/// A client that takes nothing for so long has gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The members as a body. What fails before the first chunk is a failure of the request; after it, the body breaks
+/// off, and no client takes it for whole.
+pub(super) async fn user_visits(
+    gateway: &Gateway,
+    asking: &Asking,
+    filter: UserVisitsFilter,
+    order: UserVisitsOrder,
+) -> Result<Body, Failure> {
+    let first = asking.asked.whole("first").map_err(|error| renamed(&error))?;
+    let page = match first {
+        Some(first) => Page::first(checked_size("first", first, i32::MAX as usize).map_err(|error| renamed(&error))?),
+        None => Page::all(),
+    };
+    let under_way = gateway.exports.clone().try_acquire_owned();
+    let under_way = under_way.map_err(|_| Failure::Limit(Limit::Exports, gateway.exports_max))?;
+    let format = asking.format;
+    let parts = UserVisitsParts {
+        visit_times: format != Format::Json,
+        membership: true,
+        names: format != Format::Json,
+        ..UserVisitsParts::default()
+    };
+    let (sender, mut chunks) = mpsc::channel::<Result<Bytes, Failure>>(WAITING);
+    let session = Arc::clone(&asking.session);
+    // A stop waits for it, as for any request.
+    gateway.ending.tasks.spawn(async move {
+        let _under_way = under_way;
+        let mut list = List::new(format);
+        let read = session.each_user_visits(&filter, order, &page, parts, |member| {
+            list.add(member);
+            let chunk = list.full()?;
+            let sender = sender.clone();
+            Some(Box::pin(async move {
+                match timeout(PATIENCE, sender.send(Ok(chunk))).await {
+                    Ok(Ok(())) => Ok(()),
+                    // Nobody reads any more: the rest need not be read either.
+                    _ => Err(Error::Unavailable(None)),
+                }
+            }))
+        });
+        let last = read.await.map(|()| list.finish()).map_err(failure);
+        let _ = timeout(PATIENCE, sender.send(last)).await;
+    });
+    let Some(begin) = chunks.recv().await else { return Err(Failure::Internal) };
+    let begin = begin?;
+    let rest = stream::unfold(Some(chunks), |chunks| async {
+        let mut chunks = chunks?;
+        match chunks.recv().await? {
+            Ok(chunk) => Some((Ok(chunk), Some(chunks))),
+            Err(failure) => Some((Err(Broken(failure.message())), None)),
+        }
+    });
+    Ok(Body::from_stream(stream::iter([Ok(begin)]).chain(rest)))
+}
+
+/// A body that broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Broken(String);
+
+/// A list on its way out: rows, or the legacy service's map.
+enum List {
+    Rows(Writer),
+    Map(String),
+}
+
+impl List {
+    fn new(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Map("{".to_owned()),
+            _ => Self::Rows(Writer::new(format, tables::USER_VISITS.columns)),
+        }
+    }
+
+    fn add(&mut self, member: UserVisits) {
+        match self {
+            Self::Rows(writer) => tables::user_visits(writer, member),
+            Self::Map(written) => {
+                let entry = serde_json::to_string(&Entry::of(&member)).unwrap_or_default();
+                let comma = if written.ends_with('{') { "" } else { "," };
+                *written += &format!("{comma}\"{}\":{entry}", member.user_id);
+            }
+        }
+    }
+
+    fn full(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Rows(writer) => writer.full(CHUNK).map(Into::into),
+            Self::Map(written) => (written.len() >= CHUNK).then(|| std::mem::take(written).into()),
+        }
+    }
+
+    fn finish(self) -> Bytes {
+        match self {
+            Self::Rows(writer) => writer.finish().into(),
+            Self::Map(written) => (written + "}\n").into(),
+        }
+    }
+}

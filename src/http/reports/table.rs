@@ -1,0 +1,227 @@
+//! Rows of a report as JSON, as a line of JSON each, or as CSV.
+
+use std::fmt::Write as _;
+
+use axum::http::HeaderValue;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum Format {
+    /// An array of objects, and a newline.
+    Json,
+    /// An object a line.
+    Ndjson,
+    /// By RFC 4180, with a header.
+    /// Source: <https://www.rfc-editor.org/rfc/rfc4180>
+    Csv,
+}
+
+impl Format {
+    pub(in crate::http) fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
+
+    pub(super) fn header(self) -> HeaderValue {
+        HeaderValue::from_static(self.media_type())
+    }
+
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+/// A column of a report.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Column {
+    pub(in crate::http) name: &'static str,
+    pub(in crate::http) holds: Holds,
+}
+
+/// What a column holds, besides nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum Holds {
+    Text,
+    Date,
+    /// An instant in UTC by RFC 3339.
+    Instant,
+    Whole,
+    Number,
+    Flag,
+}
+
+pub(super) const fn column(name: &'static str, holds: Holds) -> Column {
+    Column { name, holds }
+}
+
+/// A value in a column; absent ones are `null`, and empty in CSV.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cell(Value);
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self(Value::Null), Into::into)
+    }
+}
+
+macro_rules! cells {
+    ($($value:ty),+) => { $(impl From<$value> for Cell { fn from(value: $value) -> Self { Self(value.into()) } })+ };
+}
+cells!(String, &str, i64, i32, u8, f64, bool);
+
+impl From<NaiveDate> for Cell {
+    fn from(date: NaiveDate) -> Self {
+        date.to_string().into()
+    }
+}
+
+impl From<DateTime<Utc>> for Cell {
+    fn from(instant: DateTime<Utc>) -> Self {
+        instant.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
+    }
+}
+
+impl From<NaiveDateTime> for Cell {
+    fn from(instant: NaiveDateTime) -> Self {
+        instant.and_utc().into()
+    }
+}
+
+/// Rows on their way out.
+#[derive(Debug)]
+pub(super) struct Writer {
+    format: Format,
+    columns: &'static [Column],
+    written: String,
+    has_rows: bool,
+}
+
+impl Writer {
+    /// Begins a table.
+    pub(super) fn new(format: Format, columns: &'static [Column]) -> Self {
+        let mut written = String::new();
+        match format {
+            Format::Json => written.push('['),
+            Format::Ndjson => {}
+            Format::Csv => {
+                let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+                written = names.join(",") + "\r\n";
+            }
+        }
+        Self { format, columns, written, has_rows: false }
+    }
+
+    /// Adds a row: a cell for each column.
+    pub(super) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
+        debug_assert_eq!(N, self.columns.len(), "a cell for each column");
+        match self.format {
+            Format::Csv => {
+                for (index, Cell(value)) in cells.into_iter().enumerate() {
+                    if index > 0 {
+                        self.written.push(',');
+                    }
+                    field(&mut self.written, &value);
+                }
+                self.written.push_str("\r\n");
+            }
+            Format::Json | Format::Ndjson => {
+                if self.format == Format::Json && self.has_rows {
+                    self.written.push(',');
+                }
+                for (index, (column, Cell(value))) in self.columns.iter().zip(cells).enumerate() {
+                    let before = if index == 0 { '{' } else { ',' };
+                    let _ = write!(self.written, "{before}\"{}\":{value}", column.name);
+                }
+                self.written.push('}');
+                if self.format == Format::Ndjson {
+                    self.written.push('\n');
+                }
+            }
+        }
+        self.has_rows = true;
+    }
+
+    /// What is written so far, once it is so much.
+    pub(super) fn full(&mut self, bytes: usize) -> Option<String> {
+        (self.written.len() >= bytes).then(|| std::mem::replace(&mut self.written, String::with_capacity(bytes + 512)))
+    }
+
+    /// Ends the table; the rest of what is written.
+    pub(super) fn finish(mut self) -> String {
+        if self.format == Format::Json {
+            self.written.push_str("]\n");
+        }
+        self.written
+    }
+}
+
+/// A field of CSV. Text that a spreadsheet would take for a formula has an apostrophe before it; numbers are never
+/// touched. Source: <https://owasp.org/www-community/attacks/CSV_Injection>
+fn field(line: &mut String, value: &Value) {
+    let Value::String(text) = value else {
+        if !value.is_null() {
+            let _ = write!(line, "{value}");
+        }
+        return;
+    };
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { "'" } else { "" };
+    let needs_quotes = text.contains([',', '"', '\r', '\n']) || text.starts_with(' ') || text.ends_with(' ');
+    if needs_quotes {
+        let _ = write!(line, "\"{guard}{}\"", text.replace('"', "\"\""));
+    } else {
+        let _ = write!(line, "{guard}{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 3] =
+        [column("name", Holds::Text), column("visits", Holds::Whole), column("rate", Holds::Number)];
+
+    fn written(format: Format, name: &str) -> String {
+        let mut writer = Writer::new(format, &COLUMNS);
+        writer.row([name.into(), (-3_i64).into(), Cell::from(None::<f64>)]);
+        writer.row(["B".into(), 4_i64.into(), 0.5.into()]);
+        writer.finish()
+    }
+
+    #[test]
+    fn the_same_rows_in_three_formats() {
+        assert_eq!(written(Format::Csv, "A"), "name,visits,rate\r\nA,-3,\r\nB,4,0.5\r\n");
+        let (first, second) = (r#"{"name":"A","visits":-3,"rate":null}"#, r#"{"name":"B","visits":4,"rate":0.5}"#);
+        assert_eq!(written(Format::Ndjson, "A"), format!("{first}\n{second}\n"));
+        assert_eq!(written(Format::Json, "A"), format!("[{first},{second}]\n"));
+    }
+
+    #[test]
+    fn text_stays_text_in_a_spreadsheet() {
+        for (text, field) in [
+            ("=1+1", "'=1+1"),
+            ("+49", "'+49"),
+            ("-2", "'-2"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("=a,\"b\"", "\"'=a,\"\"b\"\"\""),
+            ("O'Neill, Jo", "\"O'Neill, Jo\""),
+            ("two\r\nlines", "\"two\r\nlines\""),
+            (" spaced", "\" spaced\""),
+            ("Ümit", "Ümit"),
+        ] {
+            assert_eq!(
+                written(Format::Csv, text).strip_prefix("name,visits,rate\r\n"),
+                Some(&*format!("{field},-3,\r\nB,4,0.5\r\n"))
+            );
+        }
+    }
+}
