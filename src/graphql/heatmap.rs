@@ -84,6 +84,7 @@ impl Heatmap {
 
     /// The busiest cells: most visits first, and no cell without any.
     #[graphql(complexity = "limits::cost(CELLS, child_complexity)")]
+    #[expect(clippy::unused_async, reason = "resolvers are")]
     async fn peak_hours(
         &self,
         #[graphql(desc = "At most so many: 1 to 168.", default = 5)] first: i32,

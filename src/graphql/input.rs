@@ -130,8 +130,8 @@ pub(super) fn week(day: Option<Weekday>) -> Option<Week> {
 }
 
 /// What was written for a date.
-pub(super) fn text(date: &Option<Date>) -> Option<&str> {
-    date.as_ref().map(|Date(text)| text.as_str())
+pub(super) fn text(date: Option<&Date>) -> Option<&str> {
+    date.map(|Date(text)| text.as_str())
 }
 
 /// Which tokens count. Conditions are combined with "and".
@@ -159,8 +159,13 @@ pub(super) struct TokenFilterInput {
 impl TokenFilterInput {
     pub(super) fn into_filter(self, here: Here, basis: TimeBasis) -> Result<TokenFilter, InvalidArgument> {
         Ok(TokenFilter {
-            range: here.range(self.range.map(Into::into), text(&self.from), text(&self.to))?,
-            users: here.users(self.user_ids, text(&self.joined_from), text(&self.joined_to), self.is_active)?,
+            range: here.range(self.range.map(Into::into), text(self.from.as_ref()), text(self.to.as_ref()))?,
+            users: here.users(
+                self.user_ids,
+                text(self.joined_from.as_ref()),
+                text(self.joined_to.as_ref()),
+                self.is_active,
+            )?,
             weekdays: self.weekdays.map(|days| days.into_iter().map(Into::into).collect()).unwrap_or_default(),
             zone: here.zone,
             basis: basis.into(),

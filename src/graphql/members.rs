@@ -72,8 +72,8 @@ impl MembersQuery {
             let filter = filter.unwrap_or_default();
             let users = here.users(
                 filter.user_ids,
-                input::text(&filter.joined_from),
-                input::text(&filter.joined_to),
+                input::text(filter.joined_from.as_ref()),
+                input::text(filter.joined_to.as_ref()),
                 filter.is_active,
             )?;
             let arguments = PageArguments { first, after: after.as_deref(), last, before: before.as_deref() };

@@ -99,7 +99,11 @@ struct RetentionFilterInput {
 impl RetentionFilterInput {
     fn into_filter(self, here: reports::Here, basis: TimeBasis) -> Result<TokenFilter, InvalidArgument> {
         Ok(TokenFilter {
-            range: here.range(self.range.map(Into::into), input::text(&self.from), input::text(&self.to))?,
+            range: here.range(
+                self.range.map(Into::into),
+                input::text(self.from.as_ref()),
+                input::text(self.to.as_ref()),
+            )?,
             users: UserFilter::new("filter.userIds", self.user_ids, DateRange::default(), self.is_active)?,
             zone: here.zone,
             basis: basis.into(),

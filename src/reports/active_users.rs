@@ -84,7 +84,9 @@ impl Session {
                 }
             };
             if self.kept_visitors(&wider, place, finish).await? {
-                last_days.into_values().for_each(|last| count(last, MONTH, 1));
+                for last in last_days.into_values() {
+                    count(last, MONTH, 1);
+                }
             } else {
                 for row in self.query_all(&self.stays(&wider)).await? {
                     let stay = usize::try_from(row.try_get::<i64>("", "stay")?).unwrap_or(MONTH);

@@ -1,5 +1,7 @@
 //! What goes wrong is told with a code and a sentence that names the argument, and nothing is computed.
 
+use std::fmt::Write as _;
+
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
@@ -99,7 +101,7 @@ async fn bad_questions_are_told_apart_by_name() {
         let error = &answer["errors"][0];
         assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{document}: {answer}");
         let (argument, message) = (error["extensions"]["argument"].as_str(), error["message"].as_str());
-        said += &format!("{document}\n  {}: {}\n", argument.unwrap(), message.unwrap());
+        writeln!(said, "{document}\n  {}: {}", argument.unwrap(), message.unwrap()).unwrap();
     }
     snapshot_text("bad_questions", &said);
     // Without an end, how many hours there are is known once they are counted.

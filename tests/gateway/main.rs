@@ -5,6 +5,7 @@
 mod command_line;
 mod daily_usage;
 mod errors;
+mod exports;
 mod freshness;
 mod graphql_over_http;
 mod hostile;

@@ -72,7 +72,7 @@ impl UsageComparison {
         Ok(Self {
             from: range.from().unwrap_or_default().into(),
             to: range.to().unwrap_or_default().into(),
-            buckets: Rows(rows.map(|(row, before)| PreviousBucket::of(row, before)).collect()),
+            buckets: Rows(rows.map(|(row, before)| PreviousBucket::of(row, before.as_ref())).collect()),
             totals: totals.into(),
             change: UsageChange::between(&usage.totals, &totals),
             change_ratio: UsageChangeRatio::between(&usage.totals, &totals),
@@ -131,13 +131,13 @@ impl Row for PreviousBucket {
 }
 
 impl PreviousBucket {
-    fn of(now: &SeriesRow, before: Option<SeriesRow>) -> Self {
-        let figures = before.as_ref().map(|row| row.figures).unwrap_or_default();
+    fn of(now: &SeriesRow, before: Option<&SeriesRow>) -> Self {
+        let figures = before.map(|row| row.figures).unwrap_or_default();
         Self {
-            start: before.as_ref().map(|row| DateTime(row.start())),
-            start_millis: before.as_ref().map(|row| EpochMillis(row.start().timestamp_millis())),
-            end: before.as_ref().map(|row| DateTime(row.end())),
-            label: before.as_ref().map(SeriesRow::label),
+            start: before.map(|row| DateTime(row.start())),
+            start_millis: before.map(|row| EpochMillis(row.start().timestamp_millis())),
+            end: before.map(|row| DateTime(row.end())),
+            label: before.map(SeriesRow::label),
             visits: figures.visits,
             tokens_issued: figures.tokens_issued,
             tokens_unused: figures.tokens_unused,

@@ -51,18 +51,22 @@ impl UserVisitsFilterInput {
     pub(super) fn into_filter(self, ctx: &Context<'_>) -> Result<filter::UserVisitsFilter, InvalidArgument> {
         let here = input::here(ctx, "filter.timeZone", &self.time_zone, None)?;
         Ok(filter::UserVisitsFilter {
-            range: here.range(self.range.map(Into::into), input::text(&self.from), input::text(&self.to))?,
+            range: here.range(
+                self.range.map(Into::into),
+                input::text(self.from.as_ref()),
+                input::text(self.to.as_ref()),
+            )?,
             users: here.users(
                 self.user_ids,
-                input::text(&self.joined_from),
-                input::text(&self.joined_to),
+                input::text(self.joined_from.as_ref()),
+                input::text(self.joined_to.as_ref()),
                 self.is_active,
             )?,
             zone: here.zone,
             basis: self.basis.into(),
             visits: VisitsRange::new(self.min_visits, self.max_visits)?,
             last_visit_from: None,
-            last_visit_before: here.date("filter.lastVisitBefore", input::text(&self.last_visit_before))?,
+            last_visit_before: here.date("filter.lastVisitBefore", input::text(self.last_visit_before.as_ref()))?,
             include_users_without_visits: self.include_users_without_visits,
         })
     }

@@ -110,7 +110,7 @@ async fn retention(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let asking = Asking::read(&gateway, &tables::RETENTION, query.as_deref(), &headers)?;
-    let question = asking.filter(|asked, session| asked.cohorts(session))?;
+    let question = asking.filter(Asked::cohorts)?;
     let cohorts = asking.session.retention(&question).await.map_err(failure)?;
     Ok(asking.written(tables::retention(asking.format, &cohorts), DateRange::default()))
 }
@@ -177,6 +177,7 @@ impl Asking {
 }
 
 /// A report that failed, with the status of its cause.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failure(error: Error) -> Failure {
     error.log();
     match &error {

@@ -1,6 +1,6 @@
 //! Lists of members of any length, sent while they are read: never more of them in memory than a few chunks.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use axum::body::{Body, Bytes};
 use futures_util::{StreamExt as _, stream};
@@ -71,8 +71,8 @@ pub(super) async fn user_visits(
                 }
             }))
         });
-        let last = read.await.map(|()| list.finish()).map_err(failure);
-        let _ = timeout(PATIENCE, sender.send(last)).await;
+        let end = read.await.map(|()| list.finish()).map_err(failure);
+        let _ = timeout(PATIENCE, sender.send(end)).await;
     });
     let Some(begin) = chunks.recv().await else { return Err(Failure::Internal) };
     let begin = begin?;
@@ -111,7 +111,7 @@ impl List {
             Self::Map(written) => {
                 let entry = serde_json::to_string(&Entry::of(&member)).unwrap_or_default();
                 let comma = if written.ends_with('{') { "" } else { "," };
-                *written += &format!("{comma}\"{}\":{entry}", member.user_id);
+                let _ = write!(written, "{comma}\"{}\":{entry}", member.user_id);
             }
         }
     }

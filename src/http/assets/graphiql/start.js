@@ -63,19 +63,107 @@ query Chart($from: Date!, $to: Date!, $timeZone: TimeZone!) {
     variables: JSON.stringify(lastDays(28), null, 2),
   },
   {
-    query: `# Which active members stopped coming?
-# None of them came in the last four weeks.
-query StoppedComing($before: Date!) {
-  userVisits(
-    filter: { isActive: true, lastVisitBefore: $before }
-    orderBy: { field: LAST_VISIT_AT, direction: ASC }
+    query: `# This month against the last one, week by week,
+# and the same weeks a year ago.
+query Compare {
+  usage(granularity: WEEK, filter: { range: THIS_MONTH }) {
+    buckets {
+      label
+      visits
+      uniqueVisitors
+      isPartial
+    }
+    totals {
+      visits
+      uniqueVisitors
+    }
+    previous {
+      from
+      to
+      changeRatio {
+        visits
+        uniqueVisitors
+      }
+      buckets {
+        label
+        visits
+      }
+    }
+    lastYear: previous(compareTo: PREVIOUS_YEAR) {
+      totals {
+        visits
+      }
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# When is the space busy? The five busiest
+# hours of the week, and what to expect then.
+query Busy($timeZone: TimeZone!) {
+  heatmap(
+    filter: { range: LAST_90_DAYS }
+    timeZone: $timeZone
+    basis: USED_AT
+  ) {
+    peakHours(first: 5) {
+      weekday
+      hour
+      average
+      share
+    }
+  }
+}
+`,
+    variables: JSON.stringify({ timeZone: lastDays(1).timeZone }, null, 2),
+  },
+  {
+    query: `# How many members are active, and how often
+# do they come? Stickiness is daily / monthly.
+query Active {
+  activeUsers(filter: { range: LAST_30_DAYS }) {
+    date
+    daily
+    weekly
+    monthly
+    stickiness
+  }
+}
+`,
+  },
+  {
+    query: `# Who comes back? Members by the month in
+# which they joined, and how many came in each
+# month after.
+query Cohorts {
+  retention(periods: 3) {
+    label
+    members
+    periods {
+      index
+      active
+      rate
+      isPartial
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# Whom to write to: active members who came
+# before, and not in the last 30 days.
+query Lapsing {
+  members(
+    segment: LAPSING
+    filter: { isActive: true }
+    orderBy: { field: LAST_VISIT_AT, direction: DESC }
     first: 20
   ) {
     totalCount
     nodes {
-      userId
+      daysSinceLastVisit
       visits
-      lastVisitAt
       user {
         firstName
         lastName
@@ -84,7 +172,23 @@ query StoppedComing($before: Date!) {
   }
 }
 `,
-    variables: JSON.stringify({ before: lastDays(28).from }, null, 2),
+  },
+  {
+    query: `# What becomes of door codes, and how long
+# does it take? In seconds.
+query Funnel {
+  tokenFunnel(filter: { range: LAST_30_DAYS }) {
+    issued
+    used
+    conversionRate
+    timeToUse {
+      median
+      p90
+      p99
+    }
+  }
+}
+`,
   },
   {
     query: `# The latest day, live: a new answer

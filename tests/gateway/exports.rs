@@ -1,0 +1,233 @@
+//! The reports for tools that speak no GraphQL: the same numbers as CSV, lines of JSON and filtered JSON.
+
+use std::fmt::Write as _;
+
+use axum::{body::Body, http::Request};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Backend, TestGateway, database::fixture, on_both_databases, snapshot_text};
+
+on_both_databases!(
+    nothing_asked_is_answered_as_ever,
+    parameters_filter_the_legacy_maps,
+    rows_are_those_of_graphql,
+    a_list_of_any_length_arrives_whole,
+);
+
+async fn nothing_asked_is_answered_as_ever(backend: Backend) {
+    let gateway = TestGateway::recorded(backend).await;
+    for report in ["daily_usage", "user_visits"] {
+        for accept in ["", "*/*", "text/html, application/xhtml+xml, */*;q=0.8", "application/json, text/csv;q=0.5"] {
+            let answer = accepting(&gateway, &format!("/api/reports/{report}"), accept).await;
+            assert_eq!(answer.body, fixture(&format!("{report}.json")), "{report}, {accept}");
+            assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
+        }
+    }
+}
+
+async fn parameters_filter_the_legacy_maps(backend: Backend) {
+    let gateway = TestGateway::recorded(backend).await;
+    let all: Value = serde_json::from_str(&fixture("daily_usage.json")).unwrap();
+    let some = gateway.get("/api/reports/daily_usage?from=2024-03-01&to=2024-03-31").await.json();
+    let march = all.as_object().unwrap().iter().filter(|(date, _)| date.starts_with("2024-03"));
+    assert_eq!(some, march.map(|(date, visits)| (date.clone(), visits.clone())).collect::<Value>());
+    let all: Value = serde_json::from_str(&fixture("user_visits.json")).unwrap();
+    let two = gateway.get("/api/reports/user_visits?user_ids=2,3&format=json").await;
+    assert_eq!(two.json(), json!({ "2": all["2"], "3": all["3"] }));
+    assert!(two.body.ends_with("}\n"), "a newline ends it, as ever");
+    // Every member in one stream is the legacy report, byte for byte.
+    let streamed = gateway.get("/api/reports/user_visits?direction=ASC").await;
+    assert_eq!(streamed.body, fixture("user_visits.json"));
+}
+
+async fn rows_are_those_of_graphql(backend: Backend) {
+    let gateway = TestGateway::recorded(backend).await;
+    let data = gateway
+        .query(
+            "{ days: dailyUsage(timeZone: \"Asia/Tehran\", basis: USED_AT, filter: { weekdays: [MONDAY, FRIDAY] }) {
+                   date starts_at: startsAt visits tokens_issued: tokensIssued tokens_unused: tokensUnused
+                   conversion_rate: conversionRate unique_visitors: uniqueVisitors is_partial: isPartial }
+               members: userVisits(first: 1000, orderBy: { field: VISITS, direction: DESC }, filter: {
+                   range: LAST_90_DAYS, isActive: true, minVisits: 1 }) { nodes {
+                   user_id: userId user { first_name: firstName last_name: lastName } visits tokens_issued: tokensIssued
+                   tokens_unused: tokensUnused first_visit_at: firstVisitAt last_visit_at: lastVisitAt
+                   joined_at: joinedAt is_active: isActive } }
+               series: usage(granularity: WEEK, weekStart: SUNDAY, gaps: ZERO, filter: { range: THIS_YEAR }) { buckets {
+                   start end label visits tokens_issued: tokensIssued tokens_unused: tokensUnused
+                   conversion_rate: conversionRate unique_visitors: uniqueVisitors is_partial: isPartial } }
+               heat: heatmap(timeZone: \"Europe/Berlin\") { cells { weekday hour visits share occurrences average } }
+               cohorts: retention(periods: 3, cohort: WEEK, filter: { range: LAST_90_DAYS }) {
+                   start label members periods { index start active rate isPartial } } }",
+        )
+        .await;
+    let mut members = data["members"]["nodes"].clone();
+    for member in members.as_array_mut().unwrap() {
+        let user = member.as_object_mut().unwrap().remove("user").unwrap();
+        member.as_object_mut().unwrap().extend(user.as_object().unwrap().clone());
+    }
+    let cohorts = data["cohorts"].as_array().unwrap().iter().flat_map(|cohort| {
+        cohort["periods"].as_array().unwrap().iter().map(move |period| {
+            json!({ "cohort_start": cohort["start"], "cohort_label": cohort["label"], "members": cohort["members"],
+                "period": period["index"], "period_start": period["start"], "active": period["active"],
+                "rate": period["rate"], "is_partial": period["isPartial"] })
+        })
+    });
+    for (path, rows) in [
+        ("daily_usage?time_zone=Asia/Tehran&basis=USED_AT&weekdays=MONDAY,FRIDAY", data["days"].clone()),
+        ("user_visits?range=LAST_90_DAYS&is_active=true&min_visits=1&order_by=VISITS&direction=DESC", members),
+        ("usage?granularity=WEEK&week_start=SUNDAY&gaps=ZERO&range=THIS_YEAR", data["series"]["buckets"].clone()),
+        ("heatmap?time_zone=Europe/Berlin", data["heat"]["cells"].clone()),
+        ("retention?periods=3&cohort=WEEK&range=LAST_90_DAYS", cohorts.collect()),
+    ] {
+        let rows = rows.as_array().unwrap();
+        assert!(!rows.is_empty(), "{path}");
+        let lines = gateway.get(&format!("/api/reports/{path}&format=ndjson")).await;
+        assert_eq!(lines.header("content-type"), "application/x-ndjson");
+        let read: Vec<Value> = lines.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(&read, rows, "{path}");
+        let csv = accepting(&gateway, &format!("/api/reports/{path}"), "text/csv").await;
+        assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8; header=present");
+        assert!(csv.header("content-disposition").starts_with("attachment; filename=\""), "{path}");
+        let mut lines = csv.body.split_terminator("\r\n");
+        let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+        for row in rows {
+            let line = lines.next().unwrap();
+            for (name, cell) in names.iter().zip(line.split(',')) {
+                // Read as the answer of GraphQL was.
+                let cell = match &row[*name] {
+                    Value::Null if cell.is_empty() => Value::Null,
+                    Value::String(_) => json!(cell),
+                    _ => serde_json::from_str(cell).unwrap(),
+                };
+                assert_eq!(cell, row[*name], "{path}: {name} of {line}");
+            }
+            assert_eq!(line.split(',').count(), names.len(), "{path}: {line}");
+        }
+        assert_eq!(lines.next(), None, "{path}");
+    }
+}
+
+/// More than fits into what is sent at once, and names that a spreadsheet would compute.
+async fn a_list_of_any_length_arrives_whole(backend: Backend) {
+    let gateway = TestGateway::empty(backend).await;
+    let member = |n: u32| format!("({n}, '=1+{n}', 'O''Neill, \"Jo\"', '2024-01-01 00:00:00', true)");
+    let members: Vec<_> = (1..=9_000).map(member).collect();
+    gateway.database.execute(&format!("INSERT INTO users VALUES {}", members.join(", "))).await;
+    let path = "/api/reports/user_visits?include_users_without_visits=true&format=csv";
+    let csv = gateway.get(path).await;
+    assert_eq!(csv.header("content-disposition"), "attachment; filename=\"user_visits.csv\"");
+    let mut lines = csv.body.split_terminator("\r\n").skip(1);
+    for n in 1..=9_000 {
+        let line = format!("{n},'=1+{n},\"O'Neill, \"\"Jo\"\"\",0,0,0,,,2024-01-01T00:00:00Z,true");
+        assert_eq!(lines.next(), Some(line.as_str()));
+    }
+    assert_eq!(lines.next(), None);
+    let first = gateway.get(&format!("{path}&first=3")).await;
+    assert_eq!(first.body.lines().count(), 4);
+    let head = gateway.send(Request::head(path).body(Body::empty()).unwrap()).await;
+    assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn mistakes_in_parameters_are_told_apart_by_name() {
+    let gateway = TestGateway::empty(Backend::Sqlite).await;
+    gateway.database.execute("DROP TABLE tokens; DROP TABLE users").await;
+    let mut said = String::new();
+    for path in [
+        "daily_usage?form=2024-03-01",
+        "daily_usage?to=2024-03-01&to=2024-03-02",
+        "daily_usage?from=2024-03-02&to=2024-03-01",
+        "daily_usage?from=yesterday",
+        "daily_usage?range=LAST_WEEK&from=2024-03-01",
+        "daily_usage?range=last_week",
+        "daily_usage?format=xml",
+        "daily_usage?weekdays=MONDAY,SOMEDAY",
+        "daily_usage?gaps=ZERO&from=1990-01-01",
+        "daily_usage?time_zone=Mars/Olympus",
+        "daily_usage?is_active=yes",
+        "user_visits?user_ids=1,x",
+        "user_visits?min_visits=3&max_visits=2",
+        "user_visits?joined_from=2024-03-02&joined_to=2024-03-01",
+        "user_visits?last_visit_before=2024-02-30",
+        "user_visits?order_by=NAME",
+        "user_visits?first=0",
+        "usage?week_start=SUNDAY",
+        "usage?granularity=MINUTE",
+        "usage?first=1",
+        "heatmap?basis=USED",
+        "retention?periods=0",
+        "retention?periods=many",
+        "retention?cohort=WEEK&from=2019-01-01",
+    ] {
+        let answer = gateway.get(&format!("/api/reports/{path}")).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+        let error = answer.json()["errors"][0].take();
+        assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{path}");
+        let (argument, message) = (error["extensions"]["argument"].as_str(), error["message"].as_str());
+        writeln!(said, "{path}\n  {}: {}", argument.unwrap(), message.unwrap()).unwrap();
+    }
+    snapshot_text("bad_parameters", &said);
+    // What fails for another reason says so, and is no file.
+    for report in ["daily_usage?format=csv", "user_visits?format=csv", "usage", "heatmap", "retention"] {
+        let answer = gateway.get(&format!("/api/reports/{report}")).await;
+        assert_eq!(answer.status, 500, "{report}");
+        assert_eq!(answer.json()["errors"][0]["extensions"]["code"], "INTERNAL_SERVER_ERROR", "{report}");
+        assert_eq!(answer.header("content-disposition"), "");
+    }
+}
+
+/// A reader that stops keeps a bounded number of rows waiting, and a place among the exports only for so long.
+#[tokio::test]
+async fn exports_are_bounded() {
+    let gateway = TestGateway::empty(Backend::Sqlite).await;
+    let member = |n: u32| format!("({n}, 'First', 'Last', '2024-01-01 00:00:00', true)");
+    for thousand in 0..20 {
+        let members: Vec<_> = (0..1_000).map(|n| member(thousand * 1_000 + n)).collect();
+        gateway.database.execute(&format!("INSERT INTO users VALUES {}", members.join(", "))).await;
+    }
+    let path = "/api/reports/user_visits?include_users_without_visits=true&format=csv";
+    let begin = async || {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(gateway.router.clone(), request).await.unwrap()
+    };
+    // Four connections: two exports at once.
+    let (first, second) = (begin().await, begin().await);
+    let third = crate::support::read(begin().await).await;
+    assert_eq!(third.status, 503);
+    assert_eq!(third.json()["errors"][0]["extensions"]["limit"], "exports");
+    // Reports go on meanwhile.
+    assert_eq!(gateway.query("{ userVisits { totalCount } }").await["userVisits"]["totalCount"], 0);
+    drop(first);
+    let read = crate::support::read(second).await;
+    assert_eq!(read.body.lines().count(), 20_001);
+    for attempt in 0.. {
+        let again = crate::support::read(begin().await).await;
+        if again.status == 200 {
+            break;
+        }
+        assert!(attempt < 200, "the place of a reader that left is never free");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_described() {
+    let gateway = TestGateway::empty(Backend::Sqlite).await;
+    let document = gateway.get("/api/openapi.json").await;
+    assert_eq!(document.header("content-type"), "application/json");
+    let document = document.json();
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    for report in ["daily_usage", "heatmap", "retention", "usage", "user_visits"] {
+        let path = format!("/api/reports/{report}");
+        assert!(paths.contains(&path), "{path}");
+        let parameters = document["paths"][&path]["get"]["parameters"].as_array().unwrap();
+        assert!(
+            parameters.iter().all(|parameter| parameter["description"].as_str().is_some_and(|text| text.len() > 10))
+        );
+    }
+    assert!(paths.contains(&"/health_check".to_owned()) && paths.contains(&"/readiness_check".to_owned()));
+}
+
+async fn accepting(gateway: &TestGateway, path: &str, accept: &str) -> Answer {
+    gateway.send(Request::get(path).header("accept", accept).body(Body::empty()).unwrap()).await
+}
