@@ -67,7 +67,7 @@ def _explained(cluster: Cluster, database: str):
     settings = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0"}
     for name, value in settings.items():
         cluster.sql(database, f"LOAD 'auto_explain'; ALTER DATABASE {database} SET {name} = '{value}'")
-    log = cluster.folder / "log"
+    log = cluster.folder / "data/server.log"
     position = log.stat().st_size
 
     def plans() -> str:
