@@ -199,7 +199,10 @@ impl By {
     /// Groups a selection of moments by the place.
     pub(super) fn place(self, select: &mut SelectStatement, local: &Local) {
         match self {
-            Self::All => {}
+            // Without an aggregate, there would be a row for each token where no measure is asked for.
+            Self::All => {
+                select.expr_as(Expr::cust("count(*)"), "tokens");
+            }
             Self::Bucket(calendar) if calendar.granularity == Granularity::Hour => {
                 select.expr_as(local.hour_start(), "bucket").expr_as(local.offset(), "utc_offset");
                 select.group_by_columns(["bucket", "utc_offset"]);
@@ -252,6 +255,19 @@ mod tests {
                 let visitors = sql(backend, &filter, Measures { unique_visitors: true, ..visits });
                 assert!(visitors.contains("COUNT(DISTINCT"), "{visitors}");
                 assert!(!sql(backend, &filter, Measures::default()).contains("COUNT("));
+            }
+        }
+    }
+
+    #[test]
+    fn altogether_is_one_row_whatever_is_asked() {
+        let now = "2024-04-14T12:00:00".parse().unwrap();
+        for basis in [TimeBasis::IssuedAt, TimeBasis::UsedAt] {
+            let filter = TokenFilter { basis, ..TokenFilter::default() };
+            for measures in [Measures::default(), Measures { visits: true, ..Measures::default() }] {
+                let statement = statement(DbBackend::Postgres, now, &filter, By::All, measures);
+                let sql = DbBackend::Postgres.build(&statement).to_string();
+                assert!(sql.split("UNION ALL").all(|part| part.contains("count(*)")), "{sql}");
             }
         }
     }
