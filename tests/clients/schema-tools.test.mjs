@@ -27,8 +27,10 @@ test('graphql-codegen generates the same types from both', { timeout: 4 * PATIEN
   holds(types, `export type DailyUsage = {
     __typename?: 'DailyUsage';
     conversionRate?: Maybe<Scalars['Float']['output']>;
+    cumulative?: Maybe<Scalars['Int']['output']>;
     date: Scalars['Date']['output'];
     isPartial: Scalars['Boolean']['output'];
+    rollingAverage?: Maybe<Scalars['Float']['output']>;
     startsAt: Scalars['DateTime']['output'];
     startsAtMillis: Scalars['EpochMillis']['output'];
     tokensIssued?: Maybe<Scalars['Int']['output']>;
