@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { Gateway, PATIENCE } from './gateway.mjs';
 
-const QUERIES = ['DailyUsage', 'TopVisitors', 'Chart', 'Compare', 'Busy', 'Active', 'Cohorts', 'Lapsing', 'Funnel'];
+const QUERIES = ['DailyUsage', 'Compare', 'Busy', 'Active', 'Cohorts', 'Lapsing', 'TopVisitors', 'Funnel'];
 const TABS = [...QUERIES, 'Live'];
 
 let gateway, base, browser;

@@ -40,9 +40,10 @@ test('graphql-codegen generates the same types from both', { timeout: 4 * PATIEN
   };`);
   holds(types, 'EpochMillis: { input: number; output: number; }');
   holds(types, "export enum TimeBasis { IssuedAt = 'ISSUED_AT', UsedAt = 'USED_AT' }");
-  holds(operations, 'export type ChartQueryVariables = Exact<{ from: string; to: string; timeZone: string; }>;');
-  holds(operations, `export type ChartQuery = { dailyUsage: Array<{
-    startsAtMillis: number, visits: number | null, uniqueVisitors: number | null }> | null };`);
+  holds(operations, 'export type BusyQueryVariables = Exact<{ timeZone: string; }>;');
+  holds(operations, `export type DailyUsageQuery = { dailyUsage: Array<{
+    date: string, visits: number | null, uniqueVisitors: number | null, rollingAverage: number | null,
+    isPartial: boolean }> | null };`);
   holds(operations, `export type NewYearQueryVariables = Exact<{
     filter?: DailyUsageFilterInput | null | undefined;
     timeZone: string;

@@ -1,78 +1,27 @@
 'use strict';
 
-// What an analyst meets first: one tab a question. A visitor's own tabs, once there are any, win.
+// What an analyst meets first: one tab a question. A visitor's own tabs, once there are any, win. The first
+// has no variables: GraphiQL forgets those of the tab that it opens with.
 const examples = [
   {
     query: `# How busy was the space, day by day?
-# The first row is today: still partial.
+# The last row is today: still partial.
 query DailyUsage {
-  dailyUsage(orderBy: { direction: DESC }, first: 30) {
+  dailyUsage(filter: { range: LAST_30_DAYS }, gaps: ZERO) {
     date
     visits
     uniqueVisitors
-    tokensIssued
-    conversionRate
+    rollingAverage(days: 7)
     isPartial
   }
 }
 `,
   },
   {
-    query: `# Who comes most often?
-# Page on with after: the endCursor below.
-query TopVisitors {
-  userVisits(orderBy: { field: VISITS, direction: DESC }, first: 10) {
-    totalCount
-    totals {
-      visits
-      tokensIssued
-      conversionRate
-    }
-    nodes {
-      visits
-      lastVisitAt
-      user {
-        firstName
-        lastName
-      }
-    }
-    pageInfo {
-      hasNextPage
-      endCursor
-    }
-  }
-}
-`,
-  },
-  {
-    query: `# The line of a chart: visits by local day,
-# and a zero where nobody came.
-query Chart($from: Date!, $to: Date!, $timeZone: TimeZone!) {
-  dailyUsage(
-    filter: { from: $from, to: $to }
-    timeZone: $timeZone
-    basis: USED_AT
-    gaps: ZERO
-  ) {
-    startsAtMillis
-    visits
-    uniqueVisitors
-  }
-}
-`,
-    variables: JSON.stringify(lastDays(28), null, 2),
-  },
-  {
-    query: `# This month against the last one, week by week,
-# and the same weeks a year ago.
+    query: `# Is this month better than the last one,
+# up to the same day?
 query Compare {
-  usage(granularity: WEEK, filter: { range: THIS_MONTH }) {
-    buckets {
-      label
-      visits
-      uniqueVisitors
-      isPartial
-    }
+  usage(filter: { range: THIS_MONTH }, gaps: ZERO) {
     totals {
       visits
       uniqueVisitors
@@ -80,6 +29,10 @@ query Compare {
     previous {
       from
       to
+      totals {
+        visits
+        uniqueVisitors
+      }
       changeRatio {
         visits
         uniqueVisitors
@@ -89,25 +42,26 @@ query Compare {
         visits
       }
     }
-    lastYear: previous(compareTo: PREVIOUS_YEAR) {
-      totals {
-        visits
-      }
+    buckets {
+      label
+      visits
+      cumulative
     }
   }
 }
 `,
   },
   {
-    query: `# When is the space busy? The five busiest
-# hours of the week, and what to expect then.
+    query: `# When is the space full? The busiest hours of
+# the week, and how many visits to expect then.
+# For a heatmap, ask for its cells instead.
 query Busy($timeZone: TimeZone!) {
   heatmap(
     filter: { range: LAST_90_DAYS }
     timeZone: $timeZone
     basis: USED_AT
   ) {
-    peakHours(first: 5) {
+    peakHours(first: 10) {
       weekday
       hour
       average
@@ -116,7 +70,7 @@ query Busy($timeZone: TimeZone!) {
   }
 }
 `,
-    variables: JSON.stringify({ timeZone: lastDays(1).timeZone }, null, 2),
+    variables: JSON.stringify({ timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC' }, null, 2),
   },
   {
     query: `# How many members are active, and how often
@@ -128,16 +82,16 @@ query Active {
     weekly
     monthly
     stickiness
+    isPartial
   }
 }
 `,
   },
   {
-    query: `# Who comes back? Members by the month in
-# which they joined, and how many came in each
-# month after.
+    query: `# Do members stay? By the month in which they
+# first came: how many came in each month after.
 query Cohorts {
-  retention(periods: 3) {
+  retention(anchor: FIRST_VISIT, periods: 3) {
     label
     members
     periods {
@@ -151,19 +105,19 @@ query Cohorts {
 `,
   },
   {
-    query: `# Whom to write to: active members who came
-# before, and not in the last 30 days.
+    query: `# Whom should we write to? Members who used to
+# come, and last did 31 to 90 days ago.
 query Lapsing {
   members(
     segment: LAPSING
     filter: { isActive: true }
-    orderBy: { field: LAST_VISIT_AT, direction: DESC }
+    orderBy: { field: VISITS, direction: DESC }
     first: 20
   ) {
     totalCount
     nodes {
-      daysSinceLastVisit
       visits
+      daysSinceLastVisit
       user {
         firstName
         lastName
@@ -174,12 +128,44 @@ query Lapsing {
 `,
   },
   {
-    query: `# What becomes of door codes, and how long
-# does it take? In seconds.
+    query: `# Who comes most?
+# Page on with after: the endCursor below.
+query TopVisitors {
+  userVisits(
+    filter: { range: LAST_90_DAYS }
+    orderBy: { field: VISITS, direction: DESC }
+    first: 10
+  ) {
+    nodes {
+      rank
+      visits
+      share
+      user {
+        firstName
+        lastName
+      }
+    }
+    others {
+      users
+      visits
+      share
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# Are door codes used, and how long after
+# they were issued? In seconds.
 query Funnel {
   tokenFunnel(filter: { range: LAST_30_DAYS }) {
     issued
     used
+    unused
     conversionRate
     timeToUse {
       median
@@ -204,17 +190,6 @@ subscription Live {
 `,
   },
 ];
-
-// Today and the days before it on the visitor's own calendar, which UTC's may be a day off from.
-function lastDays(days) {
-  const now = new Date();
-  const date = (ago) => {
-    const day = new Date(Date.UTC(now.getFullYear(), now.getMonth(), now.getDate() - ago));
-    return day.toISOString().slice(0, 10);
-  };
-  const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
-  return { from: date(days - 1), to: date(0), timeZone };
-}
 
 ReactDOM.createRoot(document.getElementById('graphiql')).render(
   React.createElement(GraphiQL, {
