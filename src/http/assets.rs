@@ -1,10 +1,15 @@
 //! `GraphiQL`, from the binary: it works where there is no internet.
 
+use std::sync::LazyLock;
+
 use axum::{
     extract::Path,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
 
 use super::{body, error::Failure};
 
@@ -65,16 +70,25 @@ pub(super) async fn page() -> Response {
     response
 }
 
-/// One of its files, which change only with the binary's version.
+/// The files' entity tags: of what they hold, so that browsers take what another build of the same version has.
+static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
+    let tag = |asset: &Asset| format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(asset.bytes)));
+    FILES.iter().map(|asset| HeaderValue::from_str(&tag(asset)).expect("Base64 is ASCII")).collect()
+});
+
+/// One of its files.
 pub(super) async fn file(Path(name): Path<String>, request: HeaderMap) -> Result<Response, Failure> {
-    const TAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
-    let asset = FILES.iter().find(|asset| asset.name == name).ok_or(Failure::NotFound(format!("/graphiql/{name}")))?;
-    if request.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == TAG) {
+    let (asset, tag) = FILES
+        .iter()
+        .zip(TAGS.iter())
+        .find(|(asset, _)| asset.name == name)
+        .ok_or(Failure::NotFound(format!("/graphiql/{name}")))?;
+    if request.get(header::IF_NONE_MATCH) == Some(tag) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
     let mut response = body(asset.media_type, asset.bytes);
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, HeaderValue::from_static(TAG));
+    headers.insert(header::ETAG, tag.clone());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if asset.gzip {
