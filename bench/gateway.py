@@ -29,6 +29,9 @@ class Gateway:
             "METRICS_PORT": "off",
             "LOG_LEVEL": settings.log_level,
             "LOG_FORMAT": "json",
+            # One client asks for everything here.
+            "ANONYMOUS_SCOPES": "reports,members",
+            "RATE_LIMIT": "off",
             **({"DATABASE_URL": database_url} if database_url else {}),
             **variables,
         }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::Path, time::Duration};
 use futures_util::FutureExt as _;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::DbErr;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tracing::{info, warn};
 
 use crate::{
@@ -16,7 +16,10 @@ use crate::{
         observability::ObservabilityConfig,
     },
     database::{Access, Database},
-    http::{self, FolderError, Gateway},
+    http::{
+        self, Gateway, GatewayError,
+        tls::{self, TlsError},
+    },
     jobs::{fold_metrics, rollup, usage_log},
     metrics::Metrics,
     reports::Reports,
@@ -35,9 +38,12 @@ pub enum ServeError {
     /// The port is taken, or not ours to take.
     #[error("cannot listen on {0}: {2}; is another instance running, or {1} wrong?")]
     Listen(SocketAddr, &'static str, #[source] io::Error),
-    /// The trusted documents cannot be read.
+    /// The trusted documents, or the API keys, cannot be read.
     #[error(transparent)]
-    Persisted(#[from] FolderError),
+    Gateway(#[from] GatewayError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Metrics cannot be counted.
     #[error("cannot count metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -73,7 +79,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let maintenance = maintenance(&config.database).await?;
     let ending = Ending::default();
     let Ending { draining, stop, tasks: jobs } = ending.clone();
-    let gateway = Gateway::new(reports.clone(), &config, ending)?;
+    let gateway = Gateway::new(reports.clone(), &config, ending.clone())?;
+    let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
     if config.graphql.persisted_documents.is_some() {
         info!(documents = gateway.documents.trusted(), only = config.graphql.persisted_only, "trusted documents read");
     }
@@ -84,6 +91,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         let server = axum::serve(listener, http::metrics::router(metrics, database));
         jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
     }
+    jobs.spawn(gateway.authenticator.clone().keep_current(ending));
+    let certificate = config.server.tls.clone().zip(certificate).map(|(files, certificate)| {
+        let (sender, receiver) = watch::channel(certificate);
+        jobs.spawn(tls::keep_current(files, sender, stop.clone()));
+        receiver
+    });
     jobs.spawn(look_at_database(reports.clone()));
     if let Some(period) = config.server.usage_log_interval {
         jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
@@ -93,10 +106,11 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     }
     jobs.close();
     let router = http::router(gateway);
-    announce(listener.local_addr()?, &config.database.target);
+    announce(listener.local_addr()?, &config.database.target, certificate.is_some());
 
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let server = tokio::spawn(server.into_future());
+    let server = config.server.clone();
+    let server = http::serving::serve(listener, router, server, certificate, stop.clone());
+    let server = tokio::spawn(server);
     let signal = shutdown::requested().await?;
     draining.cancel();
     info!(?signal, "stopping: readiness fails from now on");
@@ -164,9 +178,10 @@ async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -
     Ok(())
 }
 
-fn announce(address: SocketAddr, target: &DatabaseTarget) {
+fn announce(address: SocketAddr, target: &DatabaseTarget, is_encrypted: bool) {
     let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
-    let base = format!("http://{host}:{}", address.port());
+    let scheme = if is_encrypted { "https" } else { "http" };
+    let base = format!("{scheme}://{host}:{}", address.port());
     let database = match target {
         DatabaseTarget::Embedded(_) => "embedded SQLite with sample data",
         DatabaseTarget::Sqlite(_) => "SQLite",

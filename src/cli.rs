@@ -2,12 +2,14 @@
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use migration::{MigrationStatus, Migrator, MigratorTrait as _};
 use sea_orm::{DatabaseConnection, DbErr};
 use tracing::{error, info};
 
 use crate::{
+    access::{Scopes, keys::NewKey},
     app,
     clock::Clock,
     config::{Config, Environment, database::DatabaseTarget},
@@ -43,6 +45,11 @@ enum Command {
     },
     /// Fill an empty database with invented members and tokens
     Seed(SeedArguments),
+    /// Make API keys
+    Key {
+        #[command(subcommand)]
+        step: KeyStep,
+    },
     /// Print the GraphQL schema (SDL); needs no database
     Schema,
     /// Ask the running service's own probe: exit code 0 when it answers ok, 1 otherwise
@@ -61,6 +68,37 @@ enum MigrateStep {
     Down,
     /// List the migrations and whether they are applied
     Status,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum KeyStep {
+    /// Print a new key, once, and the line that lets the service know it; needs no database
+    New {
+        /// Whose it is, in one word; the log shows it
+        name: String,
+        /// What it grants: reports, members, admin, separated by commas
+        #[arg(long, value_parser = scopes)]
+        scopes: Scopes,
+        /// The last date on which it is valid (YYYY-MM-DD, UTC), or never
+        #[arg(long, value_parser = last_day)]
+        until: Until,
+    },
+}
+
+/// The last date of a key's validity; none for ever.
+#[derive(Debug, Clone, Copy)]
+struct Until(Option<NaiveDate>);
+
+fn scopes(text: &str) -> Result<Scopes, String> {
+    let scopes = Scopes::parse(text).filter(|scopes| *scopes != Scopes::default());
+    scopes.ok_or_else(|| "expected some of reports, members and admin, separated by commas".to_owned())
+}
+
+fn last_day(text: &str) -> Result<Until, String> {
+    match text {
+        "never" => Ok(Until(None)),
+        date => date.parse().map(|date| Until(Some(date))).map_err(|_| "expected YYYY-MM-DD, or never".to_owned()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -101,8 +139,12 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let command = self.command.unwrap_or(Command::Serve);
-        if matches!(command, Command::Schema) {
-            return print(&graphql::sdl());
+        match command {
+            Command::Schema => return print(&graphql::sdl()),
+            Command::Key { step: KeyStep::New { name, scopes, until: Until(until) } } => {
+                return new_key(&name, scopes, until);
+            }
+            _ => {}
         }
         let config = match Config::read(&Environment::of_process()) {
             Ok(config) => config,
@@ -133,7 +175,24 @@ async fn run(command: Command, config: Config) -> ExitCode {
         Command::Rollup { step } => keep_rollup(&config, step).await,
         Command::Seed(arguments) => fill(&config, arguments).await,
         Command::Health { ready } => health(config.server.address, ready).await,
-        Command::Schema => print(&graphql::sdl()),
+        // What needs no configuration ran before.
+        Command::Schema | Command::Key { .. } => ExitCode::SUCCESS,
+    }
+}
+
+/// The key on standard output, for a variable or a pipe; what to do with the line beside it.
+fn new_key(name: &str, scopes: Scopes, until: Option<NaiveDate>) -> ExitCode {
+    match NewKey::invent(name, scopes, until) {
+        Ok(NewKey { key, line }) => {
+            let told = print(&format!("{key}\n"));
+            let help = format!("The key is above, and is shown only now. For API_KEYS_FILE:\n{line}\n");
+            let _ = std::io::stderr().write_all(help.as_bytes());
+            told
+        }
+        Err(problem) => {
+            let _ = writeln!(std::io::stderr(), "{problem}");
+            ExitCode::from(MISUSE)
+        }
     }
 }
 

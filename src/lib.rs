@@ -7,6 +7,7 @@
 //! and `graphql` are thin faces over `reports`, the one definition of every number. `config`, `clock`,
 //! `metrics` and `telemetry` know nobody. `docs/architecture.md` has the picture.
 
+pub mod access;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -11,6 +11,7 @@ use metrics_process::Collector;
 const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 const REQUESTS: &str = "coworking_http_requests_total";
+const REFUSED: &str = "coworking_http_refused_total";
 const REQUEST_SECONDS: &str = "coworking_http_request_duration_seconds";
 const IN_FLIGHT: &str = "coworking_http_requests_in_flight";
 const OPERATIONS: &str = "coworking_graphql_requests_total";
@@ -72,6 +73,7 @@ impl Metrics {
 
 fn describe() {
     describe_counter!(REQUESTS, "HTTP requests answered, by route, method and status.");
+    describe_counter!(REFUSED, "Requests and connections that were not let in, by reason.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request's arrival to its answer, by route.");
     describe_gauge!(IN_FLIGHT, "HTTP requests being worked on.");
     describe_counter!(OPERATIONS, "GraphQL requests executed, by kind of operation and error code (OK without one).");
@@ -181,6 +183,11 @@ pub fn rollup_refreshed(succeeded: bool, log_rows: i64) {
 pub fn report_made(report: &'static str, outcome: &'static str, took: Duration) {
     counter!(REPORTS, "report" => report, "outcome" => outcome).increment(1);
     histogram!(REPORT_SECONDS, "report" => report).record(took);
+}
+
+/// A request, or a connection, was not let in.
+pub fn request_refused(reason: &'static str) {
+    counter!(REFUSED, "reason" => reason).increment(1);
 }
 
 /// A background job ran.

@@ -1,6 +1,7 @@
 //! Configuration: typed, complete at start, and wrong in one message rather than one mistake at a
 //! time. Every variable is documented where it is read, and in `.env.example`.
 
+pub mod access;
 pub mod database;
 pub mod graphql;
 pub mod limits;
@@ -11,7 +12,11 @@ pub mod server;
 use std::{cell::RefCell, fmt, str::FromStr, time::Duration};
 
 use self::{
-    database::DatabaseConfig, graphql::GraphqlConfig, log::LogConfig, observability::ObservabilityConfig,
+    access::AccessConfig,
+    database::{DatabaseConfig, DatabaseTarget},
+    graphql::GraphqlConfig,
+    log::LogConfig,
+    observability::ObservabilityConfig,
     server::ServerConfig,
 };
 
@@ -22,6 +27,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// What is listened on, and what bounds each request.
     pub server: ServerConfig,
+    /// Who may see what, and how much work a caller may cause.
+    pub access: AccessConfig,
     /// How the GraphQL endpoint answers, and whom.
     pub graphql: GraphqlConfig,
     /// What is logged, and how it looks.
@@ -37,8 +44,10 @@ impl Config {
     /// Every variable that is missing or wrong, at once.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
         let server = ServerConfig::read(environment);
+        let database = DatabaseConfig::read(environment);
         let config = Self {
-            database: DatabaseConfig::read(environment),
+            access: AccessConfig::read(environment, matches!(database.target, DatabaseTarget::Embedded(_))),
+            database,
             graphql: GraphqlConfig::read(environment),
             log: LogConfig::read(environment),
             observability: ObservabilityConfig::read(environment, server.address),

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -22,8 +23,52 @@ pub struct ServerConfig {
     pub shutdown_timeout: Duration,
     /// `PAGE_SIZE_DEFAULT` (100) and `PAGE_SIZE_MAX` (1000): rows on a page of `userVisits`.
     pub pages: PageLimits,
+    /// `MAX_CONNECTIONS`: connections at once; beyond, only probes are answered. Default `10000`.
+    pub max_connections: usize,
+    /// `MAX_REQUESTS`: answers that are computed at once; beyond, requests are refused. Default `256`.
+    pub max_requests: usize,
+    /// `MAX_IN_FLIGHT_BYTES`: memory for the bodies of requests that arrive, and of large answers that are on their
+    /// way. Default `67108864`.
+    pub in_flight_bytes: usize,
+    /// `HEADER_TIMEOUT`: how long the head of a request, or a TLS handshake, may take to arrive. Default `10s`.
+    pub header_timeout: Duration,
+    /// `BODY_TIMEOUT`: how long the body of a request may take to arrive. Default `10s`.
+    pub body_timeout: Duration,
+    /// `SEND_TIMEOUT`: how long a client may take nothing of an answer. Default `20s`.
+    pub send_timeout: Duration,
+    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may idle; longer than load balancers let theirs. Default `75s`.
+    pub keep_alive_timeout: Duration,
+    /// `TLS_CERT_FILE` and `TLS_KEY_FILE`, if TLS is not left to a proxy.
+    pub tls: Option<TlsConfig>,
     /// `USAGE_LOG_INTERVAL`: how often the daily usage is logged; `off` for never. Default `30s`.
     pub usage_log_interval: Option<Duration>,
+}
+
+/// The files of TLS.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    /// `TLS_CERT_FILE`: the certificate and those that vouch for it, in PEM; read again when it changes.
+    pub certificate: PathBuf,
+    /// `TLS_KEY_FILE`: its private key, in PEM.
+    pub key: PathBuf,
+}
+
+impl TlsConfig {
+    fn read(environment: &Environment) -> Option<Self> {
+        let [certificate, key] = ["TLS_CERT_FILE", "TLS_KEY_FILE"].map(|name| environment.get(name));
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(Self { certificate: certificate.into(), key: key.into() }),
+            (None, None) => None,
+            (Some(_), None) => {
+                environment.reject("TLS_KEY_FILE", "is needed with TLS_CERT_FILE");
+                None
+            }
+            (None, Some(_)) => {
+                environment.reject("TLS_CERT_FILE", "is needed with TLS_KEY_FILE");
+                None
+            }
+        }
+    }
 }
 
 impl ServerConfig {
@@ -49,6 +94,14 @@ impl ServerConfig {
             readiness_timeout: environment.duration("READINESS_TIMEOUT", Duration::from_secs(1)),
             shutdown_timeout: environment.duration("SHUTDOWN_TIMEOUT", Duration::from_secs(20)),
             pages: PageLimits { default, max },
+            max_connections: environment.number("MAX_CONNECTIONS", 10_000, 1, 1_000_000),
+            max_requests: environment.number("MAX_REQUESTS", 256, 1, 100_000),
+            in_flight_bytes: environment.number("MAX_IN_FLIGHT_BYTES", 64 << 20, 1 << 20, 1 << 32),
+            header_timeout: environment.duration("HEADER_TIMEOUT", Duration::from_secs(10)),
+            body_timeout: environment.duration("BODY_TIMEOUT", Duration::from_secs(10)),
+            send_timeout: environment.duration("SEND_TIMEOUT", Duration::from_secs(20)),
+            keep_alive_timeout: environment.duration("KEEP_ALIVE_TIMEOUT", Duration::from_secs(75)),
+            tls: TlsConfig::read(environment),
             usage_log_interval,
         }
     }

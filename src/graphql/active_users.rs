@@ -6,6 +6,7 @@ use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value
 
 use super::{
     error::client_error,
+    guard,
     input::{self, TimeBasis, TokenFilterInput},
     limits,
     rows::{Row, Rows},
@@ -34,6 +35,7 @@ impl ActiveUsersQuery {
         #[graphql(desc = "What puts a visit on a day: the token's issue, or its use.", default)] basis: TimeBasis,
     ) -> Option<Result<Rows<ActiveUsers>>> {
         let days = async {
+            guard::aggregate(ctx)?;
             let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().active_users(&filter).await

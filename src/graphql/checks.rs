@@ -15,8 +15,9 @@ use super::{
     operation::{self, RequestedOperation},
     variables,
 };
+use crate::access::Meter;
 
-/// Holds values against their types, and what a document costs against the limit; gives the errors of
+/// Holds values against their types, and what a document costs against the limit, and charges it; gives the errors of
 /// the library's validation their code.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Checks {
@@ -56,6 +57,9 @@ impl Extension for Checks {
     ) -> Result<ValidationResult, Vec<ServerError>> {
         let coded = |error| with_code(error, VALIDATION_FAILED);
         let result = next.run(ctx).await.map_err(|errors| errors.into_iter().map(coded).collect::<Vec<_>>())?;
+        if let Some(meter) = ctx.data_opt::<Meter>() {
+            meter.charge(u64::try_from(result.complexity.min(self.complexity)).unwrap_or(u64::MAX));
+        }
         Limit::Complexity.check(result.complexity, self.complexity, None).map_err(|error| vec![error])?;
         Ok(result)
     }

@@ -6,6 +6,7 @@ use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType as _, O
 
 use super::{
     error::client_error,
+    guard,
     input::{self, GapFill, OrderDirection, TimeBasis, TokenFilterInput},
     limits,
     rows::{Row, Rows},
@@ -53,6 +54,7 @@ impl DailyUsageQuery {
     ) -> Option<Result<Rows<DailyUsage>>> {
         let order = order_by.map_or_else(DailyUsageOrder::default, Into::into);
         let days = async {
+            guard::aggregate(ctx)?;
             let (measures, look_back) = asked(&ctx.look_ahead(), ("days", "rollingAverage"))?;
             let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(here, basis)?;

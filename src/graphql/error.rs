@@ -3,7 +3,7 @@
 use async_graphql::{ErrorExtensionValues, Response, ServerError};
 
 use super::limits::Limit;
-use crate::reports;
+use crate::{access::NotGranted, reports};
 
 /// The document is not GraphQL.
 pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
@@ -15,6 +15,12 @@ pub const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
 /// The request has a document's id alone, and none is known by it.
 pub const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
+/// The field needs a scope, and the caller did not say who they are; or who they say cannot be.
+pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+/// The field needs a scope that the caller does not have.
+pub const FORBIDDEN: &str = "FORBIDDEN";
+/// The caller's budget is used up for now.
+pub const RATE_LIMITED: &str = "RATE_LIMITED";
 /// The database took longer than the statement timeout, or the request longer than its own.
 pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 /// The database is out of reach for now; asking again later helps.
@@ -23,12 +29,15 @@ pub const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
 pub const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
 
 /// Every code of a GraphQL error.
-pub const CODES: [&str; 8] = [
+pub const CODES: [&str; 11] = [
     PARSE_FAILED,
     VALIDATION_FAILED,
     LIMIT_EXCEEDED,
     BAD_USER_INPUT,
     PERSISTED_QUERY_NOT_FOUND,
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    RATE_LIMITED,
     REQUEST_TIMEOUT,
     SERVICE_UNAVAILABLE,
     INTERNAL_SERVER_ERROR,
@@ -47,6 +56,7 @@ pub fn code_of(error: &ServerError) -> &'static str {
 pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
     error.log();
     let (code, message) = match &error {
+        reports::Error::NotGranted(missing) => (code_of_missing(*missing), format!("This {missing}.")),
         reports::Error::InvalidArgument(invalid) => (BAD_USER_INPUT, invalid.to_string()),
         reports::Error::Timeout(_) => {
             (REQUEST_TIMEOUT, "The database did not answer in time; narrow the range and try again.".to_owned())
@@ -63,7 +73,19 @@ pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
     if let reports::Error::InvalidArgument(invalid) = &error {
         extensions.set("argument", invalid.argument);
     }
+    if let reports::Error::NotGranted(NotGranted::Unauthenticated(scope) | NotGranted::Forbidden(scope)) = &error {
+        extensions.set("scope", scope.name());
+    }
     async_graphql::Error { message, source: None, extensions: Some(extensions) }
+}
+
+/// The code of a missing scope.
+#[must_use]
+pub fn code_of_missing(missing: NotGranted) -> &'static str {
+    match missing {
+        NotGranted::Unauthenticated(_) => UNAUTHENTICATED,
+        NotGranted::Forbidden(_) => FORBIDDEN,
+    }
 }
 
 /// The same error, with a code unless it has one.

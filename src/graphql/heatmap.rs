@@ -6,6 +6,7 @@ use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value
 
 use super::{
     error::client_error,
+    guard,
     input::{self, TimeBasis, TokenFilterInput, Weekday},
     limits,
     rows::{Row, Rows},
@@ -33,6 +34,7 @@ impl HeatmapQuery {
         basis: TimeBasis,
     ) -> Option<Result<Heatmap>> {
         let heatmap = async {
+            guard::aggregate(ctx)?;
             let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().heatmap(&filter).await

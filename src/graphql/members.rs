@@ -6,7 +6,7 @@ use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType as _, O
 
 use super::{
     error::client_error,
-    input,
+    guard, input,
     rows::{Row, Rows},
     scalar::{Date, DateTime, TimeZone},
     user::{self, User},
@@ -67,6 +67,7 @@ impl MembersQuery {
         // Every row has a segment.
         let parts = UserVisitsParts { visit_times: true, ..parts(&ctx.look_ahead()) };
         let page = async {
+            guard::members(ctx)?;
             let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let thresholds = Thresholds::new(new_within_days, active_within_days, lapsed_after_days)?;
             let filter = filter.unwrap_or_default();

@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, InputObject, InputType as _, Object, Result, 
 
 use super::{
     error::client_error,
+    guard,
     input::{self, RelativeRange, TimeBasis, Weekday, week},
     limits,
     rows::{Row, Rows},
@@ -47,6 +48,7 @@ impl RetentionQuery {
         week_start: Option<Weekday>,
     ) -> Option<Result<Vec<RetentionCohort>>> {
         let cohorts = async {
+            guard::aggregate(ctx)?;
             let here = input::here(ctx, "timeZone", &time_zone, week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);

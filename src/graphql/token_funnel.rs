@@ -6,6 +6,7 @@ use async_graphql::{Context, Object, Result, SimpleObject};
 
 use super::{
     error::client_error,
+    guard,
     input::{self, TimeBasis, TokenFilterInput},
     limits,
     scalar::TimeZone,
@@ -29,6 +30,7 @@ impl TokenFunnelQuery {
         #[graphql(desc = "The zone of the dates in `filter`.", default)] time_zone: TimeZone,
     ) -> Option<Result<TokenFunnel>> {
         let funnel = async {
+            guard::aggregate(ctx)?;
             let here = input::here(ctx, "timeZone", &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(here, TimeBasis::IssuedAt)?;
             ctx.data_unchecked::<Arc<Session>>().token_funnel(&filter).await

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Result, SimpleObject, dataloader::DataLoader};
 
-use super::{error::client_error, loader::UserLoader, scalar::DateTime};
+use super::{error::client_error, guard, loader::UserLoader, scalar::DateTime};
 
 /// A member of the space.
 #[derive(Debug, SimpleObject)]
@@ -33,6 +33,9 @@ impl From<entity::user::Model> for User {
 
 /// The member with that id; all members of a list are loaded at once.
 pub(super) async fn load(ctx: &Context<'_>, id: i32) -> Option<Result<User>> {
+    if let Err(missing) = guard::members(ctx) {
+        return Some(Err(client_error(missing.into())));
+    }
     let user = ctx.data_unchecked::<DataLoader<UserLoader>>().load_one(id).await;
     user.map(|user| user.map(User::from)).map_err(client_error).transpose()
 }

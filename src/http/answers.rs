@@ -14,6 +14,7 @@ use axum::{
 use moka::{future::Cache, policy::EvictionPolicy};
 use sha2::{Digest as _, Sha256};
 
+use super::error::challenge;
 use crate::{
     graphql::RequestedOperation,
     metrics,
@@ -83,6 +84,9 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.media_type.clone());
         headers.insert(header::AGE, self.made.elapsed().as_secs().into());
+        if let Some(challenge) = challenge(self.status) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         self.with_operation(response)
     }
 
@@ -125,6 +129,11 @@ impl Answers {
         let cache =
             || Cache::builder().max_capacity(bytes).weigher(weigh).eviction_policy(EvictionPolicy::lru()).build();
         Self { kept: (bytes > 0).then(cache) }
+    }
+
+    /// How many answers are kept, and in how many bytes; roughly, as they come and go.
+    pub(super) fn kept(&self) -> (u64, u64) {
+        self.kept.as_ref().map_or((0, 0), |kept| (kept.entry_count(), kept.weighted_size()))
     }
 
     /// The answer to `question`: one that is kept and still stands, or else what `compute` gives, which is

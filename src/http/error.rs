@@ -7,8 +7,12 @@ use axum::{
 use serde_json::json;
 
 use crate::{
+    access::{Denied, NotGranted},
     graphql::{
-        error::{BAD_USER_INPUT, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE},
+        error::{
+            BAD_USER_INPUT, FORBIDDEN, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT,
+            SERVICE_UNAVAILABLE, UNAUTHENTICATED,
+        },
         limits::Limit,
     },
     reports,
@@ -30,6 +34,20 @@ pub enum Failure {
     },
     /// The request may come from a page of another site.
     CrossSite,
+    /// Who asks is not who they say, or did not say it; the sentence says what is wrong.
+    Unauthenticated(String),
+    /// The caller may not see it; the sentence says what is missing.
+    Forbidden(String),
+    /// It cannot be told for now who asks.
+    Unidentified,
+    /// The caller's budget is used up; in so many seconds it is not.
+    RateLimited(u64),
+    /// Too much is under way.
+    Overloaded,
+    /// The connection is not encrypted, and others are.
+    NotEncrypted,
+    /// The body took too long to arrive.
+    SlowBody,
     /// The client accepts nothing that the answer could be written in.
     NotAcceptable,
     /// A subscription, by a client that accepts no stream.
@@ -59,12 +77,19 @@ impl Failure {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::BadJson(_) | Self::BadParameters(_) | Self::BadParameter { .. } => StatusCode::BAD_REQUEST,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotEncrypted => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable | Self::NeedsStream => StatusCode::NOT_ACCEPTABLE,
             Self::NeedsWebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Limit(Limit::Connections | Limit::Exports, _) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Limit(Limit::Connections | Limit::Exports, _)
+            | Self::Unavailable
+            | Self::Unidentified
+            | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Limit(..) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
@@ -75,6 +100,10 @@ impl Failure {
     fn code(&self) -> &'static str {
         match self {
             Self::BadJson(_) | Self::BadParameters(_) => "BAD_REQUEST",
+            Self::Unauthenticated(_) => UNAUTHENTICATED,
+            Self::Forbidden(_) => FORBIDDEN,
+            Self::RateLimited(_) => RATE_LIMITED,
+            Self::NotEncrypted => "TLS_REQUIRED",
             Self::CrossSite => "CROSS_SITE_REQUEST",
             Self::NotAcceptable | Self::NeedsStream => "NOT_ACCEPTABLE",
             Self::NeedsWebSocket => "UPGRADE_REQUIRED",
@@ -82,18 +111,39 @@ impl Failure {
             Self::MethodNotAllowed(..) => "METHOD_NOT_ALLOWED",
             Self::Limit(..) => LIMIT_EXCEEDED,
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
-            Self::TimedOut => REQUEST_TIMEOUT,
+            Self::TimedOut | Self::SlowBody => REQUEST_TIMEOUT,
             Self::Internal => INTERNAL_SERVER_ERROR,
             Self::Report(code) => code,
             Self::BadParameter { .. } => BAD_USER_INPUT,
-            Self::Unavailable => SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Unidentified | Self::Overloaded => SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Why a request was not let in, in a word for the metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::RateLimited(_) => "rate",
+            Self::NotEncrypted => "not_encrypted",
+            Self::Unidentified => "unidentified",
+            _ => "overloaded",
         }
     }
 
     /// What is wrong, in a sentence.
     pub(super) fn message(&self) -> String {
         match self {
-            Self::BadJson(problem) | Self::BadParameters(problem) => problem.clone(),
+            Self::BadJson(problem)
+            | Self::BadParameters(problem)
+            | Self::Unauthenticated(problem)
+            | Self::Forbidden(problem) => problem.clone(),
+            Self::Unidentified => Denied::Unavailable.to_string(),
+            Self::RateLimited(seconds) => {
+                format!("You asked for more than your share within a minute; ask again in {seconds} s.")
+            }
+            Self::Overloaded => "More is asked for than can be answered at once; ask again shortly.".to_owned(),
+            Self::NotEncrypted => "This port speaks TLS; ask at https://.".to_owned(),
+            Self::SlowBody => "The request body took too long to arrive.".to_owned(),
             Self::BadParameter { argument, problem } => format!("`{argument}` {problem}"),
             Self::Unavailable => "The database is out of reach for now; try again shortly.".to_owned(),
             Self::CrossSite => "The request may come from a page of another site. Clients send Accept: \
@@ -139,6 +189,9 @@ impl Failure {
             extensions["limit"] = limit.name().into();
             extensions["maximum"] = (*maximum).into();
         }
+        if let Self::RateLimited(seconds) = self {
+            extensions["retryAfter"] = (*seconds).into();
+        }
         if let Self::BadParameter { argument, .. } = self {
             extensions["argument"] = argument.as_str().into();
         }
@@ -150,6 +203,17 @@ impl Failure {
         let body = self.body() + "\n";
         let json = HeaderValue::from_static("application/json");
         let mut response = (self.status(), [(header::CONTENT_TYPE, json)], body).into_response();
+        let status = response.status();
+        if let Some(challenge) = challenge(status) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        let retry_after = match self {
+            Self::RateLimited(seconds) => Some(*seconds),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        };
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if let Self::MethodNotAllowed(_, Some(allowed)) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
@@ -157,6 +221,35 @@ impl Failure {
             response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
         response
+    }
+}
+
+/// What a client that lacks a right is asked for.
+/// Source: <https://www.rfc-editor.org/rfc/rfc6750#section-3>
+pub(super) fn challenge(status: StatusCode) -> Option<HeaderValue> {
+    match status {
+        StatusCode::UNAUTHORIZED => Some(HeaderValue::from_static(r#"Bearer realm="coworking-analytics""#)),
+        StatusCode::FORBIDDEN => Some(HeaderValue::from_static(r#"Bearer error="insufficient_scope""#)),
+        _ => None,
+    }
+}
+
+impl From<&Denied> for Failure {
+    fn from(denied: &Denied) -> Self {
+        match denied {
+            Denied::Invalid(problem) => Self::Unauthenticated((*problem).to_owned()),
+            Denied::Unavailable => Self::Unidentified,
+        }
+    }
+}
+
+impl From<NotGranted> for Failure {
+    fn from(missing: NotGranted) -> Self {
+        let problem = format!("This {missing}.");
+        match missing {
+            NotGranted::Unauthenticated(_) => Self::Unauthenticated(problem),
+            NotGranted::Forbidden(_) => Self::Forbidden(problem),
+        }
     }
 }
 
@@ -171,6 +264,7 @@ impl From<reports::Error> for Failure {
     fn from(error: reports::Error) -> Self {
         error.log();
         Self::Report(match error {
+            reports::Error::NotGranted(missing) => return missing.into(),
             reports::Error::InvalidArgument(_) => BAD_USER_INPUT,
             reports::Error::Timeout(_) => REQUEST_TIMEOUT,
             reports::Error::Unavailable(_) => SERVICE_UNAVAILABLE,

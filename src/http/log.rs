@@ -13,6 +13,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use uuid::Uuid;
 
 use crate::{
+    access::Identity,
     graphql::RequestedOperation,
     metrics::{self, Counted},
     telemetry::{UNTRACED, traces},
@@ -47,12 +48,14 @@ pub(super) async fn requests(mut request: Request, next: Next) -> Response {
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let operation =
             response.extensions().get::<RequestedOperation>().and_then(RequestedOperation::name).map(shortened);
+        let caller = response.extensions().get::<Identity>().filter(|identity| **identity != Identity::Anonymous);
+        let caller = caller.map(|identity| shortened(&identity.to_string()));
         if status >= 500 {
-            warn!(%method, route, status, duration_ms, operation, "request failed");
+            warn!(%method, route, status, duration_ms, operation, caller, "request failed");
         } else if is_probe {
             debug!(%method, route, status, duration_ms, "probe answered");
         } else {
-            info!(%method, route, status, duration_ms, operation, "request answered");
+            info!(%method, route, status, duration_ms, operation, caller, "request answered");
         }
         response.headers_mut().insert(REQUEST_ID, id);
         response

@@ -5,18 +5,24 @@ mod answers;
 mod assets;
 pub mod error;
 mod graphql;
+mod guard;
+mod load;
 mod log;
+mod memory;
 pub mod metrics;
 mod openapi;
 mod probes;
 mod reports;
+pub mod serving;
+mod state;
+pub mod tls;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
@@ -24,9 +30,13 @@ use axum::{
 use tokio::{sync::Semaphore, time::timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use self::graphql::{FolderError, Live, PersistedDocuments};
-use self::{answers::Answers, error::Failure};
+use self::{answers::Answers, error::Failure, load::Load};
+pub use self::{
+    graphql::{FolderError, Live, PersistedDocuments},
+    guard::{Peer, Terms},
+};
 use crate::{
+    access::{AccessError, Authenticator, RateLimit},
     config::{Config, graphql::GraphqlConfig},
     graphql::Executor,
     reports::Reports,
@@ -51,6 +61,16 @@ pub struct Gateway {
     pub documents: PersistedDocuments,
     /// How the GraphQL endpoint answers.
     pub config: Arc<GraphqlConfig>,
+    /// Who may ask.
+    pub authenticator: Authenticator,
+    /// How much each may.
+    pub rate: RateLimit,
+    /// How many proxies in front are trusted.
+    pub proxy_hops: usize,
+    /// How much is under way.
+    pub load: Load,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
     /// The reports behind it.
     pub reports: Reports,
     /// How the process ends.
@@ -65,12 +85,23 @@ pub struct Gateway {
     pub readiness_timeout: Duration,
 }
 
+/// Why there can be no gateway.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The folder of persisted documents cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Callers cannot be told apart.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
 impl Gateway {
     /// A gateway to `reports`, as `config` says, until its `ending`. To be called within a runtime.
     ///
     /// # Errors
-    /// When the folder of persisted documents cannot be used.
-    pub fn new(reports: Reports, config: &Config, ending: Ending) -> Result<Self, FolderError> {
+    /// When the folder of persisted documents, or the API keys, cannot be used.
+    pub fn new(reports: Reports, config: &Config, ending: Ending) -> Result<Self, GatewayError> {
         let exports_max = usize::try_from(config.database.max_connections / 2).unwrap_or_default().max(1);
         Ok(Self {
             exports: Arc::new(Semaphore::new(exports_max)),
@@ -80,6 +111,11 @@ impl Gateway {
             executor: Executor::new(&config.graphql, config.server.pages),
             documents: PersistedDocuments::read(&config.graphql)?,
             config: Arc::new(config.graphql.clone()),
+            authenticator: Authenticator::new(&config.access, reports.clock())?,
+            rate: RateLimit::new(config.access.rate_limit),
+            proxy_hops: config.access.proxy_hops,
+            load: Load::new(&config.server),
+            body_timeout: config.server.body_timeout,
             reports,
             ending,
             request_timeout: config.server.request_timeout,
@@ -90,25 +126,30 @@ impl Gateway {
 
 /// Every route, and the layers around them.
 pub fn router(gateway: Gateway) -> Router {
-    let routes = Router::new()
+    let probes = Router::new()
+        .route("/health_check", get(probes::health_check))
+        .route("/readiness_check", get(probes::readiness_check))
+        .method_not_allowed_fallback(no_such_method);
+    let guarded = Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .route("/graphiql", get(assets::page))
         .route("/graphiql/{file}", get(assets::file))
-        .route("/health_check", get(probes::health_check))
-        .route("/readiness_check", get(probes::readiness_check))
         .route("/api/openapi.json", get(openapi::document))
+        .route("/api/status", get(state::status))
         .merge(reports::routes())
-        .merge(graphql_routes(&gateway))
         .route(GRAPHQL_SOCKET, get(graphql::connect))
         .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method);
-    surround(routes, gateway)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(gateway.clone(), guard::admit));
+    surround(probes.merge(graphql_routes(&gateway)).merge(guarded), gateway)
 }
 
 /// The only route that pages of other origins may ask, where there are such origins.
 fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
     let routes =
         Router::new().route(GRAPHQL, get(graphql::get).post(graphql::post)).method_not_allowed_fallback(no_such_method);
+    // Within: who is not let in may read why.
+    let routes = routes.layer(middleware::from_fn_with_state(gateway.clone(), guard::admit));
     match graphql::cors(&gateway.config.cors_origins) {
         Some(cors) => routes.layer(cors),
         None => routes,
@@ -125,12 +166,15 @@ fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
 }
 
 async fn limit_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
-    let is_graphql = request.uri().path() == GRAPHQL;
+    let path = request.uri().path().to_owned();
     let headers = request.headers().clone();
     let answer = timeout(gateway.request_timeout, next.run(request)).await;
-    answer.unwrap_or_else(|_| {
-        if is_graphql { graphql::timed_out(&gateway, &headers) } else { Failure::TimedOut.into_response() }
-    })
+    answer.unwrap_or_else(|_| refused(&gateway, &path, &headers, &Failure::TimedOut))
+}
+
+/// The answer to a request that reached no handler, or kept one for too long.
+fn refused(gateway: &Gateway, path: &str, headers: &HeaderMap, failure: &Failure) -> Response {
+    if path == GRAPHQL { graphql::refused(gateway, headers, failure) } else { failure.response() }
 }
 
 /// The panic itself was logged where it happened.

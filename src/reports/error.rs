@@ -6,6 +6,8 @@ use sea_orm::{
 };
 use tracing::{error, warn};
 
+use crate::access::NotGranted;
+
 /// A request that no report can be made for: which argument, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{argument}` {problem}")]
@@ -26,6 +28,9 @@ impl InvalidArgument {
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
+    /// The caller may not ask this.
+    #[error(transparent)]
+    NotGranted(#[from] NotGranted),
     /// The caller asked for something that does not exist; asking again will not help.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
@@ -44,6 +49,7 @@ impl Error {
     /// What became of a report, in a word.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
+            Self::NotGranted(_) => "denied",
             Self::InvalidArgument(_) => "invalid",
             Self::Timeout(_) => "timeout",
             Self::Unavailable(_) => "unavailable",
@@ -55,7 +61,7 @@ impl Error {
     /// domain; while the database is known to be away, the log has said so.
     pub fn log(&self) {
         match self {
-            Self::InvalidArgument(_) | Self::Unavailable(None) => {}
+            Self::NotGranted(_) | Self::InvalidArgument(_) | Self::Unavailable(None) => {}
             Self::Timeout(source) => warn!(error = %source, "report cancelled at the statement timeout"),
             Self::Unavailable(Some(source)) => warn!(error = %source, "report failed: database out of reach"),
             Self::Database(source) => error!(error = %source, "report failed: database refused the statement"),

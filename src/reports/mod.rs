@@ -56,7 +56,11 @@ pub use self::{
     user_visits::UserVisitsParts,
     version::Version,
 };
-use crate::{clock::Clock, database::Database, metrics};
+use crate::{
+    clock::Clock,
+    database::{Database, PoolState},
+    metrics,
+};
 
 /// The reports: the one service that every face calls. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -95,10 +99,22 @@ impl Reports {
         self.versions.now().await
     }
 
+    /// The clock by which reports look at the world.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     /// The instant at which reports look at the world.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// What the database's connections are doing now.
+    #[must_use]
+    pub fn pool(&self) -> PoolState {
+        self.database.pool()
     }
 
     /// The quarter of an hour since 1970, UTC: days end with one in every zone, and with them what is today, and partial.

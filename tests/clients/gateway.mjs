@@ -23,7 +23,7 @@ export class Gateway {
     const port = await freePort();
     gateway.base = `http://127.0.0.1:${port}`;
     const { PATH, HOME } = process.env;
-    const env = { PATH, HOME, APP_PORT: String(port), METRICS_PORT: 'off', LOG_FORMAT: 'json' };
+    const env = { PATH, HOME, APP_PORT: String(port), METRICS_PORT: 'off', LOG_FORMAT: 'json', RATE_LIMIT: 'off' };
     gateway.process = spawn(resolve(binary), ['serve'], { cwd: gateway.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [gateway.process.stdout, gateway.process.stderr]) stream.on('data', (chunk) => (gateway.log += chunk));
     gateway.process.on('error', (error) => (gateway.log += error));

@@ -3,12 +3,14 @@
 
 use std::process::Command;
 
+use axum::http::Request;
+use coworking_analytics::access::{Scopes, keys::NewKey};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{
     database::{create_postgres_database, fixture, fixture_path, postgres_authority},
-    process::Service,
+    process::{Service, send},
 };
 
 /// A password that would break an address it stood in unescaped.
@@ -26,6 +28,7 @@ async fn the_legacy_environment_is_all_it_takes() {
     create_reader(&url, &role);
 
     let (host, port, name) = parts(&url);
+    let key = NewKey::invent("members", Scopes::parse("members").unwrap(), None).unwrap();
     let service = Service::start(&[
         ("DB_USERNAME", &role),
         ("DB_PASSWORD", PASSWORD),
@@ -35,6 +38,7 @@ async fn the_legacy_environment_is_all_it_takes() {
         ("USAGE_LOG_INTERVAL", "1s"),
         ("LOG_FORMAT", "json"),
         ("LOG_LEVEL", "debug"),
+        ("API_KEYS", &key.line),
     ])
     .await;
 
@@ -52,10 +56,16 @@ async fn the_legacy_environment_is_all_it_takes() {
 
     let daily = service.query("{ dailyUsage(timeZone: \"America/New_York\", basis: USED_AT) { date visits tokensIssued tokensUnused uniqueVisitors } }").await.unwrap();
     assert_eq!(daily.json()["data"]["dailyUsage"], rows(&url, DAILY_BY_HAND));
-    let members = service
-        .query("{ userVisits(first: 1000, orderBy: { field: VISITS, direction: DESC }) { nodes { userId visits tokensIssued tokensUnused isActive user { firstName } } } }")
-        .await
-        .unwrap();
+    // Names are new, and not for everybody.
+    let name = service.query("{ userVisits(first: 1) { nodes { user { firstName } } } }").await.unwrap();
+    assert_eq!(
+        (name.status.as_u16(), name.json()["errors"][0]["extensions"]["scope"].as_str()),
+        (401, Some("members"))
+    );
+    let document = "{ userVisits(first: 1000, orderBy: { field: VISITS, direction: DESC }) { nodes { userId visits tokensIssued tokensUnused isActive user { firstName } } } }";
+    let body = json!({ "query": document }).to_string();
+    let request = Request::post("/graphql").header("content-type", "application/json").header("x-api-key", &key.key);
+    let members = send(service.address, request.body(body.into()).unwrap()).await.unwrap();
     assert_eq!(members.json()["data"]["userVisits"]["nodes"], rows(&url, MEMBERS_BY_HAND));
     said += &daily.body;
     said += &members.body;

@@ -2,8 +2,10 @@
 //! Run by `make test`, which starts the PostgreSQL that these tests need.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod command_line;
 mod daily_usage;
+mod edge;
 mod errors;
 mod exports;
 mod freshness;

@@ -10,6 +10,7 @@ use self::comparison::{Comparison, UsageComparison, compared};
 
 use super::{
     error::client_error,
+    guard,
     input::{self, GapFill, TimeBasis, TokenFilterInput, Weekday, week},
     limits,
     rows::{Row, Rows},
@@ -51,6 +52,7 @@ impl UsageQuery {
         week_start: Option<Weekday>,
     ) -> Option<Result<Usage>> {
         let usage = async {
+            guard::aggregate(ctx)?;
             let here = input::here(ctx, "timeZone", &time_zone, week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);

@@ -10,7 +10,7 @@ use self::input::UserVisitsFilterInput;
 pub(super) use self::input::{UserVisitsOrderField, UserVisitsOrderInput};
 use super::{
     error::client_error,
-    limits,
+    guard, limits,
     rows::{Row, Rows},
     scalar::DateTime,
     user::{self, User},
@@ -52,6 +52,7 @@ impl UserVisitsQuery {
         let order = order_by.map_or_else(UserVisitsOrder::default, Into::into);
         let parts = parts(&ctx.look_ahead());
         let page = async {
+            guard::user_visits(ctx)?;
             let filter = filter.unwrap_or_default().into_filter(ctx)?;
             let arguments = PageArguments { first, after: after.as_deref(), last, before: before.as_deref() };
             let page = Page::new(arguments, order, *ctx.data_unchecked::<PageLimits>())?;

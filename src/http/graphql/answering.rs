@@ -11,14 +11,14 @@ use super::{
     Gateway, Transport, Unkept,
     accept::MediaType,
     answer, execute,
-    live::{Compute, Follower, Room, Told},
+    live::{Compute, Follower, Told},
     parameters::Parameters,
     persisted::{Found, Refused},
     question, written,
 };
 use crate::{
     graphql::limits::Limit,
-    http::{answers::Answer, error::Failure},
+    http::{answers::Answer, error::Failure, guard::Client, memory::Room},
     metrics,
 };
 
@@ -37,26 +37,26 @@ pub(super) enum Answering {
 
 impl Answering {
     /// Starts to answer what a client asks for.
-    pub(super) async fn begin(gateway: &Gateway, parameters: Parameters) -> Self {
+    pub(super) async fn begin(gateway: &Gateway, client: &Client, parameters: Parameters) -> Self {
         let found = match gateway.documents.find(&parameters) {
             Ok(found) => found,
             Err(Refused::Failure(failure)) => return Self::Once(ready(told(Err(failure.into()))).boxed()),
             Err(Refused::Error(error)) => return Self::Once(ready(refused(gateway, error).await).boxed()),
         };
-        let prepared =
-            gateway.executor.prepare(&found.text, parameters.operation_name.as_deref(), parameters.variables.clone());
+        let prepared = (parameters.operation_name.as_deref(), parameters.variables.clone());
+        let prepared = gateway.executor.prepare(&found.text, prepared.0, prepared.1, &client.caller);
         match prepared {
             Err(error) => Self::Once(ready(refused(gateway, error).await).boxed()),
             Ok(prepared) if prepared.operation().is_subscription() => {
-                let question = question(Transport::Live, WRITTEN_AS, &found, &parameters);
-                let compute = || compute(gateway.clone(), found, parameters);
+                let question = question(Transport::Live, WRITTEN_AS, client.caller.scopes, &found, &parameters);
+                let compute = || compute(gateway.clone(), client.clone(), found, parameters);
                 Self::Followed(gateway.live.follow(question, compute))
             }
             Ok(_) => {
-                let gateway = gateway.clone();
+                let (gateway, client) = (gateway.clone(), client.clone());
                 let headers = HeaderMap::new();
                 let answered = async move {
-                    let answered = answer(&gateway, WRITTEN_AS, &headers, Transport::Live, parameters);
+                    let answered = answer(&gateway, &client, WRITTEN_AS, &headers, Transport::Live, parameters);
                     told(timeout(gateway.request_timeout, answered).await.unwrap_or(Err(Failure::TimedOut.into())))
                 };
                 Self::Once(answered.boxed())
@@ -83,23 +83,29 @@ impl Answering {
     }
 }
 
-/// How the answer to a subscription is computed, each time.
-fn compute(gateway: Gateway, found: Found, parameters: Parameters) -> Compute {
-    let asked = Arc::new((gateway, found, parameters, Mutex::<Room>::default()));
+/// How the answer to a subscription is computed, each time, for all of whom the same may be told. Whoever is the
+/// first to ask pays for the first time.
+fn compute(gateway: Gateway, client: Client, found: Found, parameters: Parameters) -> Compute {
+    let unpaid = Mutex::new(Some(client.meter.clone()));
+    let asked = Arc::new((gateway, client, unpaid, found, parameters, Mutex::<Room>::default()));
     Box::new(move || {
         let asked = Arc::clone(&asked);
         async move {
-            let (gateway, found, parameters, room) = &*asked;
-            let question = question(Transport::Live, WRITTEN_AS, found, parameters);
+            let (gateway, client, unpaid, found, parameters, room) = &*asked;
+            let meter = unpaid.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            let client = client.paying_by(meter);
+            let question = question(Transport::Live, WRITTEN_AS, client.caller.scopes, found, parameters);
             let (operation, variables) = (parameters.operation_name.as_deref(), parameters.variables.clone());
-            let computed = execute(gateway, WRITTEN_AS, Transport::Live, &found.text, operation, variables);
+            let computed = execute(gateway, &client, WRITTEN_AS, Transport::Live, &found.text, operation, variables);
             let answered = gateway.answers.find(&gateway.reports, question, false, computed);
             let answered = timeout(gateway.request_timeout, answered).await;
             let told = told(answered.unwrap_or(Err(Failure::TimedOut.into())));
             if !told.refused {
                 gateway.documents.remember(found);
-                let fits =
-                    gateway.live.widen(&mut room.lock().unwrap_or_else(PoisonError::into_inner), told.body.len());
+                let fits = gateway
+                    .live
+                    .memory()
+                    .widen(&mut room.lock().unwrap_or_else(PoisonError::into_inner), told.body.len());
                 if !fits {
                     return crowded(gateway).await;
                 }
@@ -124,7 +130,7 @@ async fn refused(gateway: &Gateway, error: async_graphql::ServerError) -> Told {
 fn told(answered: Result<Answer, Unkept>) -> Told {
     let (answer, refused, code) = match answered {
         Ok(answer) => (answer, false, "OK"),
-        Err(Unkept::Answer { answer, outcome, code }) => (answer, !outcome.is_valid(), code),
+        Err(Unkept::Answer { answer, outcome, code }) => (answer, outcome.is_final(), code),
         Err(Unkept::Failure(failure)) => return Told::from(&failure),
     };
     metrics::graphql_answered(answer.kind(), code);

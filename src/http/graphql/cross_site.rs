@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::accept;
-use crate::config::graphql::Origins;
+use crate::{config::graphql::Origins, http::guard::API_KEY};
 
 /// Headers that no page can send without the browser asking first.
 const PREFLIGHTED: [HeaderName; 2] =
@@ -64,8 +64,15 @@ pub(in crate::http) fn cors(allowed: &Origins) -> Option<CorsLayer> {
     let cors = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, preflight, operation_name])
-        .expose_headers([HeaderName::from_static("x-request-id")])
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            API_KEY,
+            preflight,
+            operation_name,
+        ])
+        .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE, HeaderName::from_static("x-request-id")])
         .max_age(Duration::from_hours(1));
     Some(cors)
 }

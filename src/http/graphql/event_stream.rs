@@ -16,13 +16,19 @@ use super::{
     Gateway,
     accept::EVENT_STREAM,
     answering::{Answering, crowded},
-    live::Room,
 };
-use crate::{graphql::limits::Limit, http::error::Failure, metrics::Counted};
+use crate::{
+    access::{Caller, Denied},
+    graphql::limits::Limit,
+    http::{error::Failure, memory::Room},
+    metrics::Counted,
+};
 
 /// So often something is sent, lest proxies take the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b":\n\n";
+/// What is told when the key, or the token, of a connection holds no longer.
+pub(super) const EXPIRED: &str = "The API key or token has expired, or was withdrawn: connect again.";
 /// Not without data: browsers would pass over it.
 const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
 /// Tells proxies to pass on events as they come.
@@ -30,20 +36,24 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The answers as events `next`, and `complete` after the last. When the gateway stops, the stream ends without
 /// `complete`, and clients connect again.
-pub(super) fn respond(gateway: &Gateway, answering: Answering) -> Result<Response, Failure> {
+pub(super) fn respond(gateway: &Gateway, caller: Caller, answering: Answering) -> Result<Response, Failure> {
     let limit = Failure::Limit(Limit::Connections, gateway.config.limits.live_connections);
     let place = gateway.live.connect().ok_or(limit)?;
     let held = (place, Counted::live_connection("sse"), answering.is_followed().then(Counted::subscription));
-    let begun = (gateway.clone(), answering, Room::default(), held);
+    let begun = (gateway.clone(), caller, answering, Room::default(), held);
     let events = stream::unfold(Some(begun), |state| async {
-        let (gateway, mut answering, mut room, held) = state?;
+        let (gateway, caller, mut answering, mut room, held) = state?;
+        if !gateway.authenticator.still_holds(&caller) {
+            let expired = Failure::from(&Denied::Invalid(EXPIRED));
+            return Some((event(expired.body().as_bytes()), None));
+        }
         let (bytes, answering) = match timeout(KEEP_ALIVE, answering.next()).await {
-            Ok(Some(told)) if gateway.live.widen(&mut room, told.body.len()) => (event(&told.body), answering),
+            Ok(Some(told)) if gateway.live.memory().widen(&mut room, told.body.len()) => (event(&told.body), answering),
             Ok(Some(_)) => (event(&crowded(&gateway).await.body), Answering::Over),
             Ok(None) => return Some((Bytes::from_static(COMPLETE), None)),
             Err(_) => (Bytes::from_static(COMMENT), answering),
         };
-        Some((bytes, Some((gateway, answering, room, held))))
+        Some((bytes, Some((gateway, caller, answering, room, held))))
     });
     let events = events.map(Ok::<_, Infallible>).take_until(gateway.live.stopped());
     let headers = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-cache"), (BUFFERING, "no")];

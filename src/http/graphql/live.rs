@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     config::Config,
-    http::{answers::Question, error::Failure},
+    http::{answers::Question, error::Failure, memory::Memory},
     metrics,
     reports::Reports,
     shutdown::Ending,
@@ -35,11 +35,6 @@ impl From<&Failure> for Told {
         Self { body: failure.body().into(), refused: *failure != Failure::TimedOut }
     }
 }
-
-/// What a question, or a connection, holds of the memory for live answers: as much as its largest took, since buffers
-/// do not shrink, and an answer stays in one for as long as its reader is slow.
-#[derive(Debug, Default)]
-pub(super) struct Room(Option<OwnedSemaphorePermit>);
 
 /// The answer to a question and the count of its changes, for all who follow it.
 #[derive(Debug, Default)]
@@ -68,7 +63,9 @@ struct Inner {
     changes: watch::Sender<()>,
     /// Answers that are computed at once: the other connections to the database are for those who ask.
     turns: Semaphore,
-    room: Arc<Semaphore>,
+    /// For the answers to questions, and for those on their way: one stays in a buffer for as long as its reader is
+    /// slow.
+    memory: Memory,
     connections: Arc<Semaphore>,
     /// The least time between two answers to a follower, and between two looks for changes.
     interval: Duration,
@@ -85,7 +82,7 @@ impl Live {
             topics: Mutex::default(),
             changes: watch::Sender::default(),
             turns: Semaphore::new(turns),
-            room: Arc::new(Semaphore::new(limits.live_bytes)),
+            memory: Memory::new(limits.live_bytes),
             connections: Arc::new(Semaphore::new(limits.live_connections)),
             interval: config.graphql.subscription_interval,
             ending,
@@ -99,18 +96,9 @@ impl Live {
         Arc::clone(&self.0.connections).try_acquire_owned().ok()
     }
 
-    /// Widens `room` to an answer of so many bytes; false where too much is in use.
-    pub(super) fn widen(&self, room: &mut Room, bytes: usize) -> bool {
-        let held = room.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        if bytes > held {
-            let Ok(more) = u32::try_from(bytes - held) else { return false };
-            let Ok(more) = Arc::clone(&self.0.room).try_acquire_many_owned(more) else { return false };
-            match &mut room.0 {
-                Some(held) => held.merge(more),
-                none => *none = Some(more),
-            }
-        }
-        true
+    /// The memory for live answers.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.0.memory
     }
 
     /// Resolves when connections have to end.

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use async_graphql::{ServerError, Variables};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
-    Json,
+    Extension, Json,
     body::{Body, Bytes, to_bytes},
     extract::{RawQuery, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Serialize;
@@ -41,8 +41,10 @@ use super::{
     Gateway,
     answers::{self, Answer, Question},
     error::Failure,
+    guard::Client,
 };
 use crate::{
+    access::Scopes,
     graphql::{
         RequestedOperation,
         error::{LIMIT_EXCEEDED, code_of},
@@ -80,7 +82,12 @@ impl From<Failure> for Unkept {
 }
 
 /// Executes what the query string holds. A browser that asks for a page is shown the IDE.
-pub(super) async fn get(State(gateway): State<Gateway>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(
+    State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let query = query.unwrap_or_default();
     if query.is_empty() && accept::names(&headers, |essence| essence == "text/html") {
         return vary(Redirect::temporary("/graphiql").into_response());
@@ -93,22 +100,28 @@ pub(super) async fn get(State(gateway): State<Gateway>, headers: HeaderMap, RawQ
         return fail(&gateway, wanted.media_type(), &Failure::CrossSite);
     }
     let parameters = Parameters::from_query_string(&query, &gateway.config.limits);
-    respond(&gateway, &headers, wanted, Transport::Get, parameters).await
+    respond(&gateway, client, &headers, wanted, Transport::Get, parameters).await
 }
 
 /// Executes what the JSON body holds.
-pub(super) async fn post(State(gateway): State<Gateway>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn post(
+    State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let wanted = match accept::negotiate(&headers) {
         Ok(wanted) => wanted,
         Err(failure) => return vary(failure.into_response()),
     };
-    let parameters = Parameters::from_body(&headers, body, &gateway.config.limits).await;
-    respond(&gateway, &headers, wanted, Transport::Post, parameters).await
+    let parameters = Parameters::from_body(&gateway, &headers, body).await;
+    respond(&gateway, client, &headers, wanted, Transport::Post, parameters).await
 }
 
 /// The answer, or a stream of them for whoever wants one.
 async fn respond(
     gateway: &Gateway,
+    client: Client,
     headers: &HeaderMap,
     wanted: Wanted,
     transport: Transport,
@@ -120,13 +133,13 @@ async fn respond(
         Err(failure) => return fail(gateway, accepted, &failure),
     };
     if wanted.stream {
-        let answering = Answering::begin(gateway, parameters.clone()).await;
+        let answering = Answering::begin(gateway, &client, parameters.clone()).await;
         if answering.is_followed() || wanted.single.is_none() {
-            return event_stream::respond(gateway, answering)
+            return event_stream::respond(gateway, client.caller, answering)
                 .map_or_else(|failure| fail(gateway, accepted, &failure), vary);
         }
     }
-    let answered = answer(gateway, accepted, headers, transport, parameters).await;
+    let answered = answer(gateway, &client, accepted, headers, transport, parameters).await;
     let complete = |answer: &Answer| match transport {
         Transport::Get => answer.tagged(headers),
         Transport::Post | Transport::Live => answer.response(),
@@ -147,12 +160,20 @@ fn send(
         Err(Unkept::Failure(failure)) => return fail(gateway, accepted, failure),
     };
     metrics::graphql_answered(answer.kind(), code);
-    vary(if answered.is_ok() { complete(answer) } else { answer.response() })
+    let response = if answered.is_ok() { complete(answer) } else { answer.response() };
+    // What the client has already has no body.
+    let sent = if response.status() == StatusCode::NOT_MODIFIED {
+        Ok(response)
+    } else {
+        gateway.load.send(response, &answer.body)
+    };
+    sent.map_or_else(|failure| fail(gateway, accepted, &failure), vary)
 }
 
 /// What GraphQL says to the request: as it did before, where nothing changed since.
 async fn answer(
     gateway: &Gateway,
+    client: &Client,
     accepted: MediaType,
     headers: &HeaderMap,
     transport: Transport,
@@ -163,9 +184,9 @@ async fn answer(
         Err(Refused::Failure(failure)) => return Err(failure.into()),
         Err(Refused::Error(error)) => return written(gateway, accepted, None, gateway.executor.refuse(error)).await,
     };
-    let question = question(transport, accepted, &found, &parameters);
+    let question = question(transport, accepted, client.caller.scopes, &found, &parameters);
     let Parameters { operation_name, variables, .. } = parameters;
-    let compute = execute(gateway, accepted, transport, &found.text, operation_name.as_deref(), variables);
+    let compute = execute(gateway, client, accepted, transport, &found.text, operation_name.as_deref(), variables);
     let answered = gateway.answers.find(&gateway.reports, question, answers::wants_anew(headers), compute).await;
     let is_valid = match &answered {
         Ok(_) => true,
@@ -178,21 +199,30 @@ async fn answer(
     answered
 }
 
-/// Everything that the answer depends on, but for the data.
-fn question(transport: Transport, accepted: MediaType, found: &Found, parameters: &Parameters) -> Question {
-    let details = (transport, accepted, &parameters.operation_name, &parameters.variables);
+/// Everything that the answer depends on, but for the data: what the caller may see is a part of it.
+fn question(
+    transport: Transport,
+    accepted: MediaType,
+    scopes: Scopes,
+    found: &Found,
+    parameters: &Parameters,
+) -> Question {
+    let details = (transport, accepted, scopes, &parameters.operation_name, &parameters.variables);
     Question { text: Arc::clone(&found.text), details: serde_json::to_string(&details).unwrap_or_default() }
 }
 
 async fn execute(
     gateway: &Gateway,
+    client: &Client,
     accepted: MediaType,
     transport: Transport,
     document: &str,
     operation_name: Option<&str>,
     variables: Variables,
 ) -> Result<Answer, Unkept> {
-    let prepared = match gateway.executor.prepare(document, operation_name, variables) {
+    // Whoever waits for an answer that is computed already takes no place.
+    let _place = gateway.load.begin()?;
+    let prepared = match gateway.executor.prepare(document, operation_name, variables, &client.caller) {
         Ok(prepared) => prepared,
         Err(error) => return written(gateway, accepted, None, gateway.executor.refuse(error)).await,
     };
@@ -205,7 +235,8 @@ async fn execute(
     }
     let span = debug_span!("operation");
     span.set_attribute("graphql.operation.name", operation.name().unwrap_or_default().to_owned());
-    let response = gateway.executor.execute(prepared, &gateway.reports).instrument(span).await;
+    let Client { caller, meter, .. } = client.clone();
+    let response = gateway.executor.execute(prepared, &gateway.reports, caller, meter).instrument(span).await;
     written(gateway, accepted, Some(operation), response).await
 }
 
@@ -257,13 +288,13 @@ fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
     vary(response)
 }
 
-/// The answer to a request that took too long, in whichever step.
-pub(super) fn timed_out(gateway: &Gateway, headers: &HeaderMap) -> Response {
-    fail(gateway, accept::negotiate(headers).map_or(MediaType::Json, Wanted::media_type), &Failure::TimedOut)
+/// The answer to a request that was not let in, or took too long, in whichever step.
+pub(super) fn refused(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> Response {
+    fail(gateway, accept::negotiate(headers).map_or(MediaType::Json, Wanted::media_type), failure)
 }
 
-/// Answers differ by what the client accepts.
+/// Answers differ by what the client accepts, and may see.
 fn vary(mut response: Response) -> Response {
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
     response
 }

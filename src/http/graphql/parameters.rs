@@ -16,7 +16,11 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::accept::is_utf8;
-use crate::{config::limits::Limits, graphql::limits::Limit, http::error::Failure};
+use crate::{
+    config::limits::Limits,
+    graphql::limits::Limit,
+    http::{Gateway, error::Failure, memory::Room},
+};
 
 /// How much of a body that nobody wants is read, so that its sender finds time to read the answer.
 const DRAIN_BYTES: usize = 1 << 27;
@@ -83,8 +87,12 @@ impl Parameters {
     }
 
     /// What the body of a POST request holds.
-    pub(super) async fn from_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Self, Failure> {
-        let bytes = read_body(headers, body, limits.body_bytes).await?;
+    pub(super) async fn from_body(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Self, Failure> {
+        let limits = &gateway.config.limits;
+        // What the body takes is free again once it was read.
+        let mut room = Room::default();
+        let read = read_body(headers, body, limits.body_bytes, |bytes| gateway.load.widen(&mut room, bytes));
+        let bytes = timeout(gateway.body_timeout, read).await.unwrap_or(Err(Failure::SlowBody))?;
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first == Some(&b'[') {
             return Err(Failure::BadParameters("Batches are not taken; send one request at a time.".to_owned()));
@@ -196,8 +204,13 @@ impl<'de> Visitor<'de> for Counted<'_> {
     }
 }
 
-/// Reads a body of JSON that is no larger than `limit` bytes.
-async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+/// Reads a body of JSON that is no larger than `limit` bytes, as far as there is room for it.
+async fn read_body(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+    mut widen: impl FnMut(usize) -> Result<(), Failure>,
+) -> Result<Vec<u8>, Failure> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let refused = if !is_json(headers) {
         Some(Failure::UnsupportedMediaType)
@@ -221,6 +234,7 @@ async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<
             drain(body);
             return Err(Failure::Limit(Limit::BodyBytes, limit));
         }
+        widen(bytes.len() + data.len())?;
         bytes.extend_from_slice(&data);
     }
     Ok(bytes)

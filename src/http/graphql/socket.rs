@@ -4,12 +4,13 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
     },
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
@@ -23,10 +24,19 @@ use super::{
     Gateway,
     answering::{Answering, crowded},
     cross_site,
-    live::{Room, Told},
+    event_stream::EXPIRED,
+    live::Told,
     parameters::{Parameters, read_json},
 };
-use crate::{graphql::limits::Limit, http::error::Failure, metrics::Counted};
+use crate::{
+    graphql::limits::Limit,
+    http::{
+        error::Failure,
+        guard::{self, Client},
+        memory::Room,
+    },
+    metrics::Counted,
+};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to introduce itself.
@@ -78,6 +88,7 @@ impl From<Close> for Ended {
 /// Opens a WebSocket.
 pub(in crate::http) async fn connect(
     State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -98,14 +109,15 @@ pub(in crate::http) async fn connect(
     upgrade.on_upgrade(move |socket| async move {
         let _held = (place, Counted::live_connection("websocket"));
         let live = gateway.live.clone();
-        live.track(serve(gateway, socket)).await;
+        live.track(serve(gateway, client, socket)).await;
     })
 }
 
-async fn serve(gateway: Gateway, socket: WebSocket) {
+async fn serve(gateway: Gateway, client: Client, socket: WebSocket) {
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let mut connection = Connection {
         gateway,
+        client,
         socket,
         is_acknowledged: false,
         operations: HashMap::new(),
@@ -129,6 +141,16 @@ async fn serve(gateway: Gateway, socket: WebSocket) {
     let _ = timeout(PATIENCE, goodbye).await;
 }
 
+/// What a payload holds of the headers that say who asks; none where it holds neither.
+fn headers(payload: &Value) -> Option<HeaderMap> {
+    let found = payload.as_object()?.iter().filter_map(|(name, value)| {
+        let name = name.to_ascii_lowercase();
+        let known = [header::AUTHORIZATION, guard::API_KEY].into_iter().find(|known| known.as_str() == name)?;
+        Some((known, HeaderValue::from_str(value.as_str()?).ok()?))
+    });
+    Some(found.collect::<HeaderMap>()).filter(|found| !found.is_empty())
+}
+
 fn shortened(mut reason: String) -> String {
     reason.truncate(reason.floor_char_boundary(REASON_BYTES));
     reason
@@ -150,6 +172,7 @@ struct Next {
 
 struct Connection {
     gateway: Gateway,
+    client: Client,
     socket: WebSocket,
     is_acknowledged: bool,
     operations: HashMap<Arc<str>, Operation>,
@@ -174,7 +197,9 @@ impl Connection {
                     Err(Close(4408, "Connection initialisation timeout".to_owned()).into())
                 }
                 _ = keep_alive.tick() => {
-                    if heard.elapsed() > 2 * KEEP_ALIVE {
+                    if !self.gateway.authenticator.still_holds(&self.client.caller) {
+                        Err(Close(4403, EXPIRED.to_owned()).into())
+                    } else if heard.elapsed() > 2 * KEEP_ALIVE {
                         Err(Ended::Gone)
                     } else {
                         self.say(Message::Ping(Bytes::new())).await
@@ -214,13 +239,16 @@ impl Connection {
                 Err(Close(4429, "Too many initialisation requests".to_owned()).into())
             }
             ("connection_init", _) => {
+                self.introduce(message.payload.as_ref()).await?;
                 self.is_acknowledged = true;
                 self.say_json(&json!({ "type": "connection_ack" })).await
             }
             ("ping", _) => {
                 let mut pong = json!({ "type": "pong" });
                 // An echo waits for a slow reader like any answer.
-                if let Some(payload) = message.payload.filter(|_| self.gateway.live.widen(&mut self.room, text.len())) {
+                if let Some(payload) =
+                    message.payload.filter(|_| self.gateway.live.memory().widen(&mut self.room, text.len()))
+                {
                     pong["payload"] = payload;
                 }
                 self.say_json(&pong).await
@@ -241,6 +269,19 @@ impl Connection {
         }
     }
 
+    /// Who asks: browsers can say so only here, not in the handshake.
+    async fn introduce(&mut self, payload: Option<&Value>) -> Result<(), Ended> {
+        let headers = payload.and_then(|payload| headers(payload).or_else(|| headers(payload.get("headers")?)));
+        let Some(headers) = headers else { return Ok(()) };
+        let forbidden = |failure: &Failure| Close(4403, format!("Forbidden: {}", failure.message()));
+        let credential = guard::credential(&headers).map_err(|denied| forbidden(&Failure::from(&denied)))?;
+        if credential.is_some() {
+            let client = self.client.identified(&self.gateway, credential).await;
+            self.client = client.map_err(|failure| forbidden(&failure))?;
+        }
+        Ok(())
+    }
+
     async fn subscribe(&mut self, id: Arc<str>, parameters: Parameters) -> Result<(), Ended> {
         if self.operations.contains_key(&id) {
             return Err(Close(4409, format!("Subscriber for {id} already exists")).into());
@@ -249,7 +290,10 @@ impl Connection {
         if self.operations.len() >= maximum {
             return self.refuse(&id, &Failure::Limit(Limit::Subscriptions, maximum).body().into_bytes()).await;
         }
-        let answering = Answering::begin(&self.gateway, parameters).await;
+        if let Err(failure) = self.client.begin() {
+            return self.refuse(&id, &failure.body().into_bytes()).await;
+        }
+        let answering = Answering::begin(&self.gateway, &self.client, parameters).await;
         let completed = CancellationToken::new();
         let operation = Operation {
             _ends: completed.clone().drop_guard(),
@@ -281,7 +325,7 @@ impl Connection {
             self.operations.remove(&id);
             return self.refuse(&id, &told.body).await;
         }
-        if !self.gateway.live.widen(&mut self.room, told.body.len()) {
+        if !self.gateway.live.memory().widen(&mut self.room, told.body.len()) {
             self.operations.remove(&id);
             let crowded = crowded(&self.gateway).await;
             return self.refuse(&id, &crowded.body).await;

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use super::accept::MediaType;
 use crate::{
     config::graphql::Edition,
-    graphql::error::{PARSE_FAILED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, code_of},
+    graphql::error::{FORBIDDEN, PARSE_FAILED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, UNAUTHENTICATED, code_of},
 };
 
 /// What came of a request.
@@ -24,6 +24,10 @@ pub(super) enum Outcome {
     NoGraphql,
     /// Nothing was executed: the document is not valid, the variables do not fit, a limit is exceeded.
     Refused,
+    /// Nothing was computed: the caller did not say who they are.
+    Unauthenticated,
+    /// Nothing was computed: the caller may see none of it.
+    Forbidden,
     /// Nothing was computed in time.
     TimedOut,
     /// Nothing could be computed: the database is out of reach.
@@ -44,6 +48,8 @@ impl Outcome {
             false => Self::Refused,
             true if is_empty && has(SERVICE_UNAVAILABLE) => Self::Unavailable,
             true if is_empty && has(REQUEST_TIMEOUT) => Self::TimedOut,
+            true if is_empty && has(UNAUTHENTICATED) => Self::Unauthenticated,
+            true if is_empty && has(FORBIDDEN) => Self::Forbidden,
             true => Self::Partial,
         }
     }
@@ -51,6 +57,11 @@ impl Outcome {
     /// Whether the document is fit to be executed.
     pub(super) fn is_valid(self) -> bool {
         !matches!(self, Self::NoJson | Self::NoRequest | Self::NoGraphql | Self::Refused)
+    }
+
+    /// Whether the same request would be answered so however the data changes.
+    pub(super) fn is_final(self) -> bool {
+        !self.is_valid() || matches!(self, Self::Unauthenticated | Self::Forbidden)
     }
 
     /// Whether the answer has `data`, be it null.
@@ -66,6 +77,8 @@ pub(super) fn status(edition: Edition, outcome: Outcome, accepted: MediaType) ->
     let status = match (edition, outcome) {
         (_, Outcome::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
         (_, Outcome::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+        (_, Outcome::Unauthenticated) => StatusCode::UNAUTHORIZED,
+        (_, Outcome::Forbidden) => StatusCode::FORBIDDEN,
         (_, Outcome::Complete) | (Edition::Audits, Outcome::Partial) => StatusCode::OK,
         // An outage is no success to load balancers and monitors, so `application/json` has it above.
         (Edition::Audits, Outcome::NoGraphql | Outcome::Refused) if accepted == MediaType::Json => StatusCode::OK,
@@ -100,6 +113,8 @@ mod tests {
             (Outcome::NoRequest, [400, 400, 422, 422]),
             (Outcome::NoGraphql, [400, 200, 400, 400]),
             (Outcome::Refused, [400, 200, 422, 422]),
+            (Outcome::Unauthenticated, [401, 401, 401, 401]),
+            (Outcome::Forbidden, [403, 403, 403, 403]),
             (Outcome::TimedOut, [504, 504, 504, 504]),
             (Outcome::Unavailable, [503, 503, 503, 503]),
         ] {

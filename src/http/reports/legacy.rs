@@ -11,6 +11,7 @@ use crate::http::{
     Gateway,
     answers::{self, Answer, Question},
     error::Failure,
+    guard::Client,
 };
 use crate::reports::{
     Measures, UsageQuestion, UserVisitsParts,
@@ -19,9 +20,14 @@ use crate::reports::{
     page::{Page, UserVisitsOrder},
 };
 
+/// What a legacy report costs its caller when it is made.
+const LEGACY_COST: u64 = 10_000;
+
 /// `{"2024-03-01":18,…}`: tokens used, by the day of their issue. Days without are absent.
-pub(super) async fn daily_usage(gateway: &Gateway, request: &HeaderMap) -> Result<Response, Failure> {
+pub(super) async fn daily_usage(gateway: &Gateway, client: &Client, request: &HeaderMap) -> Result<Response, Failure> {
     let made = async {
+        let _place = gateway.load.begin()?;
+        client.meter.charge(LEGACY_COST);
         let measures = Measures { visits: true, ..Measures::default() };
         let days = gateway.reports.session().daily_usage(&UsageQuestion::default(), measures, None).await?;
         json(&LegacyDailyUsage(&days.rows))
@@ -30,8 +36,10 @@ pub(super) async fn daily_usage(gateway: &Gateway, request: &HeaderMap) -> Resul
 }
 
 /// `{"1":{"joined_at":"…","visits":6},…}`: all tokens, used or not, of every member who has any.
-pub(super) async fn user_visits(gateway: &Gateway, request: &HeaderMap) -> Result<Response, Failure> {
+pub(super) async fn user_visits(gateway: &Gateway, client: &Client, request: &HeaderMap) -> Result<Response, Failure> {
     let made = async {
+        let _place = gateway.load.begin()?;
+        client.meter.charge(LEGACY_COST);
         let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
         let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };
         let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await?;
@@ -49,7 +57,8 @@ async fn kept(
 ) -> Result<Response, Failure> {
     let question = Question { text: path.into(), details: String::new() };
     let answer = gateway.answers.find(&gateway.reports, question, answers::wants_anew(request), made).await?;
-    Ok(answer.tagged(request))
+    let response = answer.tagged(request);
+    if response.status() == StatusCode::NOT_MODIFIED { Ok(response) } else { gateway.load.send(response, &answer.body) }
 }
 
 /// Compact, and one newline at the end, as Flask's `jsonify` writes it.

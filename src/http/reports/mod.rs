@@ -10,12 +10,13 @@ mod tables;
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::parameters::{Asked, renamed};
 pub(super) use self::{
@@ -23,11 +24,19 @@ pub(super) use self::{
     table::{Column, Format, Holds},
     tables::{REPORTS, Report},
 };
-use super::{Gateway, error::Failure, graphql::preferred};
+use super::{Gateway, error::Failure, graphql::preferred, guard::Client};
 use crate::{
+    access::Scope,
     graphql::error::INTERNAL_SERVER_ERROR,
     reports::{Error, Measures, Session, UsageQuestion, model::LegacyDailyUsage, range::DateRange},
 };
+
+/// Parameters by which a report picks out single members.
+const PERSONAL: [&str; 3] = ["user_ids", "joined_from", "joined_to"];
+/// What a report that is not kept costs its caller, as a field of GraphQL does.
+const REPORT_COST: u64 = 1_000;
+/// The same of a list of members, of any length.
+const LIST_COST: u64 = 50_000;
 
 pub(super) fn routes() -> Router<Gateway> {
     Router::new()
@@ -40,12 +49,13 @@ pub(super) fn routes() -> Router<Gateway> {
 
 async fn daily_usage(
     State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let asking = Asking::read(&gateway, &tables::DAILY_USAGE, query.as_deref(), &headers)?;
-    if asking.is_legacy() {
-        return legacy::daily_usage(&gateway, &headers).await;
+    let asking = Asking::read(&gateway, client, &tables::DAILY_USAGE, query.as_deref(), &headers)?;
+    if asking.is_legacy {
+        return legacy::daily_usage(&gateway, &asking.client, &headers).await;
     }
     let filter = asking.filter(Asked::tokens)?;
     let range = filter.range;
@@ -64,12 +74,13 @@ async fn daily_usage(
 
 async fn user_visits(
     State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let asking = Asking::read(&gateway, &tables::USER_VISITS, query.as_deref(), &headers)?;
-    if asking.is_legacy() {
-        return legacy::user_visits(&gateway, &headers).await;
+    let asking = Asking::read(&gateway, client, &tables::USER_VISITS, query.as_deref(), &headers)?;
+    if asking.is_legacy {
+        return legacy::user_visits(&gateway, &asking.client, &headers).await;
     }
     let filter = asking.filter(Asked::members)?;
     let order = asking.asked.order().map_err(|error| renamed(&error))?;
@@ -80,10 +91,11 @@ async fn user_visits(
 
 async fn usage(
     State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let asking = Asking::read(&gateway, &tables::USAGE, query.as_deref(), &headers)?;
+    let asking = Asking::read(&gateway, client, &tables::USAGE, query.as_deref(), &headers)?;
     let question = asking.filter(|asked, session| {
         let granularity = asked.one("granularity")?.unwrap_or_default();
         let gaps = asked.one("gaps")?.unwrap_or_default();
@@ -95,10 +107,11 @@ async fn usage(
 
 async fn heatmap(
     State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let asking = Asking::read(&gateway, &tables::HEATMAP, query.as_deref(), &headers)?;
+    let asking = Asking::read(&gateway, client, &tables::HEATMAP, query.as_deref(), &headers)?;
     let filter = asking.filter(Asked::tokens)?;
     let heatmap = asking.session.heatmap(&filter).await.map_err(failure)?;
     Ok(asking.written(tables::heatmap(asking.format, &heatmap), filter.range))
@@ -106,10 +119,11 @@ async fn heatmap(
 
 async fn retention(
     State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let asking = Asking::read(&gateway, &tables::RETENTION, query.as_deref(), &headers)?;
+    let asking = Asking::read(&gateway, client, &tables::RETENTION, query.as_deref(), &headers)?;
     let question = asking.filter(Asked::cohorts)?;
     let cohorts = asking.session.retention(&question).await.map_err(failure)?;
     Ok(asking.written(tables::retention(asking.format, &cohorts), DateRange::default()))
@@ -120,16 +134,22 @@ struct Asking {
     report: &'static Report,
     asked: Asked,
     format: Format,
+    /// Whether nothing is asked that the legacy service did not answer.
+    is_legacy: bool,
+    client: Client,
     session: Arc<Session>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Asking {
     fn read(
         gateway: &Gateway,
+        client: Client,
         report: &'static Report,
         query: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Self, Failure> {
+        client.caller.require(Scope::Reports)?;
         let asked = Asked::read(report.parameters, query.unwrap_or_default())?;
         let accepted = preferred(headers, &["application/json", "text/csv", "application/x-ndjson"]);
         let format = match (asked.text("format"), accepted) {
@@ -141,13 +161,18 @@ impl Asking {
                 return Err(Failure::BadParameter { argument: "format".to_owned(), problem });
             }
         };
+        let is_legacy = asked.is_empty() && format == Format::Json;
+        let is_personal = report.is_personal && !is_legacy || PERSONAL.iter().any(|name| asked.text(name).is_some());
+        if is_personal {
+            client.caller.require(Scope::Members)?;
+        }
+        // The legacy reports may be kept: they see to it themselves.
+        let place = if is_legacy { None } else { Some(gateway.load.begin()?) };
+        if !is_legacy {
+            client.meter.charge(if report.is_personal { LIST_COST } else { REPORT_COST });
+        }
         let session = gateway.reports.snapshot_session();
-        Ok(Self { report, asked, format, session })
-    }
-
-    /// Whether nothing is asked that the legacy service did not answer.
-    fn is_legacy(&self) -> bool {
-        self.asked.is_empty() && self.format == Format::Json
+        Ok(Self { report, asked, format, is_legacy, client, session, _place: place })
     }
 
     fn filter<T>(
@@ -163,7 +188,7 @@ impl Asking {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.format.header());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
         if self.format != Format::Json {
             let dates = [range.from(), range.to()].into_iter().flatten().map(|date| format!("_{date}"));
             let name: String = std::iter::once(self.report.name.to_owned()).chain(dates).collect();
@@ -181,6 +206,7 @@ impl Asking {
 fn failure(error: Error) -> Failure {
     error.log();
     match &error {
+        Error::NotGranted(missing) => (*missing).into(),
         Error::InvalidArgument(invalid) => renamed(invalid),
         Error::Timeout(_) => Failure::TimedOut,
         Error::Unavailable(_) => Failure::Unavailable,

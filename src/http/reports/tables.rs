@@ -25,6 +25,8 @@ pub(in crate::http) struct Report {
     pub(in crate::http) columns: &'static [Column],
     /// Whether its JSON is the legacy service's map, instead of rows.
     pub(in crate::http) is_legacy: bool,
+    /// Whether it tells of single members.
+    pub(in crate::http) is_personal: bool,
 }
 
 /// All of them.
@@ -47,6 +49,7 @@ pub(super) static DAILY_USAGE: Report = Report {
         column("is_partial", Flag),
     ],
     is_legacy: true,
+    is_personal: false,
 };
 pub(super) static USER_VISITS: Report = Report {
     path: "/api/reports/user_visits",
@@ -67,6 +70,7 @@ pub(super) static USER_VISITS: Report = Report {
         column("is_active", Flag),
     ],
     is_legacy: true,
+    is_personal: true,
 };
 pub(super) static USAGE: Report = Report {
     path: "/api/reports/usage",
@@ -85,6 +89,7 @@ pub(super) static USAGE: Report = Report {
         column("is_partial", Flag),
     ],
     is_legacy: false,
+    is_personal: false,
 };
 pub(super) static HEATMAP: Report = Report {
     path: "/api/reports/heatmap",
@@ -100,6 +105,7 @@ pub(super) static HEATMAP: Report = Report {
         column("average", Number),
     ],
     is_legacy: false,
+    is_personal: false,
 };
 pub(super) static RETENTION: Report = Report {
     path: "/api/reports/retention",
@@ -117,6 +123,7 @@ pub(super) static RETENTION: Report = Report {
         column("is_partial", Flag),
     ],
     is_legacy: false,
+    is_personal: false,
 };
 
 pub(super) fn daily_usage(format: Format, rows: &[SeriesRow]) -> String {

@@ -13,6 +13,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use coworking_analytics::{
+    access::Authenticator,
     clock::Clock,
     config::{Config, Environment},
     database::{Access, Database},
@@ -50,6 +51,7 @@ pub struct TestGateway {
     pub reports: Reports,
     pub database: TestDatabase,
     pub ending: Ending,
+    pub authenticator: Authenticator,
     /// What its clock shows; it stands still unless a test moves it.
     pub now: Arc<Mutex<DateTime<Utc>>>,
 }
@@ -94,7 +96,8 @@ impl TestGateway {
         let reports = Reports::new(pool, Clock::of(move || *shown.lock().unwrap()));
         let ending = Ending::default();
         let gateway = Gateway::new(reports.clone(), &config, ending.clone()).unwrap();
-        Self { router: http::router(gateway), reports, database, ending, now }
+        let authenticator = gateway.authenticator.clone();
+        Self { router: http::router(gateway), authenticator, reports, database, ending, now }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -127,7 +130,14 @@ impl TestGateway {
 
 /// The configuration that the gateway would read, on a test's database.
 pub fn config(url: &str, variables: &[(&str, &str)]) -> Config {
-    let mut all = vec![("DATABASE_URL".to_owned(), url.to_owned()), ("DB_MAX_CONNECTIONS".to_owned(), "4".to_owned())];
+    // Who may see what, and how much, is tested apart.
+    let usual = [
+        ("DATABASE_URL", url),
+        ("DB_MAX_CONNECTIONS", "4"),
+        ("ANONYMOUS_SCOPES", "reports,members"),
+        ("RATE_LIMIT", "off"),
+    ];
+    let mut all: Vec<_> = usual.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let look_up = move |name: &str| all.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     Config::read(&Environment::new(look_up)).unwrap()

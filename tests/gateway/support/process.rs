@@ -84,6 +84,8 @@ impl Service {
         let child = command(binary, folder.path())
             .env("APP_PORT", address.port().to_string())
             .env("METRICS_PORT", "0")
+            // How much each may ask is tested apart.
+            .env("RATE_LIMIT", "off")
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)

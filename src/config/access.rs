@@ -1,0 +1,112 @@
+//! Who may see what, and how much work a caller may cause.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::Environment;
+use crate::access::Scopes;
+
+/// Who may see what, and how much work a caller may cause.
+#[derive(Debug, Clone)]
+pub struct AccessConfig {
+    /// `ANONYMOUS_SCOPES`: what callers may see who do not say who they are: `reports`, `members`, `admin`,
+    /// separated by commas, or `none`. Default `reports`; on the embedded database, whose members are invented,
+    /// `reports,members`.
+    pub anonymous: Scopes,
+    /// `API_KEYS`: lines of API keys, separated by semicolons or line ends, as `key new` prints them.
+    pub api_keys: Option<SecretString>,
+    /// `API_KEYS_FILE`: a file with such lines, read again when it changes.
+    pub api_keys_file: Option<PathBuf>,
+    /// The identity provider whose tokens are taken, if any.
+    pub oidc: Option<OidcConfig>,
+    /// `RATE_LIMIT`: cost a minute for each key, each token's subject, and each address of those without; `off` for
+    /// no limit. Default `3000000`: a report costs 1000 and each value one, a request that needs no work 100.
+    pub rate_limit: Option<u64>,
+    /// `TRUSTED_PROXY_HOPS`: how many proxies that add to `X-Forwarded-For` every request passes; 0, the default,
+    /// takes the address of the connection.
+    pub proxy_hops: usize,
+}
+
+/// The identity provider whose tokens are taken.
+#[derive(Debug, Clone)]
+pub struct OidcConfig {
+    /// `OIDC_ISSUER`: the provider's address, exactly as in the tokens' `iss`. None are taken when not set.
+    pub issuer: String,
+    /// `OIDC_AUDIENCE`: what tokens for this service have as `aud`; needed with `OIDC_ISSUER`.
+    pub audience: String,
+    /// `OIDC_JWKS_URL`: where its keys are; as the provider's own configuration says when not set.
+    pub jwks_url: Option<String>,
+    /// `OIDC_CLAIM`: the claim that grants scopes: a text of words, or a list. Default `scope`.
+    pub claim: String,
+    /// `OIDC_GRANTS`: what its values grant, as `value=scope+scope` separated by commas. By default each scope is
+    /// granted by its own name.
+    pub grants: Vec<(String, Scopes)>,
+    /// `OIDC_CA_FILE`: a PEM file of the authorities to trust instead of the public ones.
+    pub authorities: Option<PathBuf>,
+}
+
+impl AccessConfig {
+    pub(super) fn read(environment: &Environment, is_embedded: bool) -> Self {
+        let anonymous = Scopes::parse(if is_embedded { "reports,members" } else { "reports" }).unwrap_or_default();
+        let scopes = "scopes such as \"reports,members\", or none";
+        Self {
+            anonymous: environment.read("ANONYMOUS_SCOPES", anonymous, scopes, Scopes::parse),
+            api_keys: environment.get("API_KEYS").map(SecretString::from),
+            api_keys_file: environment.get("API_KEYS_FILE").map(PathBuf::from),
+            oidc: OidcConfig::read(environment),
+            rate_limit: environment.read(
+                "RATE_LIMIT",
+                Some(3_000_000),
+                "a cost a minute from 1000 to 1000000000000, or off",
+                |value| match value {
+                    "off" => Some(None),
+                    value => value.parse().ok().filter(|cost| (1_000..=1_000_000_000_000).contains(cost)).map(Some),
+                },
+            ),
+            proxy_hops: environment.number("TRUSTED_PROXY_HOPS", 0, 0, 16),
+        }
+    }
+}
+
+impl OidcConfig {
+    fn read(environment: &Environment) -> Option<Self> {
+        const URL: &str = "an address of https (http only on this machine)";
+        let url =
+            |name| environment.read(name, None, URL, |value| is_trustworthy(value).then(|| Some(value.to_owned())));
+        let issuer = url("OIDC_ISSUER")?;
+        let audience = environment.get("OIDC_AUDIENCE").unwrap_or_else(|| {
+            environment.reject("OIDC_AUDIENCE", "is needed with OIDC_ISSUER: tokens for other services are not taken");
+            String::new()
+        });
+        let expected = "grants such as \"analyst=reports+members, operator=admin\"";
+        let own = Scopes::parse("reports,members,admin").unwrap_or_default().to_string();
+        let own = own.split(',').filter_map(|name| Some((name.to_owned(), Scopes::parse(name)?))).collect();
+        Some(Self {
+            issuer,
+            audience,
+            jwks_url: url("OIDC_JWKS_URL"),
+            claim: environment.get("OIDC_CLAIM").unwrap_or_else(|| "scope".to_owned()),
+            grants: environment.read("OIDC_GRANTS", own, expected, grants),
+            authorities: environment.get("OIDC_CA_FILE").map(PathBuf::from),
+        })
+    }
+}
+
+fn grants(text: &str) -> Option<Vec<(String, Scopes)>> {
+    let grant = |grant: &str| {
+        let (value, scopes) = grant.trim().rsplit_once('=')?;
+        Some((value.to_owned(), Scopes::parse(&scopes.replace('+', ","))?))
+    };
+    text.split(',').map(grant).collect()
+}
+
+/// Whether what comes from the address is its owner's: TLS, or no network in between.
+pub(crate) fn is_trustworthy(address: &str) -> bool {
+    let Ok(uri) = address.parse::<hyper::Uri>() else { return false };
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => true,
+        (Some("http"), Some(host)) => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
+        _ => false,
+    }
+}

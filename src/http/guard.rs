@@ -1,0 +1,220 @@
+//! Who is let in: every request but the probes' says who asks, and has to be within the caller's budget.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+
+use super::{Gateway, error::Failure, refused};
+use crate::{
+    access::{Caller, Denied, Identity, Meter},
+    metrics,
+};
+
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// What a request costs by itself: so much work is an answer that is kept, or a refusal.
+pub(super) const REQUEST_COST: u64 = 100;
+/// What a wrong key or token costs its address, from a budget of its own: by default, 60 a minute.
+const DENIED_COST: u64 = 50_000;
+
+/// Where a connection comes from, and what may be asked on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The other end.
+    pub address: SocketAddr,
+    /// What may be asked.
+    pub terms: Terms,
+}
+
+/// What may be asked on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Terms {
+    /// Everything.
+    All,
+    /// The probes alone: there are too many connections.
+    Crowded,
+    /// The probes alone: it is not encrypted, and others are.
+    Plain,
+}
+
+/// Who sent a request, and what they use of their budget.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) caller: Caller,
+    pub(super) meter: Meter,
+    /// Where it comes from; unknown without a connection.
+    address: Option<IpAddr>,
+}
+
+impl Client {
+    /// The same connection's client, who says more of themselves.
+    pub(super) async fn identified(&self, gateway: &Gateway, credential: Option<&str>) -> Result<Self, Failure> {
+        Self::of(gateway, self.address, credential).await
+    }
+
+    async fn of(gateway: &Gateway, address: Option<IpAddr>, credential: Option<&str>) -> Result<Self, Failure> {
+        let caller = check(gateway, address, credential).await?;
+        let meter = match &caller.identity {
+            Identity::Anonymous => gateway.rate.meter(("address", address)),
+            Identity::Key { name, .. } => gateway.rate.meter(("key", name)),
+            Identity::Token { subject, .. } => gateway.rate.meter(("token", subject)),
+        };
+        Ok(Self { caller, meter, address })
+    }
+
+    /// The same client on another budget.
+    pub(super) fn paying_by(&self, meter: Meter) -> Self {
+        Self { meter, ..self.clone() }
+    }
+
+    /// Begins something for the client.
+    pub(super) fn begin(&self) -> Result<(), Failure> {
+        if let Some(wait) = self.meter.wait() {
+            // A part of a second counts as one.
+            return Err(Failure::RateLimited(wait.as_secs() + 1));
+        }
+        self.meter.charge(REQUEST_COST);
+        Ok(())
+    }
+}
+
+/// Lets a request in, with its client, or answers it.
+pub(super) async fn admit(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().copied();
+    let admitted = match peer.map(|peer| peer.terms) {
+        Some(Terms::Crowded) => Err(Failure::Overloaded),
+        Some(Terms::Plain) => Err(Failure::NotEncrypted),
+        Some(Terms::All) | None => identify(&gateway, peer, &parts.headers).await,
+    };
+    let mut request = Request::from_parts(parts, body);
+    let admitted = admitted.and_then(|client| client.begin().map(|()| client));
+    match admitted {
+        Ok(client) => {
+            let identity = client.caller.identity.clone();
+            request.extensions_mut().insert(client);
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(identity);
+            response
+        }
+        Err(failure) => {
+            metrics::request_refused(failure.reason());
+            refused(&gateway, request.uri().path(), request.headers(), &failure)
+        }
+    }
+}
+
+async fn identify(gateway: &Gateway, peer: Option<Peer>, headers: &HeaderMap) -> Result<Client, Failure> {
+    let address = peer.map(|peer| network(address(peer.address.ip(), headers, gateway.proxy_hops)));
+    let credential = credential(headers).map_err(|denied| Failure::from(&denied))?;
+    Client::of(gateway, address, credential).await
+}
+
+/// Who has the credential; guessing is slow.
+async fn check(gateway: &Gateway, address: Option<IpAddr>, credential: Option<&str>) -> Result<Caller, Failure> {
+    let guesses = gateway.rate.meter(("denied", address));
+    if credential.is_some()
+        && let Some(wait) = guesses.wait()
+    {
+        return Err(Failure::RateLimited(wait.as_secs() + 1));
+    }
+    gateway.authenticator.caller(credential).await.map_err(|denied| {
+        guesses.charge(DENIED_COST);
+        Failure::from(&denied)
+    })
+}
+
+/// The API key, or the token, of a request.
+pub(super) fn credential(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
+    let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(bearer);
+    let keys = headers.get_all(API_KEY).iter().map(|key| key.to_str().unwrap_or_default().trim());
+    let mut all = bearers.chain(keys);
+    let first = all.next();
+    if all.next().is_some() { Err(Denied::Invalid("Send one API key or one token.")) } else { Ok(first) }
+}
+
+/// Other schemes are somebody else's affair, such as a proxy's.
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// The address of the client: of the entries of `X-Forwarded-For`, to which each proxy adds the address that it was
+/// asked from, the one that the outermost trusted proxy added. What stands before it is the client's own say.
+fn address(peer: IpAddr, headers: &HeaderMap, hops: usize) -> IpAddr {
+    let entries = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let entries: Vec<_> = entries.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let found = entries.len().checked_sub(hops).filter(|_| hops > 0).and_then(|at| entries.get(at));
+    found.and_then(|entry| parsed(entry)).unwrap_or(peer)
+}
+
+fn parsed(entry: &str) -> Option<IpAddr> {
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let bare = entry.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(with_port)
+}
+
+/// What one customer of a provider has: an address of IPv4, or the 64 bits of IPv6 under which all are theirs.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_say_who_asks() {
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        let cases: [(&[&str], usize, &str); 9] = [
+            (&[], 0, "10.0.0.1"),
+            (&["203.0.113.7"], 0, "10.0.0.1"),
+            (&["203.0.113.7"], 1, "203.0.113.7"),
+            (&["198.51.100.1, 203.0.113.7"], 1, "203.0.113.7"),
+            (&["198.51.100.1, 203.0.113.7", "10.0.0.9"], 2, "203.0.113.7"),
+            (&["203.0.113.7"], 2, "10.0.0.1"),
+            (&["unknown"], 1, "10.0.0.1"),
+            (&["203.0.113.7:4711"], 1, "203.0.113.7"),
+            (&["[2001:db8::1]"], 1, "2001:db8::1"),
+        ];
+        for (forwarded, hops, expected) in cases {
+            let headers = forwarded.iter().map(|value| (FORWARDED_FOR, value.parse().unwrap())).collect();
+            assert_eq!(address(peer, &headers, hops), expected.parse::<IpAddr>().unwrap(), "{forwarded:?} {hops}");
+        }
+    }
+
+    #[test]
+    fn a_customer_of_ipv6_has_one_budget() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:203.0.113.7"), of("203.0.113.7"));
+    }
+
+    #[test]
+    fn credentials_are_bearers_or_keys_and_one_alone() {
+        let read = |given: &[(&str, &str)]| {
+            let headers: HeaderMap = given
+                .iter()
+                .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
+                .collect();
+            credential(&headers).map(|found| found.map(ToOwned::to_owned))
+        };
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&[("authorization", "Bearer one")]), Ok(Some("one".to_owned())));
+        assert_eq!(read(&[("authorization", "bearer  one ")]), Ok(Some("one".to_owned())));
+        assert_eq!(read(&[("x-api-key", "one")]), Ok(Some("one".to_owned())));
+        assert_eq!(read(&[("authorization", "Basic b25lOm9uZQ==")]), Ok(None));
+        assert!(read(&[("authorization", "Bearer one"), ("x-api-key", "one")]).is_err());
+        assert!(read(&[("authorization", "Bearer one"), ("authorization", "Bearer two")]).is_err());
+    }
+}
