@@ -36,12 +36,15 @@ use tokio_rustls::rustls::{
 use tracing::{info, warn};
 
 use super::{Denied, Identity, Scopes, signatures};
-use crate::config::access::OidcConfig;
+use crate::{
+    config::access::{self, OidcConfig},
+    telemetry::error_chain,
+};
 
 /// How far the clocks of this and the provider's machine may be apart, in seconds.
 const LEEWAY: u64 = 30;
 /// Keys that are older are fetched anew: the provider may have withdrawn one.
-const KEYS_AGE: Duration = Duration::from_secs(3_600);
+const KEYS_AGE: Duration = Duration::from_hours(1);
 /// Strangers can name keys that do not exist: so much time lies between two fetches.
 const FETCH_PAUSE: Duration = Duration::from_secs(5);
 /// How long the provider may take.
@@ -90,7 +93,7 @@ struct Key {
     id: Option<String>,
     /// Those that the key may have signed with.
     algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    verifies: DecodingKey,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -142,7 +145,7 @@ impl Tokens {
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let claims = decode::<Claims>(token, &key.key, &validation).map_err(|error| reason(error.kind()))?.claims;
+        let claims = decode::<Claims>(token, &key.verifies, &validation).map_err(|error| reason(error.kind()))?.claims;
         let expires = claims.exp.saturating_add(LEEWAY.cast_signed());
         let expires = DateTime::<Utc>::from_timestamp(expires, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let scopes = self.granted(&claims.other);
@@ -195,19 +198,18 @@ impl Tokens {
     }
 
     async fn fetch_keys(&self) -> Result<Vec<Key>, FetchError> {
-        let address = match &self.config.jwks_url {
-            Some(address) => address.clone(),
-            None => {
-                let issuer = self.config.issuer.trim_end_matches('/');
-                let address = format!("{issuer}/.well-known/openid-configuration");
-                let found: Discovered = self.fetch(&address, "its configuration").await?;
-                if found.issuer.trim_end_matches('/') != issuer {
-                    return Err(FetchError::Form(address, "the configuration of OIDC_ISSUER"));
-                }
-                found.jwks_uri
+        let address = if let Some(address) = &self.config.jwks_url {
+            address.clone()
+        } else {
+            let issuer = self.config.issuer.trim_end_matches('/');
+            let address = format!("{issuer}/.well-known/openid-configuration");
+            let found: Discovered = self.fetch(&address, "its configuration").await?;
+            if found.issuer.trim_end_matches('/') != issuer {
+                return Err(FetchError::Form(address, "the configuration of OIDC_ISSUER"));
             }
+            found.jwks_uri
         };
-        if !crate::config::access::is_trustworthy(&address) {
+        if !access::is_trustworthy(&address) {
             return Err(FetchError::Form(address, "keys at an address of https"));
         }
         let set: JwkSet = self.fetch(&address, "a set of keys").await?;
@@ -223,16 +225,14 @@ impl Tokens {
                     Some(algorithm) => vec![algorithm],
                     None => key.family().algorithms().to_vec(),
                 };
-                Some(Key { id: jwk.common.key_id.clone(), algorithms, key })
+                Some(Key { id: jwk.common.key_id.clone(), algorithms, verifies: key })
             })
             .collect())
     }
 
     async fn fetch<T: for<'de> Deserialize<'de>>(&self, address: &str, what: &'static str) -> Result<T, FetchError> {
         let uri: Uri = address.parse().map_err(|_| FetchError::Address(address.to_owned()))?;
-        let failed = |error: &dyn std::error::Error| {
-            FetchError::Http(address.to_owned(), crate::telemetry::error_chain(error).to_string())
-        };
+        let failed = |error: &dyn std::error::Error| FetchError::Http(address.to_owned(), error_chain(error));
         let fetched = timeout(FETCH_TIME, async {
             let request = Request::get(uri).header("accept", "application/json").body(Body::empty());
             let request = request.map_err(|error| failed(&error))?;

@@ -15,7 +15,7 @@ use std::{
 /// Callers that are told apart at once. Beyond, newcomers share one budget.
 const CALLERS_MAX: usize = 100_000;
 /// Budgets are for so much time, all of which may be used at once.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 /// So often at most everybody is looked through for those who can be forgotten.
 const SWEEP: Duration = Duration::from_millis(250);
 /// The budget that newcomers share; hashes of callers are other numbers with all but certainty.

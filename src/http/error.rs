@@ -76,8 +76,9 @@ impl Failure {
     /// The status, unless the publication of GraphQL over HTTP that is followed has another.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::BadJson(_) | Self::BadParameters(_) | Self::BadParameter { .. } => StatusCode::BAD_REQUEST,
-            Self::NotEncrypted => StatusCode::BAD_REQUEST,
+            Self::BadJson(_) | Self::BadParameters(_) | Self::BadParameter { .. } | Self::NotEncrypted => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,

@@ -22,13 +22,13 @@ use std::{any::Any, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
 use tokio::{sync::Semaphore, time::timeout};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use self::{answers::Answers, error::Failure, load::Load};
 pub use self::{
@@ -67,6 +67,8 @@ pub struct Gateway {
     pub rate: RateLimit,
     /// How many proxies in front are trusted.
     pub proxy_hops: usize,
+    /// Whether TLS is spoken here.
+    pub is_encrypted: bool,
     /// How much is under way.
     pub load: Load,
     /// How long the body of a request may take to arrive.
@@ -114,6 +116,7 @@ impl Gateway {
             authenticator: Authenticator::new(&config.access, reports.clock())?,
             rate: RateLimit::new(config.access.rate_limit),
             proxy_hops: config.access.proxy_hops,
+            is_encrypted: config.server.tls.is_some(),
             load: Load::new(&config.server),
             body_timeout: config.server.body_timeout,
             reports,
@@ -158,9 +161,15 @@ fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
 
 /// What surrounds every route; the log outside, so that it sees what the others answer.
 fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
+    let sniff = HeaderValue::from_static("nosniff");
+    // Half a year; only where there is TLS here, and not a proxy's to promise.
+    let transport = gateway.is_encrypted.then(|| HeaderValue::from_static("max-age=15552000"));
+    let transport = move |_: &Response| transport.clone();
     routes
         .layer(middleware::from_fn_with_state(gateway.clone(), limit_time))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, sniff))
+        .layer(SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, transport))
         .layer(middleware::from_fn(log::requests))
         .with_state(gateway)
 }

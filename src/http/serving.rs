@@ -374,7 +374,7 @@ mod tests {
     fn verdicts_tell_slow_clients_from_idle_ones() {
         let patience = Patience {
             header: Duration::from_millis(10),
-            idle: Duration::from_secs(3_600),
+            idle: Duration::from_hours(1),
             send: Duration::from_millis(10),
         };
         let activity = Arc::new(Activity::new());

@@ -224,7 +224,7 @@ pub async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
     .unwrap();
 }
 
-async fn waiting(connection: &sea_orm::DatabaseTransaction) -> i64 {
+pub async fn waiting(connection: &sea_orm::DatabaseTransaction) -> i64 {
     let waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let statement = Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
     connection.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()

@@ -161,7 +161,7 @@ impl Asking {
                 return Err(Failure::BadParameter { argument: "format".to_owned(), problem });
             }
         };
-        let is_legacy = asked.is_empty() && format == Format::Json;
+        let is_legacy = report.is_legacy && asked.is_empty() && format == Format::Json;
         let is_personal = report.is_personal && !is_legacy || PERSONAL.iter().any(|name| asked.text(name).is_some());
         if is_personal {
             client.caller.require(Scope::Members)?;
