@@ -4,6 +4,10 @@
 mod answers;
 mod assets;
 pub mod error;
+pub(crate) mod fuzzing {
+    //! See `crate::fuzzing`.
+    pub use super::reports::fuzzing::{csv, query_strings};
+}
 mod graphql;
 mod guard;
 mod load;

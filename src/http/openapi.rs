@@ -9,6 +9,7 @@ use utoipa::openapi::{
     PathsBuilder, Ref, RefOr, ResponseBuilder, SchemaFormat,
     path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, ParameterStyle},
     schema::{AdditionalProperties, ArrayBuilder, Schema, SchemaType, Type},
+    security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
 };
 
 use super::{
@@ -41,6 +42,19 @@ fn openapi() -> OpenApi {
     paths = paths
         .path("/health_check", PathItem::new(HttpMethod::Get, alive))
         .path("/readiness_check", PathItem::new(HttpMethod::Get, ready));
+    let state = OperationBuilder::new()
+        .summary(Some("What goes on inside, for operators: needs the scope admin."))
+        .securities(Some(securities()))
+        .response(
+            "200",
+            ResponseBuilder::new()
+                .description("The state of this replica.")
+                .content("application/json", content(ObjectBuilder::new().build())),
+        );
+    let state = ["401", "403", "405", "429", "503"]
+        .into_iter()
+        .fold(state, |state, status| state.response(status, refers("Error")));
+    paths = paths.path("/api/status", PathItem::new(HttpMethod::Get, state));
     for report in REPORTS {
         paths = paths.path(report.path, PathItem::new(HttpMethod::Get, operation(report)));
     }
@@ -52,8 +66,11 @@ fn openapi() -> OpenApi {
             "Why there is no answer: extensions.code tells causes apart, extensions.argument names a parameter.",
         )
         .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build());
-    let components =
-        ComponentsBuilder::new().schema("Error", Schema::Object(error.build())).response("Error", failed.build());
+    let components = ComponentsBuilder::new()
+        .schema("Error", Schema::Object(error.build()))
+        .response("Error", failed.build())
+        .security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))))
+        .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     OpenApiBuilder::new().info(info).paths(paths.build()).components(Some(components.build())).build()
 }
 
@@ -80,11 +97,18 @@ fn operation(report: &Report) -> OperationBuilder {
         .operation_id(Some(report.name))
         .summary(Some(report.about))
         .parameters(Some(parameters))
+        .securities(Some(securities()))
         .response("200", answer);
-    for status in ["400", "405", "500", "503", "504"] {
+    for status in ["400", "401", "403", "405", "429", "500", "503", "504"] {
         operation = operation.response(status, refers("Error"));
     }
     operation
+}
+
+/// Nobody in particular, an API key, or a token.
+fn securities() -> [SecurityRequirement; 3] {
+    let of = |name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []);
+    [SecurityRequirement::default(), of("apiKey"), of("bearer")]
 }
 
 fn refers(response: &str) -> RefOr<utoipa::openapi::Response> {

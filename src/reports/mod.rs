@@ -8,6 +8,7 @@ mod daily_usage;
 mod dialect;
 mod error;
 pub mod filter;
+pub(crate) mod fuzzing;
 mod heatmap;
 mod here;
 mod members;

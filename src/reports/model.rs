@@ -45,7 +45,7 @@ impl Serialize for LegacyDailyUsage<'_> {
 }
 
 /// One member's visits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserVisits {
     /// The member's id.
     pub user_id: i32,

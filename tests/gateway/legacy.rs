@@ -3,14 +3,14 @@
 
 use std::process::Command;
 
-use axum::http::Request;
+use axum::{body::Body, http::Request};
 use coworking_analytics::access::{Scopes, keys::NewKey};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{
     database::{create_postgres_database, fixture, fixture_path, postgres_authority},
-    process::{Service, send},
+    process::{Service, get, send},
 };
 
 /// A password that would break an address it stood in unescaped.
@@ -28,6 +28,8 @@ async fn the_legacy_environment_is_all_it_takes() {
     create_reader(&url, &role);
 
     let (host, port, name) = parts(&url);
+    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let metrics_port = metrics.port().to_string();
     let key = NewKey::invent("members", Scopes::parse("members").unwrap(), None).unwrap();
     let service = Service::start(&[
         ("DB_USERNAME", &role),
@@ -39,6 +41,7 @@ async fn the_legacy_environment_is_all_it_takes() {
         ("LOG_FORMAT", "json"),
         ("LOG_LEVEL", "debug"),
         ("API_KEYS", &key.line),
+        ("METRICS_PORT", &metrics_port),
     ])
     .await;
 
@@ -71,6 +74,25 @@ async fn the_legacy_environment_is_all_it_takes() {
     said += &members.body;
     said += &service.query(INTROSPECTION).await.unwrap().body;
     said += &service.query("{ dailyUsage(filter: { from: \"x\" }) { date token } }").await.unwrap().body;
+
+    // Whatever there is to ask, in whatever form.
+    for path in [
+        "user_visits?format=csv",
+        "user_visits?format=ndjson",
+        "daily_usage?format=csv",
+        "usage",
+        "heatmap",
+        "retention",
+    ] {
+        let request = Request::get(format!("/api/reports/{path}")).header("x-api-key", &key.key);
+        let answer = send(service.address, request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status, 200, "{path}");
+        said += &answer.body;
+    }
+    for path in ["/api/openapi.json", "/api/status", "/api/reports/nothing", "/graphiql"] {
+        said += &service.get(path).await.body;
+    }
+    said += &get(metrics, "/metrics").await.unwrap().body;
 
     // The heartbeat is the legacy map, in a structured line.
     let legacy: Value = serde_json::from_str(&fixture("daily_usage.json")).unwrap();

@@ -1,6 +1,7 @@
 //! The reports as plain HTTP: the legacy ones byte for byte when nothing is asked of them; with parameters filtered,
 //! and as CSV or lines of JSON for tools that speak no GraphQL. The numbers are `reports`' own.
 
+pub(super) mod fuzzing;
 mod legacy;
 mod parameters;
 mod stream;

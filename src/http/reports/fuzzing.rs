@@ -1,0 +1,86 @@
+//! What fuzzers knock at, of the routes: each takes bytes, and panics where a promise is broken.
+
+use super::{
+    parameters::{Asked, in_snake_case, renamed},
+    table::{Cell, Column, Format, Holds, Writer, column},
+    tables::REPORTS,
+};
+use crate::{
+    http::error::Failure,
+    reports::{
+        InvalidArgument, Session,
+        fuzzing::{Source, presentable},
+    },
+};
+
+/// Query strings: what is not understood is refused by the name of one of the route's parameters.
+pub fn query_strings(bytes: &[u8], session: &Session) {
+    let mut source = Source(bytes);
+    let report = source.pick(&REPORTS);
+    let query = String::from_utf8_lossy(source.0);
+    let asked = match Asked::read(report.parameters, &query) {
+        Ok(asked) => asked,
+        Err(failure) => {
+            assert_eq!(failure.status(), 400);
+            assert!(failure.body().len() < 2_000, "a long message");
+            return;
+        }
+    };
+    let check = |problem: Option<InvalidArgument>| {
+        let Some(error) = problem else { return };
+        presentable(&error);
+        let Failure::BadParameter { argument, .. } = renamed(&error) else { unreachable!("another failure") };
+        let is_known = report.parameters.iter().copied().flatten().any(|parameter| parameter.name == argument);
+        assert!(is_known || in_snake_case(&argument) == argument, "{argument} is no parameter of {}", report.name);
+    };
+    check(asked.tokens(session).err());
+    check(asked.members(session).err());
+    check(asked.cohorts(session).err());
+    check(asked.order().err());
+    check(asked.whole("first").err());
+}
+
+/// Tables as CSV: read back, they hold what was written, and no formula.
+pub fn csv(bytes: &[u8]) {
+    const COLUMNS: [Column; 3] = [column("a", Holds::Text), column("b", Holds::Text), column("c", Holds::Whole)];
+    let mut source = Source(bytes);
+    let mut writer = Writer::new(Format::Csv, &COLUMNS);
+    let mut rows = Vec::new();
+    while !source.0.is_empty() {
+        let (a, b, c) = (source.text().into_owned(), source.text().into_owned(), i64::from(source.byte()) - 128);
+        writer.row([Cell::from(a.clone()), Cell::from(b.clone()), Cell::from(c)]);
+        rows.push((a, b, c));
+    }
+    let read = parse(&writer.finish());
+    assert_eq!(read.len(), rows.len() + 1);
+    for (row, (a, b, c)) in read.iter().skip(1).zip(rows) {
+        assert_eq!(row.len(), 3);
+        for (cell, text) in row.iter().zip([a, b]) {
+            let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{cell:?}");
+            assert_eq!(*cell, if is_formula { format!("'{text}") } else { text });
+        }
+        assert_eq!(row[2], c.to_string());
+    }
+}
+
+/// RFC 4180, as its readers have it.
+fn parse(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if is_quoted && letters.peek() == Some(&'"') => cell.extend(letters.next()),
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => row.push(std::mem::take(&mut cell)),
+            '\r' if !is_quoted && letters.peek() == Some(&'\n') => {
+                letters.next();
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            letter => cell.push(letter),
+        }
+    }
+    assert!(!is_quoted && cell.is_empty() && row.is_empty(), "the table does not end with its last line");
+    rows
+}
