@@ -1,11 +1,12 @@
 """The faults there are, by name."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scene import Expected, Report, on_postgres, on_sqlite
+from scene import Expected, Postgres, Report, Sqlite, on_postgres, on_sqlite
 from server import Server
 
 
@@ -20,6 +21,14 @@ class Lab:
     binary: Path
     work: Path
     server: Server
+
+    def on_postgres(
+        self, reads: Server | None = None, **variables: str
+    ) -> contextlib.AbstractContextManager[Postgres]:
+        return on_postgres(self.binary, self.work, self.server, reads or self.server, **variables)
+
+    def on_sqlite(self, folder: Path, **variables: str) -> contextlib.AbstractContextManager[Sqlite]:
+        return on_sqlite(self.binary, self.work, folder, **variables)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ def fault(
 
     def register(make: Callable[[Any], None]) -> Callable[[Any], None]:
         def on_scene(lab: Lab) -> Report:
-            with on_postgres(lab.binary, lab.work, lab.server, **variables) as scene:
+            with lab.on_postgres(**variables) as scene:
                 scene.begin()
                 try:
                     make(scene)

@@ -42,6 +42,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._run(self._close())
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -85,6 +86,12 @@ class Proxy:
         for link in list(self._links):
             link.reset()
 
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(self, writer)
         self._links.add(link)
@@ -93,8 +100,10 @@ class Proxy:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
             link.writers.append(back)
             await asyncio.gather(link.pump(reader, back), link.pump(there, writer))
-        except (OSError, asyncio.IncompleteReadError):
+        except OSError:
             link.reset()
+        except asyncio.CancelledError:
+            pass  # Only ever at the end, where nobody waits for it.
         finally:
             self._links.discard(link)
             for each in link.writers:

@@ -16,7 +16,7 @@ import truth
 from clients import Asker, Outcome, PostgresWriter, Prober, SqliteWriter, Task, Writer
 from gateway import Gateway
 from proxy import Proxy
-from server import DATABASE, Server
+from server import DATABASE, Server, Session
 from settings import run
 
 # Seconds, as the gateway is told; every limit of the suite's is made of these.
@@ -247,6 +247,15 @@ class Scene:
     def footprint(self) -> Footprint:
         return self.gateway.footprint(self.is_database)
 
+    def ask_all(self, written: int) -> list[str]:
+        """Asks every question once, while nobody writes; what is wrong with the answers."""
+        asker = Asker(lambda: self.gateway.port, Writer(), REQUEST + SLACK, 0)
+        asker.writer.committed = asker.writer.attempted = written
+        for _ in truth.QUESTIONS:
+            asker.once()
+        asker.close()
+        return [f"{each.kind}: {each.detail}" for each in asker.outcomes if each.kind != "right"]
+
     # -- The verdict ----------------------------------------------------------------------------------
 
     def verdict(self, title: str, expected: Expected) -> Report:
@@ -348,10 +357,21 @@ NAMES = {"right": "right", "wrong": "WRONG", "broken": "connections broken", "st
 class Postgres(Scene):
     """On PostgreSQL, behind a proxy; the writer is not."""
 
-    def __init__(self, gateway: Process, server: Server, proxy: Proxy, database: str) -> None:
+    def __init__(self, gateway: Process, server: Server, reads: Server, proxy: Proxy, database: str) -> None:
         super().__init__(gateway)
-        self.server, self.proxy, self.database = server, proxy, database
+        self.server, self.reads, self.proxy, self.database = server, reads, proxy, database
         self.writer = PostgresWriter(lambda: self.server.psql(database))
+
+    def switch(self, server: Server) -> None:
+        """From now on that server is meant by the address, and by everybody."""
+        self.server = self.reads = server
+        self.proxy.target = server.port
+
+    def session(self) -> Session:
+        return Session(self.server.psql(self.database))
+
+    def write(self, statement: str) -> None:
+        self.server.sql(self.database, statement)
 
     def is_database(self, link: str, ports: dict[str, int]) -> bool:
         return ports.get(link) == self.proxy.port
@@ -360,22 +380,23 @@ class Postgres(Scene):
         return POOL + ASIDE
 
     def excess(self, now: Footprint) -> str:
-        sessions = self.server.sessions()
+        sessions = self.reads.sessions()
         left = [f"{sessions} sessions on the server"] if sessions > self.most_connections() else []
         return ", ".join([*filter(None, [super().excess(now)]), *left])
 
 
 @contextlib.contextmanager
-def on_postgres(binary: Path, work: Path, server: Server, **variables: str) -> Iterator[Postgres]:
-    """A scene on a database made anew."""
+def on_postgres(
+    binary: Path, work: Path, server: Server, reads: Server, **variables: str
+) -> Iterator[Postgres]:
+    """A scene on a database of `server`, made anew, whose reports are read from `reads`."""
     name = "scene"
     server.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {DATABASE}")
-    with Proxy(server.port) as proxy:
+    with Proxy(reads.port) as proxy:
         shutil.rmtree(work / "gateway", ignore_errors=True)
         url = f"postgres://reporting:reporting@127.0.0.1:{proxy.port}/{name}"
         with Process(binary, work, url, **variables) as gateway:
-            scene = Postgres(gateway, server, proxy, name)
-            yield scene
+            yield Postgres(gateway, server, reads, proxy, name)
 
 
 class Sqlite(Scene):

@@ -6,6 +6,8 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +29,9 @@ class Server(Cluster):
 
     def _configure(self) -> None:
         self.sql("postgres", f"CREATE DATABASE {DATABASE}", "CREATE ROLE writer LOGIN SUPERUSER PASSWORD 'writer'")
+        with open(self.data / "pg_hba.conf", "a", encoding="ascii") as rules:
+            rules.write("host replication postgres 127.0.0.1/32 trust\n")
+        self.sql("postgres", "SELECT pg_reload_conf()")
         # What docs/postgresql.md asks for, and no more.
         self.sql("postgres", "CREATE ROLE reporting LOGIN PASSWORD 'reporting'")
         run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", SCHEMA, self.url(DATABASE)])
@@ -51,6 +56,11 @@ class Server(Cluster):
         """As an administrator does: clients are cut off, everything is written."""
         self._control("-m", "fast", "-w", "stop")
 
+    def revive(self) -> None:
+        """After it was killed, and could not put anything away."""
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self.start()
+
     def restart(self) -> None:
         self._control("-m", "fast", "-w", "restart", "-l", str(self.data / "server.log"))
 
@@ -59,7 +69,7 @@ class Server(Cluster):
 
     def _control(self, *arguments: str) -> None:
         owner = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-        run([*owner, str(programs() / "pg_ctl"), "-D", str(self.data), *arguments])
+        run([*owner, program("pg_ctl"), "-D", str(self.data), *arguments])
 
     def signal(self, which: signal.Signals) -> None:
         """To the server and each of its processes."""
@@ -76,6 +86,9 @@ class Server(Cluster):
         """The gateway's."""
         count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'coworking-analytics'"
         return int(self.sql("postgres", count))
+
+    def next_transaction(self, database: str) -> int:
+        return int(self.sql(database, "SELECT pg_snapshot_xmax(pg_current_snapshot())"))
 
     def waiting(self) -> int:
         """Sessions that wait for a lock."""
@@ -107,7 +120,7 @@ class Server(Cluster):
             (copy.folder / "port").write_text(str(free.getsockname()[1]))
         owner = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         where = f"host={self.host} port={self.port} user=postgres application_name={name}"
-        run([*owner, str(programs() / "pg_basebackup"), "-d", where, "-D", str(copy.data), "-R", "-X", "stream",
+        run([*owner, program("pg_basebackup"), "-d", where, "-D", str(copy.data), "-R", "-X", "stream",
              "-c", "fast"])  # fmt: skip
         copy.start()
         try:
@@ -119,14 +132,41 @@ class Server(Cluster):
         """Commits wait until the standby of that name shows them; or for nobody."""
         self.sql("postgres", f"ALTER SYSTEM SET synchronous_standby_names = '{name or ''}'")
         self.sql("postgres", "ALTER SYSTEM SET synchronous_commit = 'remote_apply'", "SELECT pg_reload_conf()")
+        if name:
+            while "sync" not in self.sql("postgres", "SELECT sync_state FROM pg_stat_replication").split():
+                time.sleep(0.05)
 
 
-def programs() -> Path:
-    """Where the server's programs are, which distributions keep off the PATH."""
-    if found := shutil.which("pg_ctl"):
-        return Path(found).parent
-    folders = [Path(each) for each in ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")]
-    return max((each.parent for folder in folders for each in folder.glob("**/bin/pg_ctl")), key=str)
+class Session:
+    """A connection that stays open between two statements."""
+
+    def __init__(self, command: list[str]) -> None:
+        pipe = subprocess.PIPE
+        self.psql = subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.psql.kill()
+        self.psql.communicate()
+
+    def run(self, statements: str) -> None:
+        assert self.psql.stdin and self.psql.stdout
+        self.psql.stdin.write(f"{statements};\n\\echo done\n")
+        self.psql.stdin.flush()
+        while (line := self.psql.stdout.readline()) != "done\n":
+            if not line:
+                raise RuntimeError(f"{statements} failed")
+
+
+def program(name: str) -> str:
+    """Where one of the server's programs is: distributions keep some off the PATH."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    for root in ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"):
+        folders += sorted(Path(root).glob("*/bin"), reverse=True)
+    return next(str(folder / name) for folder in folders if (folder / name).exists())
 
 
 def login(port: int) -> socket.socket | None:

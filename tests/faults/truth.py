@@ -4,7 +4,7 @@ The first tokens are there from the beginning; then the writer adds one after th
 report that is right at some moment is equal to `Question.right(n)` for the n of that moment."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -98,11 +98,11 @@ def _both(written: int) -> dict[str, Any]:
     return {"dailyUsage": daily_usage(written), "userVisits": {"nodes": user_visits(written), "totals": totals}}
 
 
-def _legacy_days(written: int) -> Mapping[str, int]:
+def legacy_days(written: int) -> dict[str, int]:
     return {each["date"]: each["visits"] for each in daily_usage(written) if each["visits"]}
 
 
-def _legacy_members(written: int) -> Mapping[str, Any]:
+def _legacy_members(written: int) -> dict[str, Any]:
     joined = "2023-01-01 00:00:00"
     return {
         str(each["userId"]): {"joined_at": joined, "visits": each["tokensIssued"]} for each in user_visits(written)
@@ -132,7 +132,7 @@ QUESTIONS = [
         "the legacy daily usage",
         "/api/reports/daily_usage",
         None,
-        _legacy_days,
+        legacy_days,
         lambda data: sum(data.values()) - FIRST_VISITS,
     ),
     Question(
