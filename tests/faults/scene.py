@@ -142,6 +142,7 @@ class Scene:
         self.gateway = gateway
         self.problems: list[str] = []
         self.begun = self.over = 0.0
+        self.begun_tasks: list[Task] = []
 
     def is_database(self, link: str, ports: dict[str, int]) -> bool:
         """Whether a file of the gateway's is a connection to its database."""
@@ -157,7 +158,8 @@ class Scene:
         patience = REQUEST + SLACK
         self.askers = [Asker(lambda: self.gateway.port, self.writer, patience, each) for each in range(ASKERS)]
         self.prober = Prober(lambda: self.gateway.port, patience)
-        for task in self.tasks():
+        self.begun_tasks = [self.writer, *self.askers, self.prober]
+        for task in self.begun_tasks:
             task.start()
         self.wait("an answer to every question", lambda: self.count("right") >= ENOUGH * ASKERS)
         with self.rest():
@@ -165,13 +167,12 @@ class Scene:
         self.wait("answers again", lambda: self.count("right") >= 2 * ENOUGH * ASKERS)
         self.begun = time.monotonic()
 
-    def tasks(self) -> list[Task]:
-        return [self.writer, *self.askers, self.prober]
-
     def stop(self) -> None:
-        for task in self.tasks():
+        """Ends everybody; once more, nothing."""
+        tasks, self.begun_tasks = self.begun_tasks, []
+        for task in tasks:
             task.stopped.set()
-        for task in self.tasks():
+        for task in tasks:
             task.stop()
 
     @contextlib.contextmanager
@@ -213,6 +214,30 @@ class Scene:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"waited {limit} s for {what}: {self.seen()}; {self.gateway.log_text()[-2000:]}")
             time.sleep(0.02)
+
+    def more(self, answers: int) -> Callable[[], bool]:
+        """Whether so many more right answers came since this was called."""
+        before = self.count("right")
+        return lambda: self.count("right") >= before + answers
+
+    @contextlib.contextmanager
+    def more_askers(self, number: int) -> Iterator[None]:
+        """So many more ask while the context is open."""
+        some = [Asker(lambda: self.gateway.port, self.writer, REQUEST + SLACK, each) for each in range(number)]
+        self.askers += some
+        for task in some:
+            task.start()
+        yield
+        for task in some:
+            task.stop()
+
+    @contextlib.contextmanager
+    def writing_stopped(self) -> Iterator[None]:
+        self.writer.resting.set()
+        self.wait("a writer at rest", lambda: self.writer.attempted == self.writer.committed)
+        time.sleep(2 * self.writer.pause)
+        yield
+        self.writer.resting.clear()
 
     def unready(self) -> None:
         """Waits until the readiness probe fails."""
