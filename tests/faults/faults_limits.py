@@ -7,7 +7,7 @@ from scene import POOL, REQUEST, STATEMENT, Expected, Postgres
 
 
 @fault("locked", "every statement waits for a lock on `tokens`, longer than the statement timeout",
-       Expected(OUTAGE.codes), quick=True)  # fmt: skip
+       OUTAGE)  # fmt: skip
 def locked(scene: Postgres) -> None:
     with scene.session() as session:
         session.run("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
@@ -34,7 +34,7 @@ def pool(scene: Postgres) -> None:
 
 
 @fault("full", "PostgreSQL has no connection left (`max_connections`); those of the pool stay open",
-       Expected(OUTAGE.codes, errors=False, unready=False), CACHE_BYTES="0")  # fmt: skip
+       Expected(OUTAGE.codes, errors=None, unready=False), CACHE_BYTES="0")  # fmt: skip
 def full(scene: Postgres) -> None:
     with scene.server.filled_up(), scene.more_askers(2 * POOL):
         before = scene.count("right")

@@ -14,7 +14,7 @@ def cut(scene: Postgres) -> None:
     scene.proxy.accept()
 
 
-@fault("reset", "network: every connection reset once", Expected(OUTAGE.codes, errors=False, unready=False), quick=True)
+@fault("reset", "network: every connection reset while nobody asks", Expected(errors=False, unready=False))
 def reset(scene: Postgres) -> None:
     with scene.rest():
         # Nothing is under way: the pool finds out by itself, and nobody else.
@@ -43,7 +43,7 @@ def forgotten(scene: Postgres) -> None:
     scene.proxy.forget()
 
 
-@fault("latency", "network: 200 ms more in each direction", Expected(OUTAGE.codes, errors=False, unready=False))
+@fault("latency", "network: 200 ms more in each direction", Expected(OUTAGE.codes, errors=None, unready=False))
 def latency(scene: Postgres) -> None:
     scene.proxy.delay = 0.2
     time.sleep(2)
@@ -53,7 +53,7 @@ def latency(scene: Postgres) -> None:
     scene.proxy.heal()
 
 
-@fault("throttled", "network: 4 KiB a second on each connection", Expected(OUTAGE.codes, errors=False, unready=False))
+@fault("throttled", "network: 4 KiB a second on each connection", Expected(OUTAGE.codes, errors=None, unready=False))
 def throttled(scene: Postgres) -> None:
     scene.proxy.rate = 4096
     time.sleep(6)

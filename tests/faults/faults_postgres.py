@@ -29,7 +29,7 @@ def killed(scene: Postgres) -> None:
 
 
 @fault("crashed", "one of PostgreSQL's sessions killed with -9: the server ends all others and recovers",
-       Expected(OUTAGE.codes, errors=False, unready=False))  # fmt: skip
+       Expected(OUTAGE.codes, errors=None, unready=False))  # fmt: skip
 def crashed(scene: Postgres) -> None:
     sessions = "SELECT string_agg(pid::TEXT, ' ') FROM pg_stat_activity WHERE application_name = 'coworking-analytics'"
     victims = scene.server.sql("postgres", sessions).split()

@@ -146,7 +146,7 @@ def replaced(lab: Lab) -> Report:
                     path.unlink()
                 os.rename(copy, scene.path)
             scene.healed()
-            return scene.verdict(REPLACED, Expected(GONE.codes, errors=False, unready=False))
+            return scene.verdict(REPLACED, Expected(GONE.codes, errors=None, unready=False))
         finally:
             scene.stop()
 

@@ -26,9 +26,9 @@ import tempfile  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 
-import faults_network  # noqa: E402, F401
 import faults_postgres  # noqa: E402, F401
-import faults_limits  # noqa: E402, F401, I001
+import faults_network  # noqa: E402, F401
+import faults_limits  # noqa: E402, F401
 import faults_sqlite  # noqa: E402, F401
 import faults_process  # noqa: E402, F401
 from catalogue import FAULTS, Fault, Impossible, Lab  # noqa: E402
