@@ -156,7 +156,8 @@ DAMAGED = "SQLite: the file overwritten with noise, then put back"
 
 @special("damaged", DAMAGED)
 def damaged(lab: Lab) -> Report:
-    with folder_of(lab) as folder, lab.on_sqlite(folder) as scene:
+    # Answers that are kept would go on being right.
+    with folder_of(lab) as folder, lab.on_sqlite(folder, CACHE_BYTES="0") as scene:
         try:
             scene.begin()
             with scene.writing_stopped():
@@ -167,7 +168,11 @@ def damaged(lab: Lab) -> Report:
                     # The first page holds the schema.
                     file.seek(4096)
                     file.write(bytes(number * 7 % 251 for number in range(len(sound) - 4096)))
+                # So would connections, of the pages that they have read before: a write has them read anew.
+                with contextlib.closing(sqlite3.connect(scene.path)) as connection:
+                    connection.execute("PRAGMA user_version = 1")
                 scene.unready()
+                scene.wait("errors", lambda: scene.count("INTERNAL_SERVER_ERROR") > 0)
                 with open(scene.path, "r+b") as file:
                     file.write(sound)
             scene.healed()
