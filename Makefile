@@ -5,7 +5,7 @@ SHELL := bash
 
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
-.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test bench schema snapshots
+.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test faults bench soak schema snapshots
 
 test: tools lint check-pipeline manifests rust-test client-test
 
@@ -46,6 +46,14 @@ release:
 # Measures the release binary: databases, load and a table in Markdown; ARGS="--only 5,6 --seconds 5" for less.
 bench: release
 	@bench/run.py $(ARGS)
+
+# Breaks what the release binary depends on, while it is used; ARGS="--quick", or ARGS="--only stopped,cut" for less.
+faults: release
+	@tests/faults/run.py $(ARGS)
+
+# Holds the release binary at 80 % of what it can do within a pod's limits; ARGS="--minutes 2" for less.
+soak: release
+	@bench/soak.py $(ARGS)
 
 # Builds the container image with docker, podman or buildah.
 image:

@@ -1,11 +1,12 @@
 //! Connections: how each kind of database is reached, and whether it answers.
 
 mod availability;
+mod file;
 
 use std::{
     str::FromStr as _,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -22,7 +23,7 @@ use sea_orm::{
 use secrecy::ExposeSecret as _;
 use tracing::log::LevelFilter;
 
-use self::availability::Availability;
+use self::{availability::Availability, file::File};
 use crate::{
     config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget},
     reports::Error,
@@ -49,7 +50,6 @@ pub struct Database {
     availability: Availability,
     max_connections: u32,
     statements: Arc<AtomicU32>,
-    last_answer: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What the pool is doing.
@@ -86,7 +86,7 @@ impl Database {
         match &config.target {
             DatabaseTarget::Postgres(target) => {
                 let options = postgres_options(target).map_err(connect_error)?;
-                let availability = Availability::watching(options.clone());
+                let availability = Availability::watching(options.clone(), config.acquire_timeout);
                 let pool = |size| {
                     let pool = postgres_pool(
                         options.clone(),
@@ -106,9 +106,12 @@ impl Database {
                     .foreign_keys(true)
                     .busy_timeout(config.acquire_timeout)
                     .log_statements(LevelFilter::Trace);
-                let pool = sqlite_pool(options.clone(), config, access).await.map_err(connect_error)?;
+                let file = Arc::new(File::at(path));
+                let pool =
+                    sqlite_pool(options.clone(), Arc::clone(&file), config, access).await.map_err(connect_error)?;
                 let since = Arc::<AtomicU64>::default();
-                let watching = SqlxSqliteConnector::from_sqlx_sqlite_pool(watching_pool(options, Arc::clone(&since)));
+                let watching = watching_pool(options, file, Arc::clone(&since));
+                let watching = SqlxSqliteConnector::from_sqlx_sqlite_pool(watching);
                 let pool = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
                 Ok(Self::new(pool, watching, since, Availability::always(), config))
             }
@@ -129,7 +132,6 @@ impl Database {
             availability,
             max_connections: config.max_connections,
             statements: Arc::default(),
-            last_answer: Arc::default(),
         }
     }
 
@@ -158,14 +160,13 @@ impl Database {
 
     /// Notes that the database answered a statement.
     pub(crate) fn answered(&self) {
-        *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.availability.answered();
     }
 
     /// Whether the database answered a statement within that time.
     #[must_use]
     pub fn answered_within(&self, time: Duration) -> bool {
-        let last = *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last.elapsed() < time)
+        self.availability.answered_within(time)
     }
 
     /// What the pool is doing now.
@@ -256,6 +257,7 @@ fn postgres_pool(options: PgConnectOptions, config: &DatabaseConfig, access: Acc
 
 async fn sqlite_pool(
     options: SqliteConnectOptions,
+    file: Arc<File>,
     config: &DatabaseConfig,
     access: Access,
 ) -> Result<sqlx::SqlitePool, sqlx::Error> {
@@ -271,13 +273,16 @@ async fn sqlite_pool(
                 arm(connection, limit).await
             })
         })
-        .before_acquire(move |connection, _| Box::pin(async move { arm(connection, limit).await.map(|()| true) }))
+        .before_acquire(move |connection, known| {
+            let is_current = file.is_read_by(known.age);
+            Box::pin(async move { arm(connection, limit).await.map(|()| is_current) })
+        })
         .connect_with(options)
         .await
 }
 
-/// A pool of one connection, which is kept: what it says of changes is relative to itself.
-fn watching_pool(options: SqliteConnectOptions, since: Arc<AtomicU64>) -> sqlx::SqlitePool {
+/// A pool of one connection, which is kept while the file is the same: what it says of changes is relative to itself.
+fn watching_pool(options: SqliteConnectOptions, file: Arc<File>, since: Arc<AtomicU64>) -> sqlx::SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
@@ -288,6 +293,10 @@ fn watching_pool(options: SqliteConnectOptions, since: Arc<AtomicU64>) -> sqlx::
                 since.fetch_add(1, Ordering::SeqCst);
                 connection.execute("PRAGMA query_only = ON").await.map(drop)
             })
+        })
+        .before_acquire(move |_, known| {
+            let is_current = file.is_read_by(known.age);
+            Box::pin(async move { Ok(is_current) })
         })
         .connect_lazy_with(options)
 }

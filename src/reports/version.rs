@@ -73,6 +73,9 @@ async fn check_for_all(
     }
 }
 
+/// Another server, or the same one after a crash that took its last commits, may have seen as many transactions.
+const SERVER: &str = "pg_postmaster_start_time(), pg_backend_pid()";
+
 async fn check(database: &Database, rollup: &Rollup) -> Result<Version, DbErr> {
     let connection = database.watching();
     if connection.get_database_backend() == DbBackend::Sqlite {
@@ -81,15 +84,21 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Version, DbErr> {
     }
     if rollup.is_usable() {
         // Between two refreshes the log only grows.
-        let of_rollup = "SELECT concat_ws(' ', 'rollup', identity, generation, (SELECT count(*) FROM rollup_log)) AS version \
-                         FROM rollup_state";
-        if let Ok(Some(version)) = text(connection, of_rollup).await {
+        let of_rollup = format!(
+            "SELECT concat_ws(' ', 'rollup', {SERVER}, identity, generation, (SELECT count(*) FROM rollup_log)) AS version \
+             FROM rollup_state"
+        );
+        if let Ok(Some(version)) = text(connection, &of_rollup).await {
             return Ok(Version(version.into()));
         }
     }
-    // Which transactions can be seen: whatever is written anywhere in the cluster changes that.
-    let of_snapshot = "SELECT concat('snapshot ', pg_current_snapshot()) AS version";
-    Ok(Version(text(connection, of_snapshot).await?.unwrap_or_default().into()))
+    // Which transactions can be seen: whatever is written anywhere in the cluster changes that. A standby's snapshot
+    // leaves out those that are under way; there, the place in the log moves whenever one is seen to be committed.
+    let of_snapshot = format!(
+        "SELECT concat_ws(' ', 'snapshot', {SERVER}, pg_current_snapshot(), \
+         CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END) AS version"
+    );
+    Ok(Version(text(connection, &of_snapshot).await?.unwrap_or_default().into()))
 }
 
 async fn text(connection: &DatabaseConnection, sql: &str) -> Result<Option<String>, DbErr> {

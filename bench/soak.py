@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Holds the release binary at 80 % of what it can do within a pod's limits, then under idle connections.
+
+    make soak                        # half an hour
+    make soak ARGS="--minutes 2"     # less
+
+The gateway has 0.2 CPU and 256 MiB, a million tokens with a rollup, and somebody who writes tokens. Requests are sent
+when they are due, whether or not others were answered, and their time counts from then. Exits with 1 when a request
+failed, when memory is not flat (its mean in the last quarter at most a tenth and 8 MiB above that in the second), or
+when it is beyond 256 MiB at any time.
+"""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+import argparse  # noqa: E402
+import asyncio  # noqa: E402
+import contextlib  # noqa: E402
+import fcntl  # noqa: E402
+import itertools  # noqa: E402
+import random  # noqa: E402
+import re  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+import statistics  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from dataclasses import dataclass, field  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import limits  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from gateway import Gateway, body  # noqa: E402
+from load import pgbench  # noqa: E402
+from run import settings_of  # noqa: E402
+from settings import ROOT, mebibytes, milliseconds, say  # noqa: E402
+
+# What the gateway is told besides its database: limits on callers are lifted here, where one machine is all of them.
+ENVIRONMENT = {"USAGE_LOG_INTERVAL": "30s", "MAX_CONNECTIONS": "12000"}
+CONNECTIONS, SHARE, WRITES = 64, 0.8, 20
+# The benchmark's own, most of which only its rows need.
+SETTINGS = {
+    **{"small": 2_500, "medium": 1_000_000, "large": 0, "users": 100_000, "days": 1_095, "samples": 0, "rounds": 0},
+    **{"seconds": 0, "memory_seconds": 0, "log_level": "warn", "fresh": False},
+}
+# Seconds: to warm up, to measure the capacity, that a request may take, and that idle connections are held.
+WARM, MEASURED, PATIENCE, HELD = 5, 15, 30, 30
+
+# Questions of dashboards, and how often each is asked of a hundred times; {day} differs from request to request.
+MIX = [
+    (40, '{ dailyUsage(filter: {range: LAST_30_DAYS}, timeZone: "Europe/Berlin") { date visits uniqueVisitors } }'),
+    (15, '{ usage(granularity: MONTH, filter: {range: THIS_YEAR}) { buckets { label visits uniqueVisitors } } }'),
+    (10, "{ userVisits(orderBy: {field: VISITS, direction: DESC}, first: 10) { nodes { userId visits rank } } }"),
+    (10, '{ heatmap(filter: {range: LAST_90_DAYS}, timeZone: "Europe/Berlin") { peakHours { hour visits } } }'),
+    (10, '{ dailyUsage(filter: {from: "2020-01-01", to: "{day}"}) { date visits } }'),
+    (10, "/api/reports/daily_usage"),
+    (5, "/health_check"),
+]
+
+
+@dataclass
+class Tally:
+    """What became of requests."""
+
+    seconds: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        times = sorted(self.seconds) or [0.0]
+        p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
+        figures = " | ".join(map(milliseconds, (p50, p99, times[-1])))
+        return f"{len(times):,} | {len(self.errors):,} | {figures}"
+
+
+def requests() -> Iterator[bytes]:
+    """Without end, the same in every run."""
+    chance, days = random.Random(1), itertools.count(1)
+    weights, texts = zip(*MIX, strict=True)
+    while True:
+        text = chance.choices(texts, weights)[0]
+        if text.startswith("/"):
+            yield f"GET {text} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+        else:
+            day = time.strftime("%Y-%m-%d", time.gmtime(4_102_444_800 + next(days) % 2_800_000 * 86_400))
+            content = body(text.replace("{day}", day))
+            head = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            yield f"{head}content-length: {len(content)}\r\n\r\n{content}".encode()
+
+
+class Client:
+    """A connection that is kept, and made anew after an error."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.writer: asyncio.StreamWriter | None = None
+
+    async def ask(self, request: bytes) -> str:
+        """What was wrong, or nothing."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                if self.writer is None:
+                    self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+                self.writer.write(request)
+                head = await self.reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head.lower())
+                content = await self.reader.readexactly(int(length[1]) if length else 0)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            self.close()
+            return f"{type(error).__name__}: {error}"
+        if head.startswith(b"HTTP/1.1 200") and not content.startswith(b'{"data":null') and b'"errors":' not in content:
+            return ""
+        return f"{head[:20]!r} {content[:200]!r}"
+
+    def close(self) -> None:
+        if self.writer:
+            self.writer.close()
+        self.writer = None
+
+
+async def load(gateway: Gateway, rate: float | None, seconds: float, tell: bool = False) -> tuple[Tally, list[int]]:
+    """Asks at that rate, or as fast as answers come; what came of it, and the memory in each second."""
+    asked, numbers = requests(), itertools.count()
+    whole, minute, memory = Tally(), Tally(), []
+    begin = time.perf_counter() + 0.1
+
+    async def one() -> None:
+        nonlocal minute
+        client = Client(gateway.port)
+        while True:
+            due = begin + next(numbers) / rate if rate else time.perf_counter()
+            if due > begin + seconds:
+                break
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            problem = await client.ask(next(asked))
+            taken = time.perf_counter() - due
+            for tally in (whole, minute):
+                tally.seconds.append(taken)
+                if problem:
+                    tally.errors.append(problem)
+        client.close()
+
+    async def watch() -> None:
+        nonlocal minute
+        for second in itertools.count(1):
+            await asyncio.sleep(max(0.0, begin + second - time.perf_counter()))
+            memory.append(gateway.memory("VmRSS"))
+            if tell and second % 60 == 0:
+                print(f"| {second // 60} | {minute.line()} | {mebibytes(memory[-1])} |", flush=True)
+                minute = Tally()
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    watching.cancel()
+    return whole, memory
+
+
+async def idle(gateway: Gateway, number: int) -> str:
+    """Holds so many connections, each of which was used once; the memory, and how many were still open."""
+    request = b"GET /health_check HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    before, held = gateway.memory("VmRSS"), []
+    for index in range(number):
+        # An address has some 28,000 ports to connect from.
+        source = (f"127.0.0.{2 + index // 5_000}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, local_addr=source, limit=2_048)
+        writer.write(request)
+        await reader.readuntil(b"\r\n\r\nok")
+        held.append((reader, writer))
+    await asyncio.sleep(HELD)
+    memory = gateway.memory("VmRSS")
+    client = Client(gateway.port)
+    begun = time.perf_counter()
+    problem = await client.ask(next(requests()))
+    taken = time.perf_counter() - begun
+    client.close()
+    open_still = sum(not reader.at_eof() for reader, _ in held)
+    for _, writer in held:
+        writer.close()
+    await asyncio.sleep(5)
+    after = gateway.memory("VmRSS")
+    if problem or open_still < number or memory > limits.MEMORY:
+        raise RuntimeError(f"{open_still:,} of {number:,} open, {mebibytes(memory)}, a request meanwhile: {problem}")
+    return (
+        f"{number:,} idle connections, held for {HELD} s: {mebibytes(before)} before, {mebibytes(memory)} with them "
+        f"({(memory - before) / number / 1024:.1f} KiB each), {mebibytes(after)} after; a request meanwhile took "
+        f"{milliseconds(taken)}"
+    )
+
+
+def is_flat(memory: list[int]) -> tuple[bool, str]:
+    quarter = max(1, len(memory) // 4)
+    second, last = (statistics.mean(part) for part in (memory[quarter : 2 * quarter] or memory, memory[-quarter:]))
+    flat = last <= 1.1 * second + 8 * 2**20
+    return flat, f"memory {'flat' if flat else 'NOT FLAT'}: {mebibytes(int(second))} in the second quarter, {mebibytes(int(last))} in the last"  # fmt: skip
+
+
+def soak(chosen: argparse.Namespace) -> bool:
+    settings, seconds = settings_of(argparse.Namespace(**SETTINGS, work=chosen.work)), chosen.minutes * 60
+    with Cluster(settings) as cluster, contextlib.ExitStack() as stack:
+        source = cluster.database(settings.medium, rollup=True)
+        database = stack.enter_context(cluster.copied(source))
+        prefix, how = stack.enter_context(limits.share())
+        gateway = stack.enter_context(Gateway(settings, cluster.url(database), prefix, **ENVIRONMENT))
+        written = pgbench(cluster, database, cluster.users(settings.medium), 1, f"-R {WRITES} -T {seconds + 600:.0f}")
+        stack.callback(written.communicate)
+        stack.callback(written.terminate)
+        say(f"capacity: as fast as answers come, for {MEASURED} s")
+        asyncio.run(load(gateway, None, WARM))
+        saturated, _ = asyncio.run(load(gateway, None, MEASURED))
+        capacity = len(saturated.seconds) / MEASURED
+        rate = SHARE * capacity
+        print(f"0.2 CPU by {how}; capacity {capacity:,.0f} requests/s, held at {rate:,.0f}/s; {WRITES} tokens written/s\n")
+        print("| minute | requests | errors | p50 | p99 | max | memory |\n|---|---|---|---|---|---|---|", flush=True)
+        tally, memory = asyncio.run(load(gateway, rate, seconds, tell=True))
+        flat, told = is_flat(memory)
+        print(f"| all | {tally.line()} | {mebibytes(max(memory))} at most |\n\n{told}", flush=True)
+        for error, count in sorted({each: tally.errors.count(each) for each in set(tally.errors)}.items())[:5]:
+            print(f"{count} × {error}")
+        good = flat and not tally.errors and not saturated.errors and max(memory) <= limits.MEMORY
+        if written.poll() is not None:
+            print("nobody wrote any more at the end")
+            good = False
+        print(asyncio.run(idle(gateway, chosen.idle)))
+    return good
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30, help="length of the load (default 30)")
+    parser.add_argument("--idle", type=int, default=10_000, metavar="N", help="idle connections (default 10000)")
+    parser.add_argument("--work", type=Path, default=ROOT / "target/bench", help="where databases are kept")
+    chosen = parser.parse_args()
+    # Ends like an interruption does: with everything stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted = chosen.idle + 1_000
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        sys.exit(f"{wanted:,} open files are needed, {hard:,} are allowed: raise `ulimit -Hn`, or hold fewer with --idle")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    with open(chosen.work / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"another run uses {chosen.work}")
+        sys.exit(0 if soak(chosen) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The faults there are, by name."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scene import Expected, Postgres, Report, Sqlite, on_postgres, on_sqlite
+from server import Server
+
+
+class Impossible(Exception):
+    """Says why a fault cannot be made here."""
+
+
+@dataclass
+class Lab:
+    """Where faults are made."""
+
+    binary: Path
+    work: Path
+    server: Server
+
+    def on_postgres(
+        self, reads: Server | None = None, **variables: str
+    ) -> contextlib.AbstractContextManager[Postgres]:
+        return on_postgres(self.binary, self.work, self.server, reads or self.server, **variables)
+
+    def on_sqlite(self, folder: Path, **variables: str) -> contextlib.AbstractContextManager[Sqlite]:
+        return on_sqlite(self.binary, self.work, folder, **variables)
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    title: str
+    make: Callable[[Lab], Report]
+    quick: bool
+
+
+FAULTS: dict[str, Fault] = {}
+# The database is away: an error that says so, or one that says that it took too long.
+OUTAGE = Expected(frozenset({"SERVICE_UNAVAILABLE", "REQUEST_TIMEOUT"}))
+
+
+def special(name: str, title: str, quick: bool = False) -> Callable[[Callable[[Lab], Report]], Callable[[Lab], Report]]:
+    """A fault that sets its own scene, and judges by itself."""
+
+    def register(make: Callable[[Lab], Report]) -> Callable[[Lab], Report]:
+        FAULTS[name] = Fault(name, title, make, quick)
+        return make
+
+    return register
+
+
+def fault(
+    name: str, title: str, expected: Expected, quick: bool = False, **variables: str
+) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """A fault that is made, and undone, in a scene on PostgreSQL."""
+
+    def register(make: Callable[[Any], None]) -> Callable[[Any], None]:
+        def on_scene(lab: Lab) -> Report:
+            with lab.on_postgres(**variables) as scene:
+                scene.begin()
+                try:
+                    make(scene)
+                    scene.healed()
+                    return scene.verdict(title, expected)
+                finally:
+                    scene.stop()
+
+        FAULTS[name] = Fault(name, title, on_scene, quick)
+        return make
+
+    return register

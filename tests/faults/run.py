@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Breaks what the release binary depends on, while it is used, and prints what became of that in Markdown.
+
+    make faults                               # every fault: some minutes
+    make faults ARGS="--only stopped,cut"     # some
+    make faults ARGS="--quick"                # a few, in under half a minute
+    tests/faults/run.py --list                # their names
+
+Needs Python 3.11; installs PostgreSQL where it is missing (Debian, Ubuntu). GATEWAY_BIN names another binary.
+Exits with 1 when an answer was wrong or older than its question, an error had no code or came too late,
+liveness failed, recovery needed a hand, or something leaked. What cannot be tried on a machine says why.
+"""
+
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+
+import argparse  # noqa: E402
+import os  # noqa: E402
+import shutil  # noqa: E402
+import signal  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+import traceback  # noqa: E402
+
+import faults_postgres  # noqa: E402, F401
+import faults_network  # noqa: E402, F401
+import faults_limits  # noqa: E402, F401
+import faults_sqlite  # noqa: E402, F401
+import faults_process  # noqa: E402, F401
+from catalogue import FAULTS, Fault, Impossible, Lab  # noqa: E402
+from scene import Report  # noqa: E402
+from server import Server  # noqa: E402
+
+
+def arguments() -> list[Fault]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="NAMES", help="faults to make, such as stopped,cut")
+    parser.add_argument("--quick", action="store_true", help="the few that stand for all")
+    parser.add_argument("--list", action="store_true", help="prints the names")
+    chosen = parser.parse_args()
+    if chosen.list:
+        for each in FAULTS.values():
+            print(f"{each.name:20} {each.title}")
+        sys.exit(0)
+    names = chosen.only.split(",") if chosen.only else list(FAULTS)
+    if unknown := set(names) - set(FAULTS):
+        parser.error(f"no such faults: {', '.join(sorted(unknown))}")
+    return [FAULTS[name] for name in names if FAULTS[name].quick or not chosen.quick]
+
+
+def make(fault: Fault, lab: Lab) -> Report:
+    begun = time.monotonic()
+    try:
+        report = fault.make(lab)
+    except Impossible as reason:
+        report = Report(fault.title, f"not tried here: {reason}")
+    except Exception as error:  # The other faults are worth making all the same.
+        traceback.print_exc()
+        report = Report(fault.title, f"failed: {' '.join(str(error).split())[:300]}", problems=[str(error)])
+    print(report.line(), flush=True)
+    for problem in report.problems:
+        print(f"faults: {fault.name}: {problem}", file=sys.stderr)
+    print(f"faults: {fault.name} took {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return report
+
+
+def main() -> None:
+    chosen = arguments()
+    # Ends like an interruption does: with everything stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    binary = Path(os.environ.get("GATEWAY_BIN", ROOT / "target/release/coworking-analytics")).resolve()
+    if not binary.is_file():
+        sys.exit(f"{binary} is missing: run `cargo build --release`, or set GATEWAY_BIN")
+    work = Path(tempfile.mkdtemp(prefix="faults-"))
+    # PostgreSQL runs as another user, who has to get in.
+    work.chmod(0o755)
+    print("| fault | what clients saw | errors | well again after | at rest, before → after | held |")
+    print("|---|---|---|---|---|---|", flush=True)
+    try:
+        # A build may replace the original meanwhile.
+        copy = Path(shutil.copy2(binary, work))
+        with Server(work) as server:
+            reports = [make(each, Lab(copy, work, server)) for each in chosen]
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    failed = sum(bool(each.problems) for each in reports)
+    skipped = sum(each.seen.startswith("not tried") for each in reports)
+    print(f"\n{len(reports) - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
