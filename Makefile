@@ -5,9 +5,10 @@ SHELL := bash
 
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
-.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test faults bench soak schema snapshots
+.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test quick-faults \
+  bench deny faults fuzz sbom schema snapshots soak
 
-test: tools lint check-pipeline manifests rust-test client-test
+test: tools lint check-pipeline manifests rust-test client-test quick-faults
 
 tools:
 	scripts/postgres.sh install
@@ -18,6 +19,7 @@ tools:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	scripts/check-dependencies.py
 
 rust-test: release
 	GATEWAY_RELEASE_BIN=$(CURDIR)/target/release/coworking-analytics PROMTOOL="$$(scripts/check-pipeline.sh promtool)" \
@@ -25,6 +27,10 @@ rust-test: release
 
 client-test: release
 	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node --test tests/clients/*.test.mjs
+
+# Four of the faults that `make faults` makes.
+quick-faults: release
+	tests/faults/run.py --quick
 
 # The image's, the pipeline's and the cloud's files: linted, and the build rehearsed.
 check-pipeline:
@@ -54,6 +60,35 @@ faults: release
 # Holds the release binary at 80 % of what it can do within a pod's limits; ARGS="--minutes 2" for less.
 soak: release
 	@bench/soak.py $(ARGS)
+
+# Fuzzes on the nightly toolchain: five minutes for each door, or TARGET=csv SECONDS=3600. New finds go into fuzz/corpus.
+TARGET ?= filters cursors time_zones query_strings csv
+SECONDS ?= 300
+FUZZ := target/tools/bin/cargo-fuzz
+fuzz: $(FUZZ)
+	for target in $(TARGET); do \
+	  mkdir -p target/fuzz-corpus/$$target; \
+	  PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo +nightly fuzz run --sanitizer none $$target target/fuzz-corpus/$$target \
+	    fuzz/corpus/$$target -- -max_total_time=$(SECONDS) -max_len=4096 -print_final_stats=1 -close_fd_mask=1; \
+	done
+
+# Dependencies at length: known holes, licences, sources, duplicates. Needs the internet for the first.
+deny: target/tools/bin/cargo-deny
+	target/tools/bin/cargo-deny --locked check $(ARGS)
+
+# What the release binary is made of, in CycloneDX.
+sbom: target/tools/bin/cargo-cyclonedx
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo cyclonedx --format json --describe binaries --target x86_64-unknown-linux-gnu
+	mkdir -p target/sbom
+	mv coworking-analytics_bin.cdx.json target/sbom/coworking-analytics.cdx.json
+	find . -maxdepth 2 -name '*.cdx.json' -not -path './target/*' -delete
+
+target/tools/bin/cargo-fuzz target/tools/bin/cargo-deny target/tools/bin/cargo-cyclonedx:
+	cargo install --quiet --locked --root target/tools $(@F)@$($(@F))
+
+cargo-fuzz := 0.13.2
+cargo-deny := 0.20.2
+cargo-cyclonedx := 0.5.9
 
 # Builds the container image with docker, podman or buildah.
 image:

@@ -15,7 +15,7 @@ export const PATIENCE = 30_000;
 export class Gateway {
   log = '';
 
-  static async start() {
+  static async start(variables = {}) {
     const binary = process.env.GATEWAY_BIN;
     assert.ok(binary && existsSync(binary), 'GATEWAY_BIN must name the built gateway; run `make test`');
     const gateway = new Gateway();
@@ -23,7 +23,7 @@ export class Gateway {
     const port = await freePort();
     gateway.base = `http://127.0.0.1:${port}`;
     const { PATH, HOME } = process.env;
-    const env = { PATH, HOME, APP_PORT: String(port), METRICS_PORT: 'off', LOG_FORMAT: 'json', RATE_LIMIT: 'off' };
+    const env = { PATH, HOME, APP_PORT: String(port), METRICS_PORT: 'off', LOG_FORMAT: 'json', RATE_LIMIT: 'off', ...variables };
     gateway.process = spawn(resolve(binary), ['serve'], { cwd: gateway.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [gateway.process.stdout, gateway.process.stderr]) stream.on('data', (chunk) => (gateway.log += chunk));
     gateway.process.on('error', (error) => (gateway.log += error));
@@ -74,9 +74,10 @@ database.commit()`;
 }
 
 // A gateway for as long as the tests of a file take; tests ask the answer for its URL.
-export function serve() {
+// A gateway for the tests of a file, with variables of the environment.
+export function serve(variables) {
   let gateway;
-  before(async () => (gateway = await Gateway.start()), { timeout: 3 * PATIENCE });
+  before(async () => (gateway = await Gateway.start(variables)), { timeout: 3 * PATIENCE });
   after(() => gateway?.stop(), { timeout: 2 * PATIENCE });
   return () => `${gateway.base}/graphql`;
 }

@@ -20,6 +20,7 @@ mod operations;
 mod parity;
 mod persisted;
 mod pod;
+mod random_documents;
 mod rollup;
 mod schema;
 mod subscriptions;
