@@ -207,10 +207,8 @@ impl<'a> Maker<'a> {
         let count = if name == "Query" { self.random.usize(1..=2) } else { self.random.usize(1..=5) };
         for _ in 0..count {
             let Some(field) = self.random.choice(&fields).copied() else { break };
-            let (one, key, below) = self.field(field, depth);
-            if shape.contains_key(&key) {
-                continue;
-            }
+            let is_taken = shape.contains_key(field["name"].as_str().unwrap());
+            let (one, key, below) = self.field(field, depth, is_taken);
             shape.insert(key, below);
             match self.random.u8(..12) {
                 0 => write!(text, "... on {name} {{ {one} }} ").unwrap(),
@@ -226,11 +224,11 @@ impl<'a> Maker<'a> {
         (text, shape)
     }
 
-    fn field(&mut self, field: &Value, depth: usize) -> (String, String, Option<Keys>) {
+    fn field(&mut self, field: &Value, depth: usize, is_taken: bool) -> (String, String, Option<Keys>) {
         let name = field["name"].as_str().unwrap();
         let arguments: Vec<_> = field["args"].as_array().unwrap().iter().filter_map(|one| self.argument(one)).collect();
         // Fields with other arguments need another name.
-        let key = if arguments.is_empty() && self.random.u8(..6) > 0 {
+        let key = if arguments.is_empty() && !is_taken && self.random.u8(..6) > 0 {
             name.to_owned()
         } else {
             self.names += 1;
@@ -272,30 +270,32 @@ impl<'a> Maker<'a> {
     /// A value, as documents write it and as variables hold it.
     fn value(&mut self, reference: &Value) -> (String, Value) {
         match reference["kind"].as_str().unwrap() {
-            "NON_NULL" => return self.value(&reference["ofType"]),
-            _ if self.random.u8(..12) == 0 => {}
+            "NON_NULL" => self.present(&reference["ofType"]),
+            _ if self.random.u8(..12) == 0 => ("null".to_owned(), Value::Null),
+            _ => self.present(reference),
+        }
+    }
+
+    /// The same, and not null.
+    fn present(&mut self, reference: &Value) -> (String, Value) {
+        match reference["kind"].as_str().unwrap() {
             "LIST" => {
                 let items: Vec<_> = (0..self.random.usize(..4)).map(|_| self.value(&reference["ofType"])).collect();
                 let literals: Vec<_> = items.iter().map(|(literal, _)| literal.as_str()).collect();
                 let literal = format!("[{}]", literals.join(", "));
-                return (literal, items.into_iter().map(|(_, value)| value).collect());
+                (literal, items.into_iter().map(|(_, value)| value).collect())
             }
             "ENUM" => {
                 let name = self.schema.named(reference)["enumValues"].as_array().unwrap();
                 let name = self.random.choice(name).unwrap()["name"].as_str().unwrap();
-                return (name.to_owned(), name.into());
+                (name.to_owned(), name.into())
             }
-            "INPUT_OBJECT" => return self.object(self.schema.named(reference)),
+            "INPUT_OBJECT" => self.object(self.schema.named(reference)),
             _ => {
                 let value = self.scalar(reference["name"].as_str().unwrap());
-                return (value.to_string(), value);
+                (value.to_string(), value)
             }
         }
-        // What may be null, now and then is; in a list or at the top it has to be allowed there.
-        if reference["kind"] == "ENUM" || reference["kind"] == "INPUT_OBJECT" || reference["kind"] == "SCALAR" {
-            return ("null".to_owned(), Value::Null);
-        }
-        ("[]".to_owned(), json!([]))
     }
 
     fn object(&mut self, kind: &Value) -> (String, Value) {
