@@ -23,7 +23,8 @@ pub struct ServerConfig {
     pub shutdown_timeout: Duration,
     /// `PAGE_SIZE_DEFAULT` (100) and `PAGE_SIZE_MAX` (1000): rows on a page of `userVisits`.
     pub pages: PageLimits,
-    /// `MAX_CONNECTIONS`: connections at once; beyond, only probes are answered. Default `10000`.
+    /// `MAX_CONNECTIONS`: connections at once; beyond, only probes are answered. Default `4000`,
+    /// which fit into 256 MiB with all else: an idle one takes 7 to 35 KiB.
     pub max_connections: usize,
     /// `MAX_REQUESTS`: answers that are computed at once; beyond, requests are refused. Default `256`.
     pub max_requests: usize,
@@ -94,7 +95,7 @@ impl ServerConfig {
             readiness_timeout: environment.duration("READINESS_TIMEOUT", Duration::from_secs(1)),
             shutdown_timeout: environment.duration("SHUTDOWN_TIMEOUT", Duration::from_secs(20)),
             pages: PageLimits { default, max },
-            max_connections: environment.number("MAX_CONNECTIONS", 10_000, 1, 1_000_000),
+            max_connections: environment.number("MAX_CONNECTIONS", 4_000, 1, 1_000_000),
             max_requests: environment.number("MAX_REQUESTS", 256, 1, 100_000),
             in_flight_bytes: environment.number("MAX_IN_FLIGHT_BYTES", 64 << 20, 1 << 20, 1 << 32),
             header_timeout: environment.duration("HEADER_TIMEOUT", Duration::from_secs(10)),

@@ -190,7 +190,7 @@ class Buildspec(unittest.TestCase):
             self.assertEqual(build.called("docker login"), [f"docker login --username AWS --password-stdin {REGISTRY}"])
             self.assertIn("password: a-password", build.calls)
             order = [call.split()[:2] for call in build.calls if call.startswith(("make", "docker build", "docker push"))]
-            self.assertEqual(order[:2], [["make", "test"], ["docker", "build"]])
+            self.assertEqual(order[:3], [["make", "test"], ["make", "deny"], ["docker", "build"]])
 
     def test_tests_with_the_toolchain_of_the_image(self):
         with Build() as build:
