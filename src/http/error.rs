@@ -205,7 +205,8 @@ impl Failure {
         let json = HeaderValue::from_static("application/json");
         let mut response = (self.status(), [(header::CONTENT_TYPE, json)], body).into_response();
         let status = response.status();
-        if let Some(challenge) = challenge(status) {
+        let lacks_a_right = matches!(self, Self::Unauthenticated(_) | Self::Forbidden(_));
+        if let Some(challenge) = challenge(status).filter(|_| lacks_a_right) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         let retry_after = match self {

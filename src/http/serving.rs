@@ -6,13 +6,17 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Version},
+};
 use hyper::{
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
     service::service_fn,
@@ -161,6 +165,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     let activity = Arc::clone(&io.activity);
     let seen = Arc::clone(&activity);
     let service = service_fn(move |request: Request<Incoming>| {
+        seen.is_multiplexed.store(request.version() == Version::HTTP_2, Ordering::Relaxed);
         let busy = Busy::begin(Arc::clone(&seen));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
@@ -210,6 +215,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 struct Activity {
     begun: Instant,
     requests: AtomicUsize,
+    /// Whether it is HTTP/2's: then bytes between requests are no head, but how both sides keep in touch.
+    is_multiplexed: AtomicBool,
     /// Since when nothing is under way.
     idle: AtomicU64,
     /// Since when a request's head arrives.
@@ -228,7 +235,8 @@ enum Verdict {
 impl Activity {
     fn new() -> Self {
         let (idle, head, stalled) = (AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0));
-        Self { begun: Instant::now(), requests: AtomicUsize::new(0), idle, head, stalled }
+        let (requests, is_multiplexed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { begun: Instant::now(), requests, is_multiplexed, idle, head, stalled }
     }
 
     fn now(&self) -> u64 {
@@ -328,7 +336,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
         let activity = &self.activity;
-        let is_between = activity.requests.load(Ordering::Relaxed) == 0;
+        let is_between =
+            activity.requests.load(Ordering::Relaxed) == 0 && !activity.is_multiplexed.load(Ordering::Relaxed);
         if is_between && buffer.filled().len() > before && activity.head.load(Ordering::Relaxed) == 0 {
             activity.head.store(activity.now(), Ordering::Relaxed);
         }

@@ -293,7 +293,7 @@ impl UsageQuestion {
         if each > i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX) {
             let unit = self.calendar.granularity.unit();
             let problem = format!(
-                "asks for {each} {unit} to be filled; at most {MAX_BUCKETS} are: narrow `filter.from` and `filter.to`"
+                "asks for {each} {unit} to be filled; at most {MAX_BUCKETS} are: narrow `filter.from` and `filter.to`, or ask `usage` for longer buckets"
             );
             return Err(InvalidArgument::new("gaps", problem));
         }

@@ -22,6 +22,7 @@ use coworking_analytics::{
     access::{Scopes, keys::NewKey},
     database::{Access, Database},
 };
+use http_body_util::BodyExt as _;
 use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
@@ -302,6 +303,28 @@ async fn keys_come_and_go_without_a_restart() {
     assert_eq!(ask(&gateway, members, &[("x-api-key", &next.key)]).await.status, 200);
     gateway.ending.stop.cancel();
     reading.await.unwrap();
+}
+
+#[tokio::test]
+async fn streams_end_with_the_key_that_began_them() {
+    let key = NewKey::invent("board", Scopes::parse("members").unwrap(), Some("2024-04-14".parse().unwrap())).unwrap();
+    let gateway = gateway(&[("API_KEYS", &key.line), ("SUBSCRIPTION_INTERVAL", "20ms")]).await;
+    let headers = [("accept", "text/event-stream"), ("x-api-key", key.key.as_str())];
+    let request = post("subscription { members(first: 1) { totalCount } }", &headers);
+    let response = tower::ServiceExt::oneshot(gateway.router.clone(), request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    let first = tokio::time::timeout(PATIENCE, body.frame()).await.unwrap().unwrap().unwrap().into_data().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains("totalCount"), "{first:?}");
+    // The key's last day ends; the next change is told to nobody any more.
+    *gateway.now.lock().unwrap() = "2024-04-15T00:00:01Z".parse().unwrap();
+    gateway
+        .database
+        .execute("INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2024-04-14 00:00:00')")
+        .await;
+    let rest = tokio::time::timeout(PATIENCE, body.collect()).await.unwrap().unwrap().to_bytes();
+    let rest = String::from_utf8_lossy(&rest).into_owned();
+    assert!(rest.contains("UNAUTHENTICATED") && rest.matches("event:").count() <= 2, "{rest}");
 }
 
 /// An identity provider: what it publishes, and how often it was asked.
