@@ -160,6 +160,15 @@ pub enum NotGranted {
     Forbidden(Scope),
 }
 
+impl NotGranted {
+    /// The scope that is missing.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        let (Self::Unauthenticated(scope) | Self::Forbidden(scope)) = self;
+        scope
+    }
+}
+
 /// Why a caller is not who they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {

@@ -73,8 +73,8 @@ pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
     if let reports::Error::InvalidArgument(invalid) = &error {
         extensions.set("argument", invalid.argument);
     }
-    if let reports::Error::NotGranted(NotGranted::Unauthenticated(scope) | NotGranted::Forbidden(scope)) = &error {
-        extensions.set("scope", scope.name());
+    if let reports::Error::NotGranted(missing) = &error {
+        extensions.set("scope", missing.scope().name());
     }
     async_graphql::Error { message, source: None, extensions: Some(extensions) }
 }

@@ -10,8 +10,8 @@ use crate::{
     access::{Denied, NotGranted},
     graphql::{
         error::{
-            BAD_USER_INPUT, FORBIDDEN, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT,
-            SERVICE_UNAVAILABLE, UNAUTHENTICATED,
+            BAD_USER_INPUT, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE,
+            UNAUTHENTICATED, code_of_missing,
         },
         limits::Limit,
     },
@@ -34,10 +34,10 @@ pub enum Failure {
     },
     /// The request may come from a page of another site.
     CrossSite,
-    /// Who asks is not who they say, or did not say it; the sentence says what is wrong.
-    Unauthenticated(String),
-    /// The caller may not see it; the sentence says what is missing.
-    Forbidden(String),
+    /// Who asks is not who they say; the sentence says what is wrong.
+    Unauthenticated(&'static str),
+    /// The caller lacks a scope.
+    NotGranted(NotGranted),
     /// It cannot be told for now who asks.
     Unidentified,
     /// The caller's budget is used up; in so many seconds it is not.
@@ -79,8 +79,8 @@ impl Failure {
             Self::BadJson(_) | Self::BadParameters(_) | Self::BadParameter { .. } | Self::NotEncrypted => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Unauthenticated(_) | Self::NotGranted(NotGranted::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
+            Self::CrossSite | Self::NotGranted(NotGranted::Forbidden(_)) => StatusCode::FORBIDDEN,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable | Self::NeedsStream => StatusCode::NOT_ACCEPTABLE,
@@ -102,7 +102,7 @@ impl Failure {
         match self {
             Self::BadJson(_) | Self::BadParameters(_) => "BAD_REQUEST",
             Self::Unauthenticated(_) => UNAUTHENTICATED,
-            Self::Forbidden(_) => FORBIDDEN,
+            Self::NotGranted(missing) => code_of_missing(*missing),
             Self::RateLimited(_) => RATE_LIMITED,
             Self::NotEncrypted => "TLS_REQUIRED",
             Self::CrossSite => "CROSS_SITE_REQUEST",
@@ -134,10 +134,9 @@ impl Failure {
     /// What is wrong, in a sentence.
     pub(super) fn message(&self) -> String {
         match self {
-            Self::BadJson(problem)
-            | Self::BadParameters(problem)
-            | Self::Unauthenticated(problem)
-            | Self::Forbidden(problem) => problem.clone(),
+            Self::BadJson(problem) | Self::BadParameters(problem) => problem.clone(),
+            Self::Unauthenticated(problem) => (*problem).to_owned(),
+            Self::NotGranted(missing) => format!("This {missing}."),
             Self::Unidentified => Denied::Unavailable.to_string(),
             Self::RateLimited(seconds) => {
                 format!("You asked for more than your share within a minute; ask again in {seconds} s.")
@@ -190,6 +189,9 @@ impl Failure {
             extensions["limit"] = limit.name().into();
             extensions["maximum"] = (*maximum).into();
         }
+        if let Self::NotGranted(missing) = self {
+            extensions["scope"] = missing.scope().name().into();
+        }
         if let Self::RateLimited(seconds) = self {
             extensions["retryAfter"] = (*seconds).into();
         }
@@ -205,7 +207,7 @@ impl Failure {
         let json = HeaderValue::from_static("application/json");
         let mut response = (self.status(), [(header::CONTENT_TYPE, json)], body).into_response();
         let status = response.status();
-        let lacks_a_right = matches!(self, Self::Unauthenticated(_) | Self::Forbidden(_));
+        let lacks_a_right = matches!(self, Self::Unauthenticated(_) | Self::NotGranted(_));
         if let Some(challenge) = challenge(status).filter(|_| lacks_a_right) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -239,7 +241,7 @@ pub(super) fn challenge(status: StatusCode) -> Option<HeaderValue> {
 impl From<&Denied> for Failure {
     fn from(denied: &Denied) -> Self {
         match denied {
-            Denied::Invalid(problem) => Self::Unauthenticated((*problem).to_owned()),
+            Denied::Invalid(problem) => Self::Unauthenticated(problem),
             Denied::Unavailable => Self::Unidentified,
         }
     }
@@ -247,11 +249,7 @@ impl From<&Denied> for Failure {
 
 impl From<NotGranted> for Failure {
     fn from(missing: NotGranted) -> Self {
-        let problem = format!("This {missing}.");
-        match missing {
-            NotGranted::Unauthenticated(_) => Self::Unauthenticated(problem),
-            NotGranted::Forbidden(_) => Self::Forbidden(problem),
-        }
+        Self::NotGranted(missing)
     }
 }
 

@@ -75,7 +75,12 @@ fn openapi() -> OpenApi {
 }
 
 fn one_error() -> Schema {
-    let extensions = ObjectBuilder::new().property("code", string()).property("argument", string()).required("code");
+    let extensions = ObjectBuilder::new()
+        .property("code", string())
+        .property("argument", string())
+        .property("scope", string())
+        .property("retryAfter", whole())
+        .required("code");
     let error = ObjectBuilder::new()
         .property("message", string())
         .property("extensions", extensions)
