@@ -125,7 +125,10 @@ async fn check(gateway: &Gateway, address: Option<IpAddr>, credential: Option<&s
         return Err(Failure::RateLimited(wait.as_secs() + 1));
     }
     gateway.authenticator.caller(credential).await.map_err(|denied| {
-        guesses.charge(DENIED_COST);
+        // While nobody can be told apart, nobody is guessing.
+        if matches!(denied, Denied::Invalid(_)) {
+            guesses.charge(DENIED_COST);
+        }
         Failure::from(&denied)
     })
 }
