@@ -6,20 +6,21 @@ SHELL := bash
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
 .PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test quick-faults \
-  bench deny faults fuzz sbom schema snapshots soak
+  bench deny faults fuzz pictures sbom schema snapshots soak web
 
 test: tools lint check-pipeline manifests rust-test client-test quick-faults
 
 tools:
 	scripts/postgres.sh install
 	[ -x "$(CHROMIUM)" ] || scripts/install.sh chromium
-	npm ci --loglevel=error --no-audit --no-fund --prefix tests/clients
+	for folder in tests/clients web; do npm ci --loglevel=error --no-audit --no-fund --prefix $$folder; done
 	scripts/venv.sh tests/clients/requirements.txt target/clients-venv
 
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	scripts/check-dependencies.py
+	npm run --silent check --prefix web
 
 rust-test: release
 	GATEWAY_RELEASE_BIN=$(CURDIR)/target/release/coworking-analytics PROMTOOL="$$(scripts/check-pipeline.sh promtool)" \
@@ -93,6 +94,15 @@ cargo-cyclonedx := 0.5.9
 # Builds the container image with docker, podman or buildah.
 image:
 	scripts/image.sh
+
+# Builds the dashboard from web/ into src/http/assets/dashboard; `cargo build` puts it into the binary.
+web:
+	npm ci --loglevel=error --no-audit --no-fund --prefix web
+	npm run --silent build --prefix web
+
+# Takes the dashboard's pictures anew, for docs/ and for the tests that compare them.
+pictures: release
+	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node tests/clients/pictures.mjs
 
 # Writes schema.graphql anew from the code.
 schema:

@@ -82,7 +82,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let gateway = Gateway::new(reports.clone(), &config, ending.clone())?;
     let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
     if config.graphql.persisted_documents.is_some() {
-        info!(documents = gateway.documents.trusted(), only = config.graphql.persisted_only, "trusted documents read");
+        info!(documents = gateway.documents.count(), only = config.graphql.persisted_only, "trusted documents read");
     }
     // Before anything runs that counts: what is counted earlier is lost.
     if let Some(listener) = metrics_listener {
@@ -189,6 +189,7 @@ fn announce(address: SocketAddr, target: &DatabaseTarget, is_encrypted: bool) {
     };
     info!(
         database,
+        dashboard = format!("{base}/"),
         graphiql = format!("{base}/graphiql"),
         graphql = format!("{base}/graphql"),
         daily_usage = format!("{base}/api/reports/daily_usage"),

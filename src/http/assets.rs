@@ -1,10 +1,9 @@
-//! `GraphiQL`, from the binary: it works where there is no internet.
+//! The pages, from the binary: they work where there is no internet. The dashboard's files are built from `web/`.
 
 use std::sync::LazyLock;
 
 use axum::{
-    extract::Path,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
 
@@ -13,57 +12,71 @@ use sha2::{Digest as _, Sha256};
 
 use super::{body, error::Failure};
 
-/// What the page may do: run its own scripts and ask this service. Its styles are set from script.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                      font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; \
-                      frame-ancestors 'none'; form-action 'none'";
+/// What `GraphiQL` may do: run its own scripts and ask this service. Its styles are set from script.
+const GRAPHIQL_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                               img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
+                               worker-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+/// What the dashboard may do: the same, without styles of elements; its pictures are drawn from `data:`.
+const DASHBOARD_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                                connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 
-/// A file of the page; `gzip` for those that are kept compressed, which every browser takes.
+/// A file of a page; `gzip` for those that are kept compressed, which every browser takes.
 struct Asset {
-    name: &'static str,
+    path: &'static str,
     media_type: &'static str,
     gzip: bool,
     bytes: &'static [u8],
 }
 
 macro_rules! asset {
-    ($name:literal, $media_type:expr) => {
-        Asset {
-            name: $name,
-            media_type: $media_type,
-            gzip: false,
-            bytes: include_bytes!(concat!("assets/graphiql/", $name)),
-        }
+    ($path:literal, $media_type:expr) => {
+        Asset { path: $path, media_type: $media_type, gzip: false, bytes: include_bytes!(concat!("assets/", $path)) }
     };
-    ($name:literal, $media_type:expr, gzip) => {
+    ($path:literal, $media_type:expr, gzip) => {
         Asset {
-            name: $name,
+            path: $path,
             media_type: $media_type,
             gzip: true,
-            bytes: include_bytes!(concat!("assets/graphiql/", $name, ".gz")),
+            bytes: include_bytes!(concat!("assets/", $path, ".gz")),
         }
     };
 }
 
-const FILES: [Asset; 7] = [
-    asset!("LICENSES.txt", "text/plain; charset=utf-8"),
-    asset!("start.js", SCRIPT),
-    asset!("style.css", STYLE),
-    asset!("graphiql.min.css", STYLE, gzip),
-    asset!("graphiql.min.js", SCRIPT, gzip),
-    asset!("react.production.min.js", SCRIPT, gzip),
-    asset!("react-dom.production.min.js", SCRIPT, gzip),
+const FILES: [Asset; 10] = [
+    asset!("dashboard/LICENSES.txt", TEXT),
+    asset!("dashboard/dashboard.css", STYLE, gzip),
+    asset!("dashboard/dashboard.js", SCRIPT, gzip),
+    asset!("graphiql/LICENSES.txt", TEXT),
+    asset!("graphiql/start.js", SCRIPT),
+    asset!("graphiql/style.css", STYLE),
+    asset!("graphiql/graphiql.min.css", STYLE, gzip),
+    asset!("graphiql/graphiql.min.js", SCRIPT, gzip),
+    asset!("graphiql/react.production.min.js", SCRIPT, gzip),
+    asset!("graphiql/react-dom.production.min.js", SCRIPT, gzip),
 ];
 
-/// The page itself.
-pub(super) async fn page() -> Response {
-    let mut response = body("text/html; charset=utf-8", include_str!("assets/graphiql/index.html"));
+/// The documents that the dashboard asks, by their hashes.
+pub(super) const DASHBOARD_DOCUMENTS: &str = include_str!("assets/dashboard/documents.json");
+
+/// The dashboard.
+pub(super) async fn dashboard() -> Response {
+    page(include_str!("assets/dashboard/index.html"), DASHBOARD_POLICY)
+}
+
+/// The page of `GraphiQL`.
+pub(super) async fn graphiql() -> Response {
+    page(include_str!("assets/graphiql/index.html"), GRAPHIQL_POLICY)
+}
+
+fn page(html: &'static str, policy: &'static str) -> Response {
+    let mut response = body("text/html; charset=utf-8", html);
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_SECURITY_POLICY, POLICY);
+    set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::REFERRER_POLICY, "no-referrer");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::CACHE_CONTROL, "no-cache");
@@ -76,13 +89,13 @@ static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     FILES.iter().map(|asset| HeaderValue::from_str(&tag(asset)).expect("Base64 is ASCII")).collect()
 });
 
-/// One of its files.
-pub(super) async fn file(Path(name): Path<String>, request: HeaderMap) -> Result<Response, Failure> {
+/// A file of a page.
+pub(super) async fn file(uri: Uri, request: HeaderMap) -> Result<Response, Failure> {
     let (asset, tag) = FILES
         .iter()
         .zip(TAGS.iter())
-        .find(|(asset, _)| asset.name == name)
-        .ok_or(Failure::NotFound(format!("/graphiql/{name}")))?;
+        .find(|(asset, _)| uri.path().strip_prefix('/') == Some(asset.path))
+        .ok_or_else(|| Failure::NotFound(uri.path().to_owned()))?;
     if request.get(header::IF_NONE_MATCH) == Some(tag) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }

@@ -28,7 +28,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
-    response::{IntoResponse as _, Redirect, Response},
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 use tokio::{sync::Semaphore, time::timeout};
@@ -138,8 +138,9 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/readiness_check", get(probes::readiness_check))
         .method_not_allowed_fallback(no_such_method);
     let guarded = Router::new()
-        .route("/", get(|| async { Redirect::temporary("/graphiql") }))
-        .route("/graphiql", get(assets::page))
+        .route("/", get(assets::dashboard))
+        .route("/dashboard/{file}", get(assets::file))
+        .route("/graphiql", get(assets::graphiql))
         .route("/graphiql/{file}", get(assets::file))
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/status", get(state::status))

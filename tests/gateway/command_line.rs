@@ -22,8 +22,8 @@ async fn without_any_configuration_there_is_a_sample_database() {
     let members: Value = serde_json::from_str(&first).unwrap();
     assert!(members.as_object().unwrap().len() > 500);
     let announced = service.log();
-    for url in ["/graphiql", "/graphql", "/api/reports/daily_usage", "/api/reports/user_visits"] {
-        assert!(announced.contains(&format!("http://localhost:{}{url}", service.address.port())), "{announced}");
+    for url in ["/", "/graphiql", "/graphql", "/api/reports/daily_usage", "/api/reports/user_visits"] {
+        assert!(announced.contains(&format!("http://localhost:{}{url}\"", service.address.port())), "{announced}");
     }
     service.signal("INT");
     assert_eq!(service.ended().await.code(), Some(0));

@@ -102,7 +102,14 @@ async fn draining_fails_readiness_only(backend: Backend) {
 #[tokio::test]
 async fn unknown_paths_are_not_found() {
     let gateway = TestGateway::empty(Backend::Sqlite).await;
-    for path in ["/nothing", "/api/reports", "/health_check/", "/graphiql/nothing.js", "/api/reports/daily_usage/"] {
+    for path in [
+        "/nothing",
+        "/api/reports",
+        "/health_check/",
+        "/graphiql/nothing.js",
+        "/dashboard/start.js",
+        "/api/reports/daily_usage/",
+    ] {
         let answer = gateway.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.json()["errors"][0]["extensions"]["code"], "NOT_FOUND");
@@ -144,10 +151,18 @@ async fn graphql_is_executed_by_post_and_get() {
 #[tokio::test]
 async fn browsers_are_shown_the_page_and_its_files() {
     let gateway = TestGateway::empty(Backend::Sqlite).await;
-    for path in ["/", "/graphql"] {
-        let browser = Request::get(path).header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
-        let answer = gateway.send(browser.body(Body::empty()).unwrap()).await;
-        assert_eq!((answer.status.as_u16(), answer.header("location")), (307, "/graphiql"));
+    let browser = Request::get("/graphql").header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    let answer = gateway.send(browser.body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (307, "/graphiql"));
+    let dashboard = gateway.get("/").await;
+    assert!(dashboard.body.contains("dashboard.js"));
+    let policy = dashboard.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    for file in ["dashboard.js", "dashboard.css"] {
+        let answer = gateway.get(&format!("/dashboard/{file}")).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-encoding")), (200, "gzip"), "{file}");
+        let again = Request::get(format!("/dashboard/{file}")).header("if-none-match", answer.header("etag"));
+        assert_eq!(gateway.send(again.body(Body::empty()).unwrap()).await.status.as_u16(), 304, "{file}");
     }
     let page = gateway.get("/graphiql").await;
     assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
@@ -155,5 +170,7 @@ async fn browsers_are_shown_the_page_and_its_files() {
     assert_eq!((script.status.as_u16(), script.header("content-encoding")), (200, "gzip"));
     assert_eq!(gateway.get("/graphiql/start.js").await.header("content-type"), "text/javascript; charset=utf-8");
     assert!(page.body.contains("start.js"));
-    assert!(!page.body.contains("https://"), "the page must not need the internet");
+    for page in [page, dashboard] {
+        assert!(!page.body.contains("https://"), "the pages must not need the internet");
+    }
 }

@@ -1,11 +1,11 @@
-//! Documents that clients name instead of sending: those of a folder, which the operators trust, and
-//! those that clients registered themselves (automatic persisted queries).
+//! Documents that clients name instead of sending: those of the dashboard, those of a folder, which the operators
+//! trust, and those that clients registered themselves (automatic persisted queries).
 
 use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use async_graphql::ServerError;
@@ -17,13 +17,17 @@ use super::parameters::{Parameters, PersistedQuery};
 use crate::{
     config::graphql::GraphqlConfig,
     graphql::error::{BAD_USER_INPUT, PERSISTED_QUERY_NOT_FOUND, with_code},
-    http::error::Failure,
+    http::{assets::DASHBOARD_DOCUMENTS, error::Failure},
 };
 
 /// The most that is read from the folder.
 const FOLDER_BYTES: u64 = 1 << 24;
 /// What an entry of the cache takes besides its text.
 const ENTRY_BYTES: usize = 256;
+
+/// What the dashboard asks: as much a part of the gateway as the fields that it asks for.
+static DASHBOARD: LazyLock<HashMap<String, Arc<str>>> =
+    LazyLock::new(|| serde_json::from_str(DASHBOARD_DOCUMENTS).expect("the page's build writes a map of texts"));
 
 /// Why the folder of trusted documents cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +79,14 @@ impl PersistedDocuments {
         })
     }
 
-    /// How many documents are trusted.
+    /// How many documents the operators trust.
     #[must_use]
-    pub fn trusted(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.trusted.len()
+    }
+
+    fn trusted(&self, id: &str) -> Option<&Arc<str>> {
+        self.trusted.get(id).or_else(|| DASHBOARD.get(id))
     }
 
     /// The document that `parameters` send or name.
@@ -91,7 +99,7 @@ impl PersistedDocuments {
                 Err(Failure::BadParameters("The request has no `query`, and names no document.".to_owned()).into())
             }
             (None, Some(id)) => {
-                let text = self.trusted.get(id).cloned().or_else(|| self.registered.get(id));
+                let text = self.trusted(id).cloned().or_else(|| self.registered.get(id));
                 // Clients of automatic persisted queries look for this very message.
                 let text = text.ok_or_else(|| not_found("PersistedQueryNotFound"))?;
                 Ok(Found { text, register_as: None })
@@ -102,7 +110,7 @@ impl PersistedDocuments {
                     let problem = "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`.";
                     return Err(with_code(ServerError::new(problem, None), BAD_USER_INPUT).into());
                 }
-                if self.trusted_only && !actual.is_some_and(|hash| self.trusted.contains_key(&hash)) {
+                if self.trusted_only && actual.is_none_or(|hash| self.trusted(&hash).is_none()) {
                     return Err(not_found("This gateway runs trusted documents only, and this is none of them."));
                 }
                 let register_as = hash.filter(|hash| !self.trusted_only && self.registered.get(hash).is_none());
@@ -228,6 +236,20 @@ mod tests {
     fn named(query: Option<&str>, hash: &str) -> Parameters {
         let persisted_query = Some(PersistedQuery { version: 1, sha256_hash: hash.to_owned() });
         Parameters { query: query.map(ToOwned::to_owned), persisted_query, ..Parameters::default() }
+    }
+
+    #[test]
+    fn the_dashboard_may_ask_even_where_only_trusted_documents_run() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("one.graphql"), DOCUMENT).unwrap();
+        let documents = documents(Some(folder.path()), &[("PERSISTED_ONLY", "true")]).unwrap();
+        assert_eq!(documents.count(), 1);
+        assert!(!DASHBOARD.is_empty());
+        for (id, text) in &*DASHBOARD {
+            assert_eq!(*id, sha256(text), "run `make web`");
+            let named = Parameters { document_id: Some(id.clone()), ..Parameters::default() };
+            assert_eq!(documents.find(&named).unwrap().text, *text);
+        }
     }
 
     #[test]

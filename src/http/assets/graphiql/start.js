@@ -191,10 +191,16 @@ subscription Live {
   },
 ];
 
+// A question that a link brings, such as the dashboard's, opens in a tab of its own.
+const linked = new URLSearchParams(location.hash.slice(1));
+if (linked.has('query')) history.replaceState(null, '', location.pathname);
+
 ReactDOM.createRoot(document.getElementById('graphiql')).render(
   React.createElement(GraphiQL, {
     fetcher: GraphiQL.createFetcher({ url: '/graphql', subscriptionUrl: `${origin.replace('http', 'ws')}/graphql/ws` }),
     defaultTabs: examples,
+    query: linked.get('query') ?? undefined,
+    variables: linked.get('variables') ?? undefined,
     defaultEditorToolsVisibility: 'variables',
   }),
 );

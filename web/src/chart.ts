@@ -1,0 +1,199 @@
+// Charts over time: buckets side by side, each as wide as the others, whatever the clocks did.
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { h } from './dom';
+import { compact } from './format';
+import { type Sheet, tableOf } from './sheet';
+
+export interface Series {
+  name: string;
+  /** The custom property that has its colour. */
+  color: string;
+  kind: 'bars' | 'behind' | 'line';
+  values: (number | null)[];
+  format: (value: number | null) => string;
+}
+
+export interface Plot {
+  /** What the buckets are called in full, and below the axis. */
+  names: string[];
+  ticks: string[];
+  /** The buckets that deserve a tick, from the most to the least deserving ones. */
+  tickLevels: number[][];
+  /** Buckets that are not over. */
+  isPartial: boolean[];
+  series: Series[];
+  /** What stands where nothing can be drawn. */
+  empty: string | null;
+}
+
+/** Wider than this, ticks can be told apart. */
+const TICK_WIDTH = 64;
+/** Bars narrower than this are drawn as a line. */
+const BAR_WIDTH = 4;
+
+export class Chart {
+  #readout = h('p', { class: 'readout' });
+  #legend = h('ul', { class: 'legend' });
+  #canvas: HTMLElement;
+  #table = h('div', { class: 'scroll', tabindex: '0', role: 'region' });
+  #details: HTMLDetailsElement;
+  #drawn: uPlot | undefined;
+  #plot: Plot | undefined;
+
+  constructor(host: HTMLElement, label: string, private sheet: () => Sheet) {
+    this.#canvas = h('div', { class: 'plot', role: 'slider', tabindex: '0', 'aria-label': `${label}: arrow keys go from bar to bar` });
+    this.#canvas.addEventListener('keydown', (event) => this.#step(event));
+    this.#canvas.addEventListener('blur', () => this.#point(null));
+    this.#table.setAttribute('aria-label', `${label}, as a table`);
+    this.#details = h('details', { ontoggle: () => this.#fillTable() }, h('summary', {}, 'Table'), this.#table);
+    host.replaceChildren(h('div', { class: 'caption' }, this.#legend, this.#readout), this.#canvas, this.#details);
+    let width = 0;
+    new ResizeObserver(() => {
+      if (this.#canvas.clientWidth !== width) {
+        width = this.#canvas.clientWidth;
+        this.#draw();
+      }
+    }).observe(this.#canvas);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
+  }
+
+  show(plot: Plot): void {
+    this.#plot = plot;
+    this.#legend.replaceChildren(
+      ...plot.series.map(({ name, color, kind }) => h('li', { class: `swatch ${kind} ${color}` }, name)),
+      ...(plot.isPartial.some(Boolean) ? [h('li', { class: 'swatch partial' }, 'not over yet')] : []),
+    );
+    this.#draw();
+    this.#fillTable();
+  }
+
+  #fillTable(): void {
+    if (this.#details.open) this.#table.replaceChildren(tableOf(this.sheet()));
+  }
+
+  #draw(): void {
+    const plot = this.#plot;
+    const { clientWidth: width, clientHeight: height } = this.#canvas;
+    if (!plot || !width) return;
+    const at = this.#drawn?.cursor.idx ?? null;
+    this.#drawn?.destroy();
+    this.#drawn = undefined;
+    this.#canvas.classList.toggle('empty', plot.empty !== null);
+    this.#read(null);
+    if (plot.empty !== null) {
+      this.#canvas.replaceChildren(h('p', {}, plot.empty));
+      return;
+    }
+    this.#canvas.replaceChildren();
+    this.#drawn = new uPlot(this.#options(plot, width, height), [plot.names.map((_, index) => index), ...this.#bodies(plot), ...this.#tails(plot)], this.#canvas);
+    // Whoever points at a bucket goes on doing so.
+    if (at !== null && at < plot.names.length) this.#point(at);
+  }
+
+  /** Bars whole, lines up to what is not over. */
+  #bodies({ series, isPartial }: Plot): (number | null)[][] {
+    return series.map(({ kind, values }) => (kind === 'line' ? values.map((value, index) => (isPartial[index] ? null : value)) : values));
+  }
+
+  /** Of lines, the part that leads to a bucket that is not over: dashed. */
+  #tails(plot: Plot): (number | null)[][] {
+    return lines(plot).map(({ values }) => values.map((value, index) => (plot.isPartial[index] || plot.isPartial[index + 1] ? value : null)));
+  }
+
+  #options(plot: Plot, width: number, height: number): uPlot.Options {
+    const style = getComputedStyle(this.#canvas);
+    const color = (name: string) => style.getPropertyValue(`--${name}`).trim();
+    const font = `${Math.round(0.75 * Number.parseFloat(getComputedStyle(document.documentElement).fontSize))}px ${style.fontFamily}`;
+    const number = plot.names.length;
+    const isDense = width / number < BAR_WIDTH;
+    const ticks = plot.tickLevels.find((level) => level.length * TICK_WIDTH <= width) ?? [];
+    const bars = (series: Series): Partial<uPlot.Series> => {
+      const fill = color(series.color);
+      if (isDense) return { stroke: fill, width: series.kind === 'bars' ? 2 : 1, fill: `${fill}40`, points: { show: false } };
+      const isBehind = series.kind === 'behind';
+      const hatched = isBehind ? fill : hatch(fill, color('surface'));
+      const fills = plot.isPartial.map((isPartial) => (isPartial ? hatched : fill));
+      return {
+        stroke: fill,
+        width: 0,
+        fill,
+        points: { show: false },
+        // Types know of strings only, canvases take patterns as well.
+        paths: uPlot.paths.bars!({ size: isBehind ? [0.92, 90] : [0.56, 54], disp: { fill: { unit: 3, values: () => fills as string[] } } }),
+      };
+    };
+    const line = (series: Series, isTail = false): Partial<uPlot.Series> => ({
+      stroke: color(series.color),
+      width: 2,
+      points: { show: number < 3 },
+      ...(isTail ? { dash: [4, 4] } : {}),
+    });
+    return {
+      width,
+      height,
+      legend: { show: false },
+      cursor: { y: false, points: { show: false }, drag: { x: false, y: false, setScale: false } },
+      scales: { x: { time: false, range: () => [-0.5, number - 0.5] }, y: { range: (_, __, most) => [0, Math.max(1, (most ?? 0) * 1.08)] } },
+      axes: [
+        { splits: () => ticks, values: () => ticks.map((index) => plot.ticks[index] ?? ''), grid: { show: false }, ticks: { stroke: color('line'), size: 5 }, stroke: color('quiet'), font, size: 34 },
+        { incrs: [1, 2, 5, 10, 20, 50, ...[1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8].flatMap((power) => [power, 2 * power, 5 * power])], values: (_, splits) => splits.map(compact), grid: { stroke: color('line'), width: 1 }, ticks: { show: false }, stroke: color('quiet'), font, size: 48 },
+      ],
+      series: [{}, ...plot.series.map((series) => (series.kind === 'line' ? line(series) : bars(series))), ...lines(plot).map((series) => line(series, true))],
+      hooks: { setCursor: [(drawn) => this.#read(drawn.cursor.idx ?? null)] },
+    };
+  }
+
+  #step(event: KeyboardEvent): void {
+    const last = (this.#plot?.names.length ?? 0) - 1;
+    const at = this.#drawn?.cursor.idx ?? last + 1;
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowDown: at - 1, ArrowUp: at + 1, PageUp: at + 7, PageDown: at - 7, Home: 0, End: last }[event.key];
+    if (to === undefined || last < 0) return;
+    event.preventDefault();
+    this.#point(Math.min(Math.max(to, 0), last));
+  }
+
+  #point(index: number | null): void {
+    if (this.#drawn && index !== null) this.#drawn.setCursor({ left: this.#drawn.valToPos(index, 'x'), top: 0 });
+    else if (this.#drawn) this.#drawn.setCursor({ left: -10, top: -10 });
+    this.#read(index);
+  }
+
+  /** Says what the bucket under the cursor holds. */
+  #read(index: number | null): void {
+    const plot = this.#plot;
+    if (!plot) return;
+    const at = index ?? plot.names.length - 1;
+    const values = plot.series.map(({ name, values, format }) => `${name} ${format(values[at] ?? null)}`);
+    const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ' (not over yet)' : ''}: ${values.join(' · ')}`;
+    this.#readout.textContent = index === null ? '' : text;
+    for (const [name, value] of [['now', at], ['min', 0], ['max', Math.max(plot.names.length - 1, 0)], ['text', text]] as const) {
+      this.#canvas.setAttribute(`aria-value${name}`, String(value));
+    }
+  }
+}
+
+const lines = (plot: Plot) => (plot.isPartial.some(Boolean) ? plot.series.filter(({ kind }) => kind === 'line') : []);
+
+/** Stripes: what is not over yet. */
+function hatch(color: string, surface: string): CanvasPattern {
+  const ratio = devicePixelRatio;
+  const size = Math.round(6 * ratio);
+  const canvas = h('canvas', { width: size, height: size });
+  const context = canvas.getContext('2d')!;
+  context.fillStyle = surface;
+  context.fillRect(0, 0, size, size);
+  context.globalAlpha = 0.25;
+  context.fillStyle = color;
+  context.fillRect(0, 0, size, size);
+  context.globalAlpha = 1;
+  context.strokeStyle = color;
+  context.lineWidth = 1.5 * ratio;
+  context.beginPath();
+  for (const offset of [-size, 0, size]) {
+    context.moveTo(offset, size);
+    context.lineTo(offset + size, 0);
+  }
+  context.stroke();
+  return context.createPattern(canvas, 'repeat')!;
+}

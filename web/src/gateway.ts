@@ -1,0 +1,111 @@
+// The gateway behind the page: its public GraphQL, and nothing else.
+import { type Client, createClient } from 'graphql-ws/client';
+import type { Document } from './documents';
+
+export interface Problem {
+  message: string;
+  path?: (string | number)[];
+  extensions?: { code?: string; scope?: string };
+}
+
+export interface Answer<Data> {
+  data: Data | undefined;
+  errors: Problem[];
+}
+
+const PATIENCE = 30_000;
+const KEY = 'key';
+
+/** The visitor's API key or token: kept for as long as the tab. */
+export const key = {
+  get: () => sessionStorage.getItem(KEY),
+  set: (value: string) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
+};
+
+const credentials = (): Record<string, string> => {
+  const known = key.get();
+  return known ? { authorization: `Bearer ${known}` } : {};
+};
+
+/** Asks once. What the browser kept is sent again only if the gateway says that nothing changed. */
+export async function ask<Data, Variables>(document: Document<Data, Variables>, variables: Variables, until: AbortSignal): Promise<Answer<Data>> {
+  const parameters = new URLSearchParams({ documentId: document.id, variables: JSON.stringify(variables) });
+  const timeout = AbortSignal.timeout(PATIENCE);
+  try {
+    const response = await fetch(`/graphql?${parameters}`, {
+      headers: { accept: 'application/graphql-response+json', ...credentials() },
+      signal: AbortSignal.any([until, timeout]),
+    });
+    const { data, errors = [] } = (await response.json()) as { data?: Data | null; errors?: Problem[] };
+    return { data: data ?? undefined, errors };
+  } catch (error) {
+    if (until.aborted) throw error;
+    const message = timeout.aborted ? 'The gateway did not answer in time.' : 'The gateway cannot be reached.';
+    return { data: undefined, errors: [{ message, extensions: { code: 'UNREACHABLE' } }] };
+  }
+}
+
+export type Connection = 'connecting' | 'live' | 'lost' | 'refused';
+
+/** Follows answers over one WebSocket, which is opened again for as long as it takes. */
+export class Live {
+  #client: Client;
+  #followed: (() => void)[] = [];
+
+  constructor(tell: (state: Connection, reason?: string) => void) {
+    let silence: ReturnType<typeof setTimeout>;
+    let socket: WebSocket | undefined;
+    this.#client = createClient({
+      url: `${location.origin.replace(/^http/, 'ws')}/graphql/ws`,
+      connectionParams: credentials,
+      keepAlive: 10_000,
+      retryAttempts: Number.POSITIVE_INFINITY,
+      shouldRetry: (event) => event instanceof CloseEvent && event.code !== 4403,
+      retryWait: (tries) => new Promise((resolve) => setTimeout(resolve, Math.min(1_000 * 2 ** tries, 15_000) * (0.5 + Math.random() / 2))),
+      on: {
+        connected: (opened) => {
+          socket = opened as WebSocket;
+          tell('live');
+        },
+        closed: (event) => {
+          clearTimeout(silence);
+          const { code, reason } = event as CloseEvent;
+          if (code === 4403) tell('refused', reason);
+          else if (code !== 1000) tell('lost');
+        },
+        // A connection that says nothing for five seconds is none.
+        ping: (isReceived) => {
+          if (!isReceived) silence = setTimeout(() => socket?.close(4408, 'no answer to a ping'), 5_000);
+        },
+        pong: (isReceived) => {
+          if (isReceived) clearTimeout(silence);
+        },
+      },
+    });
+  }
+
+  /** Follows an answer until `restart`. */
+  follow<Data, Variables>(document: Document<Data, Variables>, variables: Variables, tell: (data: Data) => void): void {
+    // By its id: an empty text is none.
+    const payload = { query: '', documentId: document.id, variables: { ...variables } as Record<string, unknown> };
+    const stop = this.#client.subscribe<Data>(payload, {
+      next: ({ data, errors }) => {
+        if (data && !errors?.length) tell(data);
+      },
+      // The state of the connection says it; what is asked wrongly, the page's own question says.
+      error: () => {},
+      complete: () => {},
+    });
+    this.#followed.push(stop);
+  }
+
+  /** Follows nothing any more, so that something else can be followed. */
+  clear(): void {
+    for (const stop of this.#followed.splice(0)) stop();
+  }
+
+  /** Connects anew: with another key. */
+  reconnect(): void {
+    this.#client.terminate();
+  }
+}

@@ -1,0 +1,257 @@
+// The page: one question for all of it, asked anew when the view changes and when the data does.
+import './style.css';
+import { Dashboard, Live as LiveDocument, Members, Today, type DashboardQuery } from './documents';
+import { byId, h } from './dom';
+import { instant } from './format';
+import { type Answer, type Connection, Live, type Problem, ask, key } from './gateway';
+import * as active from './panels/active';
+import * as funnel from './panels/funnel';
+import * as heatmap from './panels/heatmap';
+import * as members from './panels/members';
+import type { Panel } from './panels/panel';
+import * as retention from './panels/retention';
+import * as usage from './panels/usage';
+import * as verdict from './panels/verdict';
+import { savePng } from './save';
+import { BASES, GRANULARITIES, RANGES, type View, addDays, address, initial, isDrawable, ofMembers, read, today, variables } from './view';
+
+/** After an answer that took long, the next one is not asked for too soon. */
+const REST = { least: 1_000, times: 4 };
+/** Days and hours end with a quarter of an hour. */
+const QUARTER = 15 * 60_000;
+
+let view = read(location.search);
+/** Whether members may be asked for: what is refused once is not asked again, so that the answer can be kept. */
+let withMembers = true;
+let current = new AbortController();
+let took = 0;
+let isAsking = false;
+let isAskedAgain = false;
+let lastAsked = 0;
+
+// -- Controls
+
+const form = byId<HTMLFormElement>('controls');
+const field = (name: string) => form.elements.namedItem(name) as HTMLSelectElement | HTMLInputElement;
+const option = ([value, text]: [string, string]) => h('option', { value }, text);
+
+function fillControls(): void {
+  field('range').replaceChildren(...[...RANGES, ['CUSTOM', 'Custom…'] as [string, string]].map(option));
+  field('basis').replaceChildren(...BASES.map(option));
+  field('by').replaceChildren(option(['AUTO', 'What fits']), ...GRANULARITIES.map(option));
+  const zones = new Set([initial().zone, 'UTC', ...Intl.supportedValuesOf('timeZone')]);
+  field('zone').replaceChildren(...[...zones].sort().map((zone) => option([zone, zone.replaceAll('_', ' ')])));
+}
+
+function showControls(): void {
+  for (const name of ['range', 'from', 'to', 'by', 'basis'] as const) field(name).value = view[name];
+  const zone = field('zone') as HTMLSelectElement;
+  if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(option([view.zone, view.zone]));
+  zone.value = view.zone;
+  form.classList.toggle('custom', view.range === 'CUSTOM');
+  for (const choice of (field('by') as HTMLSelectElement).options) choice.disabled = choice.value !== 'AUTO' && !isDrawable(view, choice.value as never);
+  byId<HTMLAnchorElement>('query').href = `/graphiql#${new URLSearchParams({ query: Dashboard.text, variables: JSON.stringify(variables(view, withMembers), null, 2) })}`;
+}
+
+form.addEventListener('submit', (event) => event.preventDefault());
+form.addEventListener('change', () => {
+  const chosen = Object.fromEntries(new FormData(form)) as unknown as View;
+  if (chosen.range === 'CUSTOM' && view.range !== 'CUSTOM') {
+    // Begins with what is shown.
+    const to = today(view.zone);
+    Object.assign(chosen, { to, from: addDays(to, -29) });
+  }
+  const isOrdered = chosen.range !== 'CUSTOM' || (chosen.from <= chosen.to && chosen.from !== '');
+  (field('to') as HTMLInputElement).setCustomValidity(isOrdered ? '' : 'The range ends before it begins.');
+  if (form.reportValidity()) go(chosen);
+});
+
+// -- Going somewhere
+
+function go(change: Partial<View>): void {
+  view = { ...view, ...change };
+  if (view.range !== 'CUSTOM') Object.assign(view, { from: '', to: '' });
+  if (view.by !== 'AUTO' && !isDrawable(view, view.by)) view.by = 'AUTO';
+  history.pushState(null, '', address(view));
+  const isOfMembers = Object.keys(change).every((name) => ['segment', 'member', 'sort', 'direction', 'after', 'before'].includes(name));
+  void (isOfMembers ? loadMembers() : load());
+}
+
+addEventListener('popstate', () => {
+  view = read(location.search);
+  void load();
+});
+
+/** Asks for everything, and follows it. */
+async function load(): Promise<void> {
+  current.abort();
+  current = new AbortController();
+  const { signal } = current;
+  showControls();
+  byId('notice').hidden = true;
+  document.body.setAttribute('aria-busy', 'true');
+  isAsking = isAskedAgain = false;
+  await refresh(signal);
+  if (!signal.aborted) follow(signal);
+}
+
+async function refresh(signal: AbortSignal): Promise<void> {
+  if (isAsking) {
+    isAskedAgain = true;
+    return;
+  }
+  isAsking = true;
+  const begun = (lastAsked = performance.now());
+  try {
+    const answer = await ask(Dashboard, variables(view, withMembers), signal);
+    took = performance.now() - begun;
+    show(answer);
+  } catch {
+    // Something else is looked at by now.
+    return;
+  }
+  isAsking = false;
+  document.body.removeAttribute('aria-busy');
+  if (isAskedAgain) {
+    isAskedAgain = false;
+    later(signal);
+  }
+}
+
+/** Asks again, soon; more calls than one are one. */
+let timer: ReturnType<typeof setTimeout> | undefined;
+function later(signal: AbortSignal): void {
+  clearTimeout(timer);
+  const rest = Math.max(REST.least, REST.times * took) - (performance.now() - lastAsked);
+  timer = setTimeout(() => signal.aborted || void refresh(signal), Math.max(rest, 0));
+}
+
+async function loadMembers(): Promise<void> {
+  showControls();
+  const asked = view;
+  try {
+    const { data, errors } = await ask(Members, ofMembers(view), current.signal);
+    if (asked !== view) return;
+    if (data?.members) members.show(data.members, view, go);
+    part(members.panel, errors, 'members');
+  } catch {
+    // Something else is looked at by now.
+  }
+}
+
+// -- Live
+
+const connection = byId('live');
+
+function tell(state: Connection, reason?: string): void {
+  const wasLost = connection.dataset.state === 'lost';
+  connection.dataset.state = state;
+  const words = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: reason || 'Not let in' };
+  connection.firstElementChild!.textContent = words[state];
+  // What was missed.
+  if (state === 'live' && wasLost) later(current.signal);
+}
+
+const live = new Live(tell);
+
+function follow(signal: AbortSignal): void {
+  live.clear();
+  const { filter, granularity, timeZone, basis, averageOver } = variables(view, false);
+  let [isFirst, isFirstToday] = [true, true];
+  live.follow(LiveDocument, { filter, granularity, timeZone, basis, averageOver }, ({ usage: found }) => {
+    if (signal.aborted || !found) return;
+    usage.show(found, granularity, timeZone);
+    fresh();
+    if (!isFirst) later(signal);
+    isFirst = false;
+  });
+  live.follow(Today, { timeZone }, () => {
+    if (!isFirstToday && !signal.aborted) later(signal);
+    isFirstToday = false;
+  });
+}
+
+/** Says of when the numbers are. */
+function fresh(): void {
+  const time = connection.querySelector('time')!;
+  const now = Date.now();
+  time.dateTime = new Date(now).toISOString();
+  time.textContent = `as of ${instant(now, view.zone, { timeStyle: 'medium' })}`;
+}
+
+setTimeout(function turn() {
+  later(current.signal);
+  setTimeout(turn, QUARTER - (Date.now() % QUARTER) + 1_000);
+}, QUARTER - (Date.now() % QUARTER) + 1_000);
+
+// -- Showing
+
+function show({ data, errors }: Answer<DashboardQuery>): void {
+  const { granularity, timeZone } = variables(view, withMembers);
+  const general = errors.filter(({ path }) => !path?.length);
+  const refused = errors.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'FORBIDDEN');
+  const notice = byId('notice');
+  notice.hidden = general.length === 0;
+  notice.replaceChildren(...general.slice(0, 1).map(explain));
+  if (data?.usage) usage.show(data.usage, granularity, timeZone);
+  if (data?.thisMonth && data.lastMonth) verdict.show(data.thisMonth, data.lastMonth);
+  if (data?.heatmap) heatmap.show(data.heatmap);
+  if (data?.activeUsers) active.show(data.activeUsers, timeZone);
+  if (data?.retention) retention.show(data.retention);
+  if (data?.tokenFunnel) funnel.show(data.tokenFunnel);
+  if (data?.members) members.show(data.members, view, go);
+  if (!general.length) {
+    part(usage.panel, errors, 'usage');
+    part(heatmap.panel, errors, 'heatmap');
+    part(active.panel, errors, 'activeUsers');
+    part(retention.panel, errors, 'retention');
+    part(funnel.panel, errors, 'tokenFunnel');
+    if (withMembers) part(members.panel, errors, 'members');
+    fresh();
+  }
+  if (withMembers && refused?.path?.[0] === 'members' && data?.usage) {
+    withMembers = false;
+    showControls();
+  }
+}
+
+/** A part of the answer that is missing, and why. */
+function part(panel: Panel, errors: Problem[], name: string): void {
+  const problem = errors.find(({ path }) => path?.[0] === name);
+  panel.problem(...(problem ? [explain(problem)] : []));
+}
+
+function explain({ message, extensions }: Problem): Node {
+  const code = extensions?.code;
+  if (code === 'UNAUTHENTICATED' || code === 'FORBIDDEN') {
+    return h('span', {}, `${message} `, h('button', { type: 'button', onclick: askForKey }, 'Enter a key…'));
+  }
+  const isPassing = ['UNREACHABLE', 'RATE_LIMITED', 'OVERLOADED', 'DATABASE_UNAVAILABLE', 'TIMEOUT'].includes(code ?? '');
+  return h('span', {}, `${message} `, isPassing && h('button', { type: 'button', onclick: () => void load() }, 'Try again'));
+}
+
+// -- Buttons
+
+const dialog = byId<HTMLDialogElement>('key-dialog');
+
+function askForKey(): void {
+  dialog.querySelector('input')!.value = '';
+  dialog.returnValue = 'cancel';
+  dialog.showModal();
+}
+
+dialog.addEventListener('close', () => {
+  const entered = dialog.querySelector('input')!.value.trim();
+  if (dialog.returnValue === 'use' && entered) key.set(entered);
+  else if (dialog.returnValue === 'forget') key.set('');
+  else return;
+  withMembers = true;
+  live.reconnect();
+  void load();
+});
+
+byId('key').addEventListener('click', askForKey);
+byId('picture').addEventListener('click', () => void savePng('coworking-analytics', document.querySelector('main')!));
+
+fillControls();
+void load();

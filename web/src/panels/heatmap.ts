@@ -1,0 +1,60 @@
+// Visits by day of the week and hour.
+import type { DashboardQuery } from '../documents';
+import { h, heatCell } from '../dom';
+import { count, decimal, hourName, weekdayName, weekdays } from '../format';
+import { cell, type Sheet } from '../sheet';
+import { Panel } from './panel';
+
+type Heatmap = NonNullable<DashboardQuery['heatmap']>;
+
+let shown: Heatmap | undefined;
+export const panel = new Panel('heatmap', sheet);
+
+export function show(heatmap: Heatmap): void {
+  shown = heatmap;
+  const most = Math.max(...heatmap.cells.map(({ average }) => average ?? 0));
+  const peak = heatmap.cells.find(({ average }) => average === most);
+  panel.note(
+    heatmap.visits && peak
+      ? `Visits to expect in each hour. Most come on ${weekdayName(peak.weekday, 'long')}s at ${hourName(peak.hour)}: ${decimal(peak.average)} on average.`
+      : 'No visits in this range.',
+  );
+  const hours = Array.from({ length: 24 }, (_, hour) => hour);
+  const rows = weekdays().map((weekday) => {
+    const cells = heatmap.cells.filter((each) => each.weekday === weekday);
+    return h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, weekdayName(weekday)),
+      ...cells.map(({ hour, average, visits }) => {
+        const heat = most ? (average ?? 0) / most : 0;
+        const title = `${weekdayName(weekday, 'long')}, ${hourName(hour)}: ${decimal(average)} on average, ${count(visits)} in all`;
+        return heatCell(heat, { title }, rounded(average));
+      }),
+    );
+  });
+  panel.fill(
+    h(
+      'div',
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'heatmap-title' },
+      h(
+        'table',
+        { class: 'heat' },
+        h('caption', { class: 'unseen' }, 'Average visits by day of the week and hour'),
+        h('thead', {}, h('tr', {}, h('td'), ...hours.map((hour) => h('th', { scope: 'col' }, hourName(hour))))),
+        h('tbody', {}, ...rows),
+      ),
+    ),
+  );
+}
+
+/** Two digits have to do in a cell. */
+const rounded = (average: number | null | undefined) => (average && average < 9.95 ? decimal(average) : count(Math.round(average ?? 0)));
+
+function sheet(): Sheet {
+  return {
+    caption: 'Visits by day of the week and hour',
+    columns: ['Weekday', 'Hour', 'Visits', 'Average'],
+    rows: (shown?.cells ?? []).map(({ weekday, hour, visits, average }) => [cell(weekday), cell(String(hour), hour), cell(count(visits), visits), cell(decimal(average), average ?? null)]),
+  };
+}

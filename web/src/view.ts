@@ -1,0 +1,209 @@
+// What is shown: all of it is in the address, so that a view can be shared and gone back to.
+import type { DashboardQueryVariables, MembersQueryVariables, Granularity, MemberSegment, OrderDirection, RelativeRange, TimeBasis, UserVisitsOrderField } from './documents';
+import { local } from './format';
+
+export const RANGES: [RelativeRange, string][] = [
+  ['TODAY', 'Today'],
+  ['YESTERDAY', 'Yesterday'],
+  ['LAST_7_DAYS', 'Last 7 days'],
+  ['LAST_30_DAYS', 'Last 30 days'],
+  ['LAST_90_DAYS', 'Last 90 days'],
+  ['LAST_365_DAYS', 'Last 365 days'],
+  ['THIS_WEEK', 'This week'],
+  ['LAST_WEEK', 'Last week'],
+  ['THIS_MONTH', 'This month'],
+  ['LAST_MONTH', 'Last month'],
+  ['THIS_QUARTER', 'This quarter'],
+  ['LAST_QUARTER', 'Last quarter'],
+  ['THIS_YEAR', 'This year'],
+  ['LAST_YEAR', 'Last year'],
+];
+export const GRANULARITIES: [Granularity, string][] = [
+  ['HOUR', 'Hour'],
+  ['DAY', 'Day'],
+  ['WEEK', 'Week'],
+  ['MONTH', 'Month'],
+  ['QUARTER', 'Quarter'],
+  ['YEAR', 'Year'],
+];
+export const BASES: [TimeBasis, string][] = [
+  ['USED_AT', 'the door opened'],
+  ['ISSUED_AT', 'its code was issued'],
+];
+export const SEGMENTS: [MemberSegment, string][] = [
+  ['NEW', 'New'],
+  ['ACTIVE', 'Active'],
+  ['LAPSING', 'Lapsing'],
+  ['LAPSED', 'Lapsed'],
+  ['NEVER_CAME', 'Never came'],
+];
+export const ORDERS: UserVisitsOrderField[] = ['USER_ID', 'VISITS', 'TOKENS_ISSUED', 'JOINED_AT', 'FIRST_VISIT_AT', 'LAST_VISIT_AT'];
+
+export const PAGE_SIZE = 15;
+
+export interface View {
+  range: RelativeRange | 'CUSTOM';
+  /** Local dates, both included; of a custom range. */
+  from: string;
+  to: string;
+  by: Granularity | 'AUTO';
+  basis: TimeBasis;
+  zone: string;
+  segment: MemberSegment | 'ALL';
+  /** The id of a member; 0 for all. */
+  member: number;
+  sort: UserVisitsOrderField;
+  direction: OrderDirection;
+  /** Cursors, of which one at most is set. */
+  after: string;
+  before: string;
+}
+
+const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+
+export const initial = (): View => ({
+  range: 'LAST_30_DAYS',
+  from: '',
+  to: '',
+  by: 'AUTO',
+  basis: 'USED_AT',
+  zone: ownZone(),
+  segment: 'ALL',
+  member: 0,
+  sort: 'LAST_VISIT_AT',
+  direction: 'DESC',
+  after: '',
+  before: '',
+});
+
+const DAY = 86_400_000;
+const isDate = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
+const iso = (millis: number) => new Date(millis).toISOString().slice(0, 10);
+const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / DAY + 1;
+export const addDays = (date: string, days: number) => iso(Date.parse(date) + days * DAY);
+
+/** Today's local date. */
+export function today(zone: string): string {
+  const { year, month, day } = local(Date.now(), zone);
+  return iso(Date.UTC(year, month - 1, day));
+}
+
+/** The view of an address; what it says wrongly is as if it said nothing. */
+export function read(search: string): View {
+  const asked = new URLSearchParams(search);
+  const view = initial();
+  const oneOf = <Value extends string>(name: string, values: readonly Value[], otherwise: Value) =>
+    values.find((value) => value === asked.get(name)) ?? otherwise;
+  const names = <Value extends string>(pairs: [Value, string][]) => pairs.map(([name]) => name);
+  const [from, to] = [asked.get('from') ?? '', asked.get('to') ?? ''];
+  if (isDate(from) && isDate(to) && from <= to) Object.assign(view, { range: 'CUSTOM', from, to });
+  else view.range = oneOf('range', names(RANGES), 'LAST_30_DAYS');
+  view.by = oneOf('by', names(GRANULARITIES), 'AUTO' as Granularity);
+  if (!asked.has('by')) view.by = 'AUTO';
+  view.basis = oneOf('basis', names(BASES), view.basis);
+  view.zone = asked.get('zone') || view.zone;
+  view.segment = oneOf<MemberSegment | 'ALL'>('segment', names(SEGMENTS), 'ALL');
+  view.member = Number.parseInt(asked.get('member') ?? '', 10) || 0;
+  view.sort = oneOf('sort', ORDERS, view.sort);
+  view.direction = oneOf('direction', ['ASC', 'DESC'], view.direction);
+  view.after = asked.get('after') ?? '';
+  view.before = view.after ? '' : (asked.get('before') ?? '');
+  return view;
+}
+
+/** The address of a view: whatever concerns the numbers, since whoever opens it may live in another zone. */
+export function address(view: View): string {
+  const usual = initial();
+  const { range, from, to, by, basis, zone, segment, member, sort, direction, after, before } = view;
+  const parameters = new URLSearchParams(range === 'CUSTOM' ? { from, to } : { range });
+  if (by !== 'AUTO') parameters.set('by', by);
+  parameters.set('basis', basis);
+  parameters.set('zone', zone);
+  if (segment !== 'ALL') parameters.set('segment', segment);
+  if (member) parameters.set('member', String(member));
+  if (sort !== usual.sort || direction !== usual.direction) {
+    parameters.set('sort', sort);
+    parameters.set('direction', direction);
+  }
+  if (after) parameters.set('after', after);
+  if (before) parameters.set('before', before);
+  return `?${parameters}`;
+}
+
+const LENGTHS: Record<RelativeRange, number> = {
+  TODAY: 1,
+  YESTERDAY: 1,
+  LAST_7_DAYS: 7,
+  LAST_30_DAYS: 30,
+  LAST_90_DAYS: 90,
+  LAST_365_DAYS: 365,
+  THIS_WEEK: 7,
+  LAST_WEEK: 7,
+  THIS_MONTH: 31,
+  LAST_MONTH: 31,
+  THIS_QUARTER: 92,
+  LAST_QUARTER: 92,
+  THIS_YEAR: 366,
+  LAST_YEAR: 366,
+};
+
+/** How many days the range has at most. */
+export const lengthOf = ({ range, from, to }: View) => (range === 'CUSTOM' ? daysBetween(from, to) : LENGTHS[range]);
+
+const PER_DAY: Record<Granularity, number> = { HOUR: 24, DAY: 1, WEEK: 1 / 7, MONTH: 1 / 30, QUARTER: 1 / 91, YEAR: 1 / 365 };
+/** More buckets than this are no chart any more. */
+const MOST_BUCKETS = 1_100;
+
+/** Whether the range can be cut so finely. */
+export const isDrawable = (view: View, granularity: Granularity) => lengthOf(view) * PER_DAY[granularity] <= MOST_BUCKETS;
+
+/** What buckets the chart has: those that were chosen where they fit, else the finest that can be told apart. */
+export function granularityOf(view: View): Granularity {
+  const { by } = view;
+  if (by !== 'AUTO' && isDrawable(view, by)) return by;
+  const days = lengthOf(view);
+  if (by === 'AUTO' && days <= 2) return 'HOUR';
+  if (by === 'AUTO' && days > 124) return days <= 800 ? 'WEEK' : days <= 4_000 ? 'MONTH' : 'YEAR';
+  const found = GRANULARITIES.map(([name]) => name).find((name) => PER_DAY[name] < (by === 'AUTO' ? 2 : PER_DAY[by]) && isDrawable(view, name));
+  return found ?? 'YEAR';
+}
+
+/** Over how many buckets the average goes: about one turn of the next longer rhythm. */
+export const AVERAGE_OVER: Record<Granularity, number> = { HOUR: 24, DAY: 7, WEEK: 4, MONTH: 3, QUARTER: 4, YEAR: 3 };
+
+/** The gateway counts active members over so many days at most. */
+const MOST_ACTIVE_DAYS = 1_100;
+/** Cohorts are those of the year up to the end of the range. */
+const COHORT_MONTHS = 12;
+
+/** The question behind a page of members. */
+export function ofMembers({ zone, segment, member, sort, direction, after, before }: View): MembersQueryVariables {
+  return {
+    timeZone: zone,
+    segment: segment === 'ALL' ? null : segment,
+    members: member ? { userIds: [member] } : null,
+    orderBy: { field: sort, direction },
+    ...(before ? { last: PAGE_SIZE, before } : { first: PAGE_SIZE, after: after || null }),
+  };
+}
+
+/** The question behind a view. */
+export function variables(view: View, withMembers: boolean): DashboardQueryVariables {
+  const { range, from, to, basis, zone } = view;
+  const isCustom = range === 'CUSTOM';
+  const filter = isCustom ? { from, to } : { range };
+  const earliest = isCustom ? addDays(to, 1 - MOST_ACTIVE_DAYS) : '';
+  const now = today(zone);
+  const last = isCustom && to < now ? to : now;
+  const granularity = granularityOf(view);
+  return {
+    filter,
+    activeFilter: isCustom ? { from: from > earliest ? from : earliest, to } : filter,
+    cohorts: { from: iso(Date.UTC(Number(last.slice(0, 4)), Number(last.slice(5, 7)) - COHORT_MONTHS, 1)), to: last },
+    granularity,
+    basis,
+    averageOver: AVERAGE_OVER[granularity],
+    withMembers,
+    ...ofMembers(view),
+  };
+}
