@@ -23,12 +23,33 @@ export class Gateway {
     const port = await freePort();
     gateway.base = `http://127.0.0.1:${port}`;
     const { PATH, HOME } = process.env;
-    const env = { PATH, HOME, APP_PORT: String(port), METRICS_PORT: 'off', LOG_FORMAT: 'json', RATE_LIMIT: 'off', ...variables };
-    gateway.process = spawn(resolve(binary), ['serve'], { cwd: gateway.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [gateway.process.stdout, gateway.process.stderr]) stream.on('data', (chunk) => (gateway.log += chunk));
-    gateway.process.on('error', (error) => (gateway.log += error));
-    await gateway.ready().catch((error) => gateway.stop().finally(() => Promise.reject(error)));
+    gateway.env = { PATH, HOME, APP_PORT: String(port), METRICS_PORT: 'off', LOG_FORMAT: 'json', RATE_LIMIT: 'off', ...variables };
+    gateway.binary = resolve(binary);
+    await gateway.run();
     return gateway;
+  }
+
+  async run() {
+    this.process = spawn(this.binary, ['serve'], { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (chunk) => (this.log += chunk));
+    this.process.on('error', (error) => (this.log += error));
+    await this.ready().catch((error) => this.stop().finally(() => Promise.reject(error)));
+  }
+
+  // Ends it, and starts it again on the same data.
+  async restart() {
+    await this.end();
+    await this.run();
+  }
+
+  // Has it not answer anything while `what` happens, its connections still open.
+  async pause(what) {
+    this.process.kill('SIGSTOP');
+    try {
+      await what();
+    } finally {
+      this.process.kill('SIGCONT');
+    }
   }
 
   async ready() {
@@ -49,16 +70,34 @@ export class Gateway {
 
   // Writes tokens beside the gateway, issued at a moment such as `2001-01-02 12:00:00`, UTC.
   issue(at, tokens = 1) {
+    this.write("INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', ?)", at, tokens);
+  }
+
+  // Has members open the door with codes that were never used.
+  use(tokens = 1) {
+    const now = new Date().toISOString().replace('T', ' ').replace('Z', '');
+    this.write('UPDATE tokens SET used_at = ? WHERE id = (SELECT max(id) FROM tokens WHERE used_at IS NULL)', now, tokens);
+  }
+
+  // Runs a statement with a parameter so many times, in one transaction.
+  write(statement, parameter, times) {
     const script = `import sqlite3, sys
 database = sqlite3.connect(sys.argv[1], timeout=20)
-row = (sys.argv[2],)
-database.executemany("INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', ?)", [row] * int(sys.argv[3]))
+database.executemany(sys.argv[2], [(sys.argv[3],)] * int(sys.argv[4]))
 database.commit()`;
-    execFileSync('python3', ['-c', script, join(this.folder, 'data', 'coworking.db'), at, String(tokens)]);
+    execFileSync('python3', ['-c', script, join(this.folder, 'data', 'coworking.db'), statement, parameter, String(times)]);
   }
 
   // Asks it politely to stop; one that does not listen is killed in the end.
   async stop() {
+    try {
+      await this.end();
+    } finally {
+      await rm(this.folder, { recursive: true });
+    }
+  }
+
+  async end() {
     try {
       if (this.isRunning) {
         const ended = once(this.process, 'exit', { signal: AbortSignal.timeout(PATIENCE) });
@@ -68,7 +107,6 @@ database.commit()`;
       assert.equal(this.process.exitCode, 0, this.log);
     } finally {
       this.process.kill('SIGKILL');
-      await rm(this.folder, { recursive: true });
     }
   }
 }

@@ -34,3 +34,10 @@ export function styled<Kind extends HTMLElement>(element: Kind, property: string
 /** A cell as warm as `heat`, from 0 to 1, says; its class chooses a colour of text that can be read on it, in light and dark. */
 export const heatCell = (heat: number, attributes: Attributes, text: string, more = '') =>
   styled(h('td', { class: [heat > 0.88 ? 'hot' : heat > 0.66 ? 'warm' : '', more].join(' ').trim() || null, ...attributes }, text), '--heat', heat);
+
+/** Gives an element other content, scrolled as what it takes the place of was. */
+export function fill(host: HTMLElement, ...content: Node[]): void {
+  const { scrollLeft = 0, scrollTop = 0 } = host.getElementsByClassName('scroll')[0] ?? {};
+  host.replaceChildren(...content);
+  host.getElementsByClassName('scroll')[0]?.scrollTo(scrollLeft, scrollTop);
+}

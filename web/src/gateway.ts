@@ -45,6 +45,10 @@ export async function ask<Data, Variables>(document: Document<Data, Variables>, 
   }
 }
 
+/** With this, connections of those who are not let in are closed. */
+const FORBIDDEN = 4403;
+const codeOf = (event: unknown) => (event as Partial<CloseEvent> | null)?.code;
+
 export type Connection = 'connecting' | 'live' | 'lost' | 'refused';
 
 /** Follows answers over one WebSocket, which is opened again for as long as it takes. */
@@ -54,28 +58,25 @@ export class Live {
 
   constructor(tell: (state: Connection, reason?: string) => void) {
     let silence: ReturnType<typeof setTimeout>;
-    let socket: WebSocket | undefined;
     this.#client = createClient({
       url: `${location.origin.replace(/^http/, 'ws')}/graphql/ws`,
       connectionParams: credentials,
       keepAlive: 10_000,
       retryAttempts: Number.POSITIVE_INFINITY,
-      shouldRetry: (event) => event instanceof CloseEvent && event.code !== 4403,
+      // Whatever closed it, but not what the page itself did wrong.
+      shouldRetry: (event) => codeOf(event) !== undefined && codeOf(event) !== FORBIDDEN,
+      connectionAckWaitTimeout: 10_000,
       retryWait: (tries) => new Promise((resolve) => setTimeout(resolve, Math.min(1_000 * 2 ** tries, 15_000) * (0.5 + Math.random() / 2))),
       on: {
-        connected: (opened) => {
-          socket = opened as WebSocket;
-          tell('live');
-        },
+        connected: () => tell('live'),
         closed: (event) => {
           clearTimeout(silence);
-          const { code, reason } = event as CloseEvent;
-          if (code === 4403) tell('refused', reason);
-          else if (code !== 1000) tell('lost');
+          if (codeOf(event) === FORBIDDEN) tell('refused', (event as CloseEvent).reason);
+          else if (codeOf(event) !== 1000) tell('lost');
         },
         // A connection that says nothing for five seconds is none.
         ping: (isReceived) => {
-          if (!isReceived) silence = setTimeout(() => socket?.close(4408, 'no answer to a ping'), 5_000);
+          if (!isReceived) silence = setTimeout(() => this.reconnect(), 5_000);
         },
         pong: (isReceived) => {
           if (isReceived) clearTimeout(silence);
@@ -104,7 +105,7 @@ export class Live {
     for (const stop of this.#followed.splice(0)) stop();
   }
 
-  /** Connects anew: with another key. */
+  /** Connects anew: with another key, or since nobody answers. */
   reconnect(): void {
     this.#client.terminate();
   }

@@ -61,17 +61,21 @@ form.addEventListener('change', () => {
     const to = today(view.zone);
     Object.assign(chosen, { to, from: addDays(to, -29) });
   }
-  const isOrdered = chosen.range !== 'CUSTOM' || (chosen.from <= chosen.to && chosen.from !== '');
-  (field('to') as HTMLInputElement).setCustomValidity(isOrdered ? '' : 'The range ends before it begins.');
+  const { range, from, to } = chosen;
+  const problem = range !== 'CUSTOM' ? '' : !from || !to ? 'A range has two dates.' : from > to ? 'The range ends before it begins.' : '';
+  (field('to') as HTMLInputElement).setCustomValidity(problem);
   if (form.reportValidity()) go(chosen);
 });
 
 // -- Going somewhere
 
 function go(change: Partial<View>): void {
-  view = { ...view, ...change };
-  if (view.range !== 'CUSTOM') Object.assign(view, { from: '', to: '' });
-  if (view.by !== 'AUTO' && !isDrawable(view, view.by)) view.by = 'AUTO';
+  const next = { ...view, ...change };
+  if (next.range !== 'CUSTOM') Object.assign(next, { from: '', to: '' });
+  if (next.by !== 'AUTO' && !isDrawable(next, next.by)) next.by = 'AUTO';
+  // A key that is pressed in a field, and leaving that field, are one change.
+  if (address(next) === address(view)) return;
+  view = next;
   history.pushState(null, '', address(view));
   const isOfMembers = Object.keys(change).every((name) => ['segment', 'member', 'sort', 'direction', 'after', 'before'].includes(name));
   void (isOfMembers ? loadMembers() : load());

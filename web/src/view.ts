@@ -82,6 +82,14 @@ const iso = (millis: number) => new Date(millis).toISOString().slice(0, 10);
 const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / DAY + 1;
 export const addDays = (date: string, days: number) => iso(Date.parse(date) + days * DAY);
 
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '' && name !== '';
+  } catch {
+    return false;
+  }
+}
+
 /** Today's local date. */
 export function today(zone: string): string {
   const { year, month, day } = local(Date.now(), zone);
@@ -101,7 +109,8 @@ export function read(search: string): View {
   view.by = oneOf('by', names(GRANULARITIES), 'AUTO' as Granularity);
   if (!asked.has('by')) view.by = 'AUTO';
   view.basis = oneOf('basis', names(BASES), view.basis);
-  view.zone = asked.get('zone') || view.zone;
+  const zone = asked.get('zone') ?? '';
+  if (isZone(zone)) view.zone = zone;
   view.segment = oneOf<MemberSegment | 'ALL'>('segment', names(SEGMENTS), 'ALL');
   view.member = Number.parseInt(asked.get('member') ?? '', 10) || 0;
   view.sort = oneOf('sort', ORDERS, view.sort);

@@ -1,6 +1,6 @@
 // What became of the codes that were issued.
 import type { DashboardQuery } from '../documents';
-import { h, styled } from '../dom';
+import { fill, h, styled } from '../dom';
 import { count, duration, percent } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { Panel } from './panel';
@@ -14,7 +14,7 @@ export function show(funnel: Funnel): void {
   shown = funnel;
   const { issued, used, unused, timeToUse } = funnel;
   if (!issued) {
-    panel.fill(h('p', { class: 'empty' }, 'No door codes were issued in this range.'));
+    fill(panel.body, h('p', { class: 'empty' }, 'No door codes were issued in this range.'));
     return;
   }
   const bar = (name: string, value: number, kind: string) =>
@@ -31,7 +31,8 @@ export function show(funnel: Funnel): void {
     ['9 of 10 within', timeToUse.p90],
     ['99 of 100 within', timeToUse.p99],
   ];
-  panel.fill(
+  fill(
+    panel.body,
     h(
       'table',
       { class: 'funnel' },

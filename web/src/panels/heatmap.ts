@@ -1,6 +1,6 @@
 // Visits by day of the week and hour.
 import type { DashboardQuery } from '../documents';
-import { h, heatCell } from '../dom';
+import { fill, h, heatCell } from '../dom';
 import { count, decimal, hourName, weekdayName, weekdays } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { Panel } from './panel';
@@ -33,10 +33,11 @@ export function show(heatmap: Heatmap): void {
       }),
     );
   });
-  panel.fill(
+  fill(
+    panel.body,
     h(
       'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'heatmap-title' },
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Busy hours, the table' },
       h(
         'table',
         { class: 'heat' },

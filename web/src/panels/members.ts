@@ -1,6 +1,6 @@
 // Members, a page at a time.
 import type { MemberSegment, MembersQuery, UserVisitsOrderField } from '../documents';
-import { h } from '../dom';
+import { fill, h } from '../dom';
 import { NONE, count, instant } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { PAGE_SIZE, SEGMENTS, type View } from '../view';
@@ -11,6 +11,7 @@ type Member = Page['nodes'][number];
 
 let shown: { page: Page; zone: string } | undefined;
 export const panel = new Panel('members', sheet);
+const list = h('div');
 
 const COLUMNS: [string, UserVisitsOrderField | null][] = [
   ['Id', 'USER_ID'],
@@ -27,11 +28,10 @@ const NAMES = new Map<MemberSegment, string>(SEGMENTS);
 export function show(page: Page, view: View, change: (to: Partial<View>) => void): void {
   shown = { page, zone: view.zone };
   // What is being typed stays.
-  if (!panel.body.querySelector('form')) panel.fill(controls(change));
+  if (!panel.body.contains(list)) panel.body.replaceChildren(controls(change), list);
   update(view);
   const focused = document.activeElement instanceof HTMLElement && panel.body.contains(document.activeElement) ? document.activeElement.dataset.name : undefined;
-  const list = page.totalCount ? table(page, view, change) : h('p', { class: 'empty' }, 'No such members.');
-  panel.fill(panel.body.firstElementChild!, list, pager(page, change));
+  fill(list, page.totalCount ? table(page, view, change) : h('p', { class: 'empty' }, 'No such members.'), pager(page, change));
   if (focused) panel.body.querySelector<HTMLElement>(`[data-name="${focused}"]`)?.focus();
 }
 
@@ -70,7 +70,7 @@ function table({ nodes }: Page, view: View, change: (to: Partial<View>) => void)
   });
   return h(
     'div',
-    { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'members-title' },
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Members, the table' },
     h(
       'table',
       { class: 'members' },

@@ -33,14 +33,6 @@ export class Panel {
     this.#note.textContent = text;
   }
 
-  /** Shows content, scrolled as what it takes the place of was. */
-  fill(...content: Node[]): void {
-    const [from] = this.body.getElementsByClassName('scroll');
-    const { scrollLeft = 0, scrollTop = 0 } = from ?? {};
-    this.body.replaceChildren(...content);
-    this.body.getElementsByClassName('scroll')[0]?.scrollTo(scrollLeft, scrollTop);
-  }
-
   /** Why there are none. */
   problem(...content: (Node | string)[]): void {
     this.#problem.replaceChildren(...content);

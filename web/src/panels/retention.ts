@@ -1,6 +1,6 @@
 // Cohorts: of those who joined in a month, how many came in each month after.
 import type { DashboardQuery } from '../documents';
-import { h, heatCell } from '../dom';
+import { fill, h, heatCell } from '../dom';
 import { count, date, percent, roundPercent } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { Panel } from './panel';
@@ -15,14 +15,15 @@ const month = (start: string) => date(start, { month: 'short', year: 'numeric' }
 export function show(cohorts: Cohorts): void {
   shown = cohorts;
   if (!cohorts.length) {
-    panel.fill(h('p', { class: 'empty' }, 'Nobody joined in this year.'));
+    fill(panel.body, h('p', { class: 'empty' }, 'Nobody joined in this year.'));
     return;
   }
   const columns = Array.from({ length: Math.max(...cohorts.map(({ periods }) => periods.length)) }, (_, index) => index);
-  panel.fill(
+  fill(
+    panel.body,
     h(
       'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'retention-title' },
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Cohorts, the table' },
       h(
         'table',
         { class: 'heat cohorts' },

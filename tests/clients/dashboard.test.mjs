@@ -1,0 +1,423 @@
+// What people see at /: the API's own numbers, in a real browser.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { resolve } from 'node:path';
+import axe from 'axe-core';
+import pixelmatch from 'pixelmatch';
+import { PNG } from 'pngjs';
+import { ZONE, answered, ask, browse, close, open, rows, texts } from './dashboard.mjs';
+import { Gateway, PATIENCE } from './gateway.mjs';
+import { PICTURES, picture, take } from './pictures.mjs';
+
+const LIMIT = { timeout: 6 * PATIENCE };
+const RANGE = { timeZone: ZONE, basis: 'USED_AT' };
+const browser = browse();
+
+let gateway;
+before(async () => (gateway = await Gateway.start()), { timeout: 3 * PATIENCE });
+after(() => gateway?.stop(), { timeout: 2 * PATIENCE });
+
+const whole = (value) => new Intl.NumberFormat('en-GB').format(value);
+const one = (value) => new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 }).format(value);
+const percent = (value, digits = 1) => new Intl.NumberFormat('en-GB', { style: 'percent', maximumFractionDigits: digits }).format(value);
+const signed = (value) => new Intl.NumberFormat('en-GB', { style: 'percent', maximumFractionDigits: 1, signDisplay: 'exceptZero' }).format(value);
+
+const query = (text, variables = RANGE) => ask(gateway.base, `query Q($timeZone: TimeZone!, $basis: TimeBasis!) { ${text} }`, variables);
+const tile = (page, name) => page.locator('.tile', { has: page.getByRole('heading', { name, exact: true }) });
+const number = async (page, name) => Number((await tile(page, name).locator('.number').textContent()).replaceAll(',', ''));
+const select = (page, name) => page.getByRole('combobox', { name, exact: true });
+const choose = async (page, label, value) => {
+  const asked = page.waitForResponse((response) => response.url().includes('/graphql?documentId='));
+  await select(page, label).selectOption(value);
+  await asked;
+  await answered(page);
+};
+const table = async (page, id) => {
+  await page.locator(`#${id} summary`).click();
+  return rows(page, `#${id} details table`);
+};
+
+test('totals and the chart show what the API answers, beside the period before', LIMIT, async () => {
+  const page = await open(browser(), gateway.base);
+  const { usage } = await query(`usage(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) {
+    totals { visits uniqueVisitors tokensIssued conversionRate }
+    buckets { label visits tokensIssued rollingAverage(buckets: 7) isPartial }
+    previous { totals { visits } buckets { visits } changeRatio { visits uniqueVisitors tokensIssued } } }`);
+  const { totals, previous, buckets } = usage;
+  assert.ok(totals.visits > 0 && previous.totals.visits > 0);
+  assert.deepEqual(await texts(page, '.tile .number'), [whole(totals.visits), whole(totals.uniqueVisitors), whole(totals.tokensIssued), percent(totals.conversionRate)]);
+  const changes = await texts(page, '.tile .change');
+  for (const [index, ratio] of [previous.changeRatio.visits, previous.changeRatio.uniqueVisitors, previous.changeRatio.tokensIssued].entries()) {
+    assert.ok(changes[index].startsWith(signed(ratio)), `${changes[index]} is not ${ratio}`);
+  }
+  assert.ok(changes[0].endsWith(`from ${whole(previous.totals.visits)}`), changes[0]);
+  const [, ...shown] = await table(page, 'usage');
+  assert.deepEqual(
+    shown.map(([, visits, issued, average, , before, partial]) => [visits, issued, average, before, partial]),
+    buckets.map((bucket, index) => [whole(bucket.visits), whole(bucket.tokensIssued), one(bucket.rollingAverage), whole(previous.buckets[index].visits), bucket.isPartial ? 'yes' : 'no']),
+  );
+  // The canvas has something on it: the colours of all that the legend names.
+  const colors = await page.locator('#usage canvas').evaluate((canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const found = new Set();
+    for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) found.add(`#${[0, 1, 2].map((part) => data[at + part].toString(16).padStart(2, '0')).join('')}`);
+    return ['--accent', '--before', '--average'].map((name) => found.has(getComputedStyle(document.documentElement).getPropertyValue(name)));
+  });
+  assert.deepEqual(colors, [true, true, true]);
+  await close(page, 'light');
+});
+
+test('the verdict compares the days that are over with the same days of the month before', LIMIT, async () => {
+  const page = await open(browser(), gateway.base);
+  const { now, last } = await query(`now: usage(filter: { range: THIS_MONTH }, timeZone: $timeZone, basis: $basis, gaps: ZERO) {
+      buckets { visits isPartial } previous { buckets { visits } } }
+    last: usage(granularity: MONTH, filter: { range: LAST_MONTH }, timeZone: $timeZone, basis: $basis) { totals { visits } previous { totals { visits } } }`);
+  const days = now.buckets.map(({ visits, isPartial }, index) => [visits, now.previous.buckets[index].visits, isPartial]).filter(([, then, isPartial]) => !isPartial && then !== null);
+  const sum = (side) => days.reduce((total, day) => total + day[side], 0);
+  const [visits, before] = days.length ? [sum(0), sum(1)] : [last.totals.visits, last.previous.totals.visits];
+  const [headline, sentence] = await Promise.all(['#verdict h2', '#verdict p'].map((each) => page.locator(each).textContent()));
+  assert.ok(sentence.includes(`${whole(visits)} visits`) && sentence.includes(`, ${whole(before)} in`), sentence);
+  if (before && Math.abs(visits / before - 1) >= 0.005) {
+    assert.ok(headline.startsWith(percent(Math.abs(visits / before - 1))) && headline.includes(visits > before ? 'busier' : 'quieter'), headline);
+  }
+  await close(page, 'verdict');
+});
+
+test('busy hours, active members, cohorts, codes and members are those of the API', LIMIT, async () => {
+  const page = await open(browser(), gateway.base);
+  const answer = await query(`heatmap(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis) { cells { visits average } }
+    activeUsers(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis) { daily weekly monthly isPartial }
+    retention(periods: 11, timeZone: $timeZone, basis: $basis) { members periods { active rate } }
+    tokenFunnel(filter: { range: LAST_30_DAYS }, timeZone: $timeZone) { issued used unused }
+    members(first: 15, orderBy: { field: LAST_VISIT_AT, direction: DESC }) { totalCount nodes { userId visits tokensIssued user { firstName lastName } } }`);
+  const [, ...week] = await rows(page, '#heatmap table');
+  const cells = answer.heatmap.cells.map(({ average }) => (average && average < 9.95 ? one(average) : whole(Math.round(average ?? 0))));
+  assert.deepEqual(week.flatMap(([, ...hours]) => hours), cells);
+  const [, ...days] = await table(page, 'active');
+  assert.deepEqual(days.map(([, ...numbers]) => numbers), answer.activeUsers.map(({ daily, weekly, monthly, isPartial }) => [whole(daily), whole(weekly), whole(monthly), isPartial ? 'yes' : 'no']));
+  const [, ...cohorts] = await rows(page, '#retention table');
+  const expected = answer.retention.slice(-12).map(({ members, periods }) => [whole(members), ...periods.map(({ active, rate }) => (active === null ? '' : percent(rate, 0)))]);
+  assert.deepEqual(cohorts.map(([, ...numbers]) => numbers), expected);
+  const [, ...codes] = await rows(page, '#funnel table');
+  const { issued, used, unused } = answer.tokenFunnel;
+  assert.deepEqual(codes.map(([, count]) => count), [issued, used, unused].map(whole));
+  const [, ...members] = await rows(page, '#members table');
+  assert.deepEqual(
+    members.map(([id, name, , visits, codes]) => [id, name, visits, codes]),
+    answer.members.nodes.map(({ userId, visits, tokensIssued, user }) => [String(userId), `${user.firstName} ${user.lastName}`, whole(visits), whole(tokensIssued)]),
+  );
+  assert.match(await page.locator('.pager').textContent(), new RegExp(`^${whole(answer.members.totalCount)} members`));
+  await close(page, 'panels');
+});
+
+test('what is chosen is in the address, can be shared, and going back works', LIMIT, async () => {
+  const page = await open(browser(), gateway.base);
+  const month = await number(page, 'Visits');
+  await choose(page, 'Range', 'LAST_7_DAYS');
+  const { usage } = await query('usage(filter: { range: LAST_7_DAYS }, timeZone: $timeZone, basis: $basis) { totals { visits } }');
+  assert.equal(await number(page, 'Visits'), usage.totals.visits);
+  assert.notEqual(usage.totals.visits, month);
+  assert.equal((await table(page, 'usage')).length, 1 + 7);
+  await choose(page, 'By', 'HOUR');
+  assert.ok((await rows(page, '#usage details table')).length >= 1 + 6 * 24);
+  await choose(page, 'A visit counts when', 'ISSUED_AT');
+  await choose(page, 'Time zone', 'Pacific/Auckland');
+  const there = Object.fromEntries(new URL(page.url()).searchParams);
+  assert.deepEqual(there, { range: 'LAST_7_DAYS', by: 'HOUR', basis: 'ISSUED_AT', zone: 'Pacific/Auckland' });
+  const elsewhere = await number(page, 'Visits');
+  const asked = { timeZone: 'Pacific/Auckland', basis: 'ISSUED_AT' };
+  assert.equal(elsewhere, (await query('usage(filter: { range: LAST_7_DAYS }, timeZone: $timeZone, basis: $basis) { totals { visits } }', asked)).usage.totals.visits);
+  // Somebody else opens it, far away.
+  const shared = await open(browser(), gateway.base, new URL(page.url()).search, { timezoneId: 'America/New_York' });
+  assert.equal(await number(shared, 'Visits'), elsewhere);
+  assert.equal(await select(shared, 'Time zone').inputValue(), 'Pacific/Auckland');
+  await close(shared, 'shared');
+  for (const zone of [ZONE, ZONE, ZONE, ZONE]) {
+    await page.goBack();
+    await page.waitForFunction((zone) => document.querySelector('[name=zone]').value === zone, zone);
+    await answered(page);
+  }
+  await page.waitForFunction((text) => document.querySelector('.tile .number').textContent === text, whole(month));
+  assert.equal(await select(page, 'Range').inputValue(), 'LAST_30_DAYS');
+  await close(page, 'back');
+});
+
+test('a range of dates is chosen on the calendar', LIMIT, async () => {
+  const page = await open(browser(), gateway.base);
+  await choose(page, 'Range', 'CUSTOM');
+  const to = new URL(page.url()).searchParams.get('to');
+  const from = new Date(Date.parse(to) - 9 * 86_400_000).toISOString().slice(0, 10);
+  const asked = page.waitForResponse((response) => response.url().includes(from));
+  await page.getByLabel('From', { exact: true }).fill(from);
+  await asked;
+  await answered(page);
+  const { usage } = await query(`usage(filter: { from: "${from}", to: "${to}" }, timeZone: $timeZone, basis: $basis) { totals { visits } }`);
+  assert.equal(await number(page, 'Visits'), usage.totals.visits);
+  assert.equal(new URL(page.url()).searchParams.get('from'), from);
+  // The wrong way round: the page says so, and asks nothing.
+  await page.getByLabel('To', { exact: true }).fill('2001-01-01');
+  assert.equal(await page.getByLabel('To', { exact: true }).evaluate((input) => input.validationMessage), 'The range ends before it begins.');
+  assert.equal(new URL(page.url()).searchParams.get('to'), to);
+  await close(page, 'dates');
+  // Where nothing happened.
+  const empty = await open(browser(), gateway.base, '/?from=2001-01-01&to=2001-01-31');
+  assert.equal(await empty.locator('#usage .plot').textContent(), 'No visits in this range, and none in the one before.');
+  assert.equal(await empty.locator('#heatmap .note').textContent(), 'No visits in this range.');
+  assert.equal(await empty.locator('#funnel .empty').textContent(), 'No door codes were issued in this range.');
+  await close(empty, 'empty');
+});
+
+test('members are searched, sorted, paged and divided into segments', LIMIT, async () => {
+  const page = await open(browser(), gateway.base);
+  const ids = async () => (await rows(page, '#members table')).slice(1).map(([id]) => Number(id));
+  const after = async (what) => {
+    const asked = page.waitForResponse((response) => response.url().includes('/graphql?documentId='));
+    await what();
+    await asked;
+  };
+  const list = async (text) => (await query(`members(first: 30, timeZone: $timeZone, ${text}) { totalCount nodes { userId } } usage(basis: $basis) { totals { visits } }`)).members;
+  const shows = (expected) => page.waitForFunction((expected) => [...document.querySelectorAll('#members tbody th')].map((cell) => Number(cell.textContent)).join() === expected, expected.join());
+  const byVisits = (await list('orderBy: { field: VISITS, direction: DESC }')).nodes.map(({ userId }) => userId);
+  await page.locator('#members').getByRole('button', { name: 'Visits', exact: true }).click();
+  await shows(byVisits.slice(0, 15));
+  assert.equal(await page.locator('#members th', { hasText: /^Visits/ }).getAttribute('aria-sort'), 'descending');
+  await page.getByRole('button', { name: 'Next' }).click();
+  await shows(byVisits.slice(15));
+  await page.reload();
+  await shows(byVisits.slice(15));
+  await page.getByRole('button', { name: 'Previous' }).click();
+  await shows(byVisits.slice(0, 15));
+  await after(() => select(page, 'Segment').selectOption('LAPSING'));
+  const lapsing = await list('segment: LAPSING, orderBy: { field: VISITS, direction: DESC }');
+  await shows(lapsing.nodes.map(({ userId }) => userId).slice(0, 15));
+  await select(page, 'Segment').selectOption('ALL');
+  await page.getByLabel('Id', { exact: true }).fill('7');
+  await page.keyboard.press('Enter');
+  await shows([7]);
+  assert.equal(new URL(page.url()).searchParams.get('member'), '7');
+  await page.goBack();
+  await page.goBack();
+  await shows(lapsing.nodes.map(({ userId }) => userId).slice(0, 15));
+  assert.ok((await ids()).length > 0);
+  await close(page, 'members');
+});
+
+test('a code that opens the door moves the numbers without a reload, also after the gateway was gone', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?range=TODAY&basis=USED_AT');
+  await page.locator('#live[data-state=live]').waitFor();
+  const before = await number(page, 'Visits');
+  const shows = (visits) => page.waitForFunction((text) => document.querySelector('.tile .number').textContent === text, whole(visits));
+  await page.evaluate(() => (window.isTheSame = true));
+  gateway.use(3);
+  await shows(before + 3);
+  // All of the page follows: the members, last visits first.
+  await page.waitForFunction(() => document.querySelector('#members tbody td:last-child').textContent === document.querySelectorAll('#members tbody tr')[2].lastElementChild.textContent);
+  await gateway.restart();
+  await page.locator('#live[data-state=live]').waitFor();
+  gateway.use(2);
+  await shows(before + 5);
+  await gateway.pause(async () => {
+    await page.locator('#live[data-state=lost]').waitFor();
+    assert.match(await page.locator('#live').textContent(), /Connection lost, trying again as of \d/);
+  });
+  await page.locator('#live[data-state=live]').waitFor();
+  gateway.use(1);
+  await shows(before + 6);
+  assert.ok(await page.evaluate(() => window.isTheSame), 'the page was loaded again');
+  await close(page, 'live', [/WebSocket connection|ERR_CONNECTION_REFUSED|Failed to load resource/]);
+});
+
+test('one request brings the page; while nothing changed, the gateway sends nothing again', LIMIT, async () => {
+  const requests = [];
+  const prepare = (page) => page.on('request', (request) => new URL(request.url()).pathname === '/graphql' && requests.push(request));
+  const page = await open(browser(), gateway.base, '/', { prepare });
+  assert.equal(requests.length, 1);
+  const protocol = await page.context().newCDPSession(page);
+  const [urls, statuses] = [new Map(), new Map()];
+  await protocol.send('Network.enable');
+  protocol.on('Network.requestWillBeSent', ({ requestId, request }) => urls.set(requestId, request.url));
+  // What came over the wire, which may come before the request is told.
+  protocol.on('Network.responseReceivedExtraInfo', ({ requestId, statusCode }) => statuses.set(requestId, statusCode));
+  await page.reload();
+  await answered(page);
+  const asked = [...urls].filter(([, url]) => url.includes('/graphql?')).map(([id]) => statuses.get(id));
+  assert.deepEqual(asked, [304]);
+  await close(page, 'kept');
+});
+
+test('everything together is small', LIMIT, async () => {
+  const files = ['/', '/dashboard/dashboard.js', '/dashboard/dashboard.css'];
+  const sizes = await Promise.all(
+    files.map(async (path) => {
+      const response = await fetch(`${gateway.base}${path}`, { signal: AbortSignal.timeout(PATIENCE) });
+      await response.arrayBuffer();
+      return Number(response.headers.get('content-length'));
+    }),
+  );
+  assert.ok(sizes.every((size) => size > 0));
+  assert.ok(sizes.reduce((sum, size) => sum + size) < 150_000, String(sizes));
+});
+
+test('what is shown can be taken along: as CSV, as a picture, as the question itself', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?range=LAST_7_DAYS', { acceptDownloads: true });
+  const saved = async (name) => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name, exact: true }).click()]);
+    return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+  };
+  const { usage } = await query('usage(filter: { range: LAST_7_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) { buckets { start visits } }');
+  const csv = await saved('Save “Visits over time” as CSV');
+  assert.equal(csv.name, 'coworking-usage.csv');
+  const lines = csv.bytes.toString().trimEnd().split('\r\n');
+  assert.equal(lines.length, 1 + 7);
+  assert.deepEqual(
+    lines.slice(1).map((line) => line.split(',').slice(0, 2).join()),
+    usage.buckets.map(({ start, visits }) => `${new Date(start).toISOString()},${visits}`),
+  );
+  for (const [button, width] of [['Save “When the space is busy” as PNG', 1_000], ['Picture', 1_000]]) {
+    const png = await saved(button);
+    const { width: found, height, data } = PNG.sync.read(png.bytes);
+    assert.ok(found > width && height > 200, `${found} x ${height}`);
+    const colors = new Set();
+    for (let at = 0; at < data.length; at += 4 * 97) colors.add(data.readUInt32BE(at));
+    assert.ok(colors.size > 20, `${button}: only ${colors.size} colours`);
+  }
+  const shown = await number(page, 'Visits');
+  await page.getByRole('link', { name: 'Open in GraphiQL' }).click();
+  await page.locator('.graphiql-query-editor .CodeMirror').waitFor();
+  const [response] = await Promise.all([page.waitForResponse((response) => response.url() === `${gateway.base}/graphql` && response.request().postDataJSON().operationName === 'Dashboard'), page.locator('.graphiql-execute-button').click()]);
+  assert.equal((await response.json()).data.usage.totals.visits, shown);
+  await close(page, 'taken');
+});
+
+test('keys move over the chart, and say what is there', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?range=LAST_7_DAYS');
+  const { usage } = await query('usage(filter: { range: LAST_7_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) { buckets { visits } }');
+  const chart = page.getByRole('slider', { name: /^Visits over time/ });
+  await chart.focus();
+  await page.keyboard.press('Home');
+  assert.match(await chart.getAttribute('aria-valuetext'), new RegExp(`Visits ${whole(usage.buckets[0].visits)} `));
+  await page.keyboard.press('ArrowRight');
+  assert.match(await chart.getAttribute('aria-valuetext'), new RegExp(`Visits ${whole(usage.buckets[1].visits)} `));
+  assert.equal(await page.locator('#usage .readout').textContent(), await chart.getAttribute('aria-valuetext'));
+  await page.keyboard.press('End');
+  assert.match(await chart.getAttribute('aria-valuetext'), /not over yet/);
+  await close(page, 'keys');
+});
+
+for (const [name, options] of [
+  ['light', { colorScheme: 'light' }],
+  ['dark', { colorScheme: 'dark' }],
+  ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 }, hasTouch: true }],
+  ['wall', { colorScheme: 'dark', viewport: { width: 3840, height: 2160 } }],
+]) {
+  test(`${name}: accessible, nothing jumps, nothing sticks out`, LIMIT, async () => {
+    const page = await open(browser(), gateway.base, '/', options);
+    assert.ok((await page.evaluate(() => window.shifted)) < 0.02, `layout shifted by ${await page.evaluate(() => window.shifted)}`);
+    const width = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(width[0] <= width[1], String(width));
+    for (const summary of await page.locator('summary').all()) await summary.click();
+    const violations = async () => {
+      await page.evaluate(axe.source);
+      const { violations } = await page.evaluate(() => window.axe.run());
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).slice(0, 3).join(' | ')}`);
+    };
+    assert.deepEqual(await violations(), []);
+    await page.getByRole('button', { name: 'Key…', exact: true }).click();
+    await page.getByRole('dialog', { name: 'API key or token' }).waitFor();
+    assert.deepEqual(await violations(), []);
+    await close(page, `accessible-${name}`);
+  });
+}
+
+test('numbers and dates are those of the reader', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?from=2001-01-01&to=2001-01-31', { locale: 'de-DE' });
+  assert.match(await page.locator('.totals .note').textContent(), /1\.–31\. Dez\. 2000/);
+  await page.goto(`${gateway.base}/`);
+  await answered(page);
+  const { usage } = await query('usage(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis) { totals { tokensIssued } }');
+  assert.equal((await texts(page, '.tile .number'))[2], new Intl.NumberFormat('de-DE').format(usage.totals.tokensIssued));
+  await close(page, 'german');
+});
+
+test('names need a key: the rest is shown without, and says what is missing', LIMIT, async () => {
+  const binary = resolve(process.env.GATEWAY_BIN);
+  const made = spawnSync(binary, ['key', 'new', 'desk', '--scopes', 'reports,members', '--until', '2099-01-01'], { encoding: 'utf8' });
+  const [[key], [line]] = [made.stdout.match(/cwa_\S+/), made.stderr.match(/^desk .*$/m)];
+  const closed = await Gateway.start({ ANONYMOUS_SCOPES: 'reports', API_KEYS: line });
+  try {
+    const requests = [];
+    const prepare = (page) => page.on('request', (request) => new URL(request.url()).pathname === '/graphql' && requests.push(request.url()));
+    const page = await open(browser(), closed.base, '/', { prepare });
+    assert.ok((await number(page, 'Visits')) > 0);
+    const notice = page.locator('#members .notice');
+    assert.match(await notice.textContent(), /scope/);
+    assert.equal(await page.locator('#members tbody').count(), 0);
+    await notice.getByRole('button', { name: 'Enter a key…' }).click();
+    await page.getByLabel('Key', { exact: true }).fill(key);
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.locator('#members tbody tr').nth(14).waitFor();
+    assert.ok(await notice.isHidden());
+    await page.locator('#live[data-state=live]').waitFor();
+    await page.reload();
+    await page.locator('#members tbody tr').nth(14).waitFor();
+    // A wrong one is refused, whatever is asked.
+    await page.getByRole('button', { name: 'Key…', exact: true }).click();
+    await page.getByLabel('Key', { exact: true }).fill('cwa_wrong');
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.locator('#notice').waitFor();
+    await page.locator('#live[data-state=refused]').waitFor();
+    await page.getByRole('button', { name: 'Key…', exact: true }).click();
+    await page.getByRole('button', { name: 'Forget it' }).click();
+    await page.locator('#notice').waitFor({ state: 'hidden' });
+    await page.locator('#live[data-state=live]').waitFor();
+    assert.ok(requests.every((url) => !url.includes(key)), 'the key is in no address');
+    await close(page, 'key', [/Failed to load resource.*401/, /WebSocket/]);
+  } finally {
+    await closed.stop();
+  }
+});
+
+test('problems are told, and can be tried again', LIMIT, async () => {
+  let isOut = true;
+  const prepare = (page) => page.route((url) => url.pathname === '/graphql', (route) => (isOut ? route.abort() : route.continue()));
+  const page = await open(browser(), gateway.base, '/', { prepare });
+  assert.match(await page.locator('#notice').textContent(), /The gateway cannot be reached\./);
+  isOut = false;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.locator('#notice').waitFor({ state: 'hidden' });
+  assert.ok((await number(page, 'Visits')) > 0);
+  await close(page, 'problem', [/net::ERR_FAILED/]);
+});
+
+test('an address that says nonsense shows what one that says nothing shows', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?range=NEVER&zone=Mars/Olympus&by=MINUTE&basis=X&segment=BEST&sort=NAME&member=-1.5&from=2001-02-30&to=x&after=');
+  assert.deepEqual(await Promise.all(['Range', 'By', 'Time zone'].map((label) => select(page, label).inputValue())), ['LAST_30_DAYS', 'AUTO', ZONE]);
+  assert.ok(await page.locator('#notice').isHidden());
+  assert.ok((await number(page, 'Visits')) > 0);
+  await close(page, 'nonsense');
+  // What only the gateway can tell to be wrong, it tells.
+  const stale = await open(browser(), gateway.base, '/?after=nonsense');
+  assert.match(await stale.locator('#members .notice').textContent(), /cursor/i);
+  assert.ok((await number(stale, 'Visits')) > 0);
+  await close(stale, 'stale');
+});
+
+for (const each of PICTURES) {
+  test(`${each.name} looks as it did: or \`make pictures\`, and look at the difference`, LIMIT, async () => {
+    const [kept, taken] = [PNG.sync.read(await readFile(picture(each.name))), PNG.sync.read(await take(browser(), gateway.base, each))];
+    assert.equal(taken.width, kept.width);
+    assert.ok(Math.abs(taken.height - kept.height) < 30, `${taken.height} pixels high instead of ${kept.height}`);
+    const height = Math.min(taken.height, kept.height);
+    const top = ({ data, width }) => data.subarray(0, width * height * 4);
+    const different = pixelmatch(top(kept), top(taken), null, kept.width, height, { threshold: 0.2 });
+    const part = different / (kept.width * height);
+    assert.ok(part < 0.02, `${(100 * part).toFixed(2)} % of the pixels differ`);
+  });
+}
+
+test('a picture of something else would be noticed', LIMIT, async () => {
+  const [light, dark] = await Promise.all(PICTURES.slice(0, 2).map(async ({ name }) => PNG.sync.read(await readFile(picture(name)))));
+  assert.ok(pixelmatch(light.data, dark.data, null, light.width, light.height, { threshold: 0.2 }) > 0.5 * light.width * light.height);
+});
