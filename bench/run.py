@@ -9,7 +9,7 @@ Needs Python 3.11; installs PostgreSQL and wrk where they are missing (Debian, U
 between runs; rollups are made anew when the binary changes. The table is on standard output, progress on
 standard error. Rows: 1 dailyUsage, 2 its last 30 days, 3 userVisits, 4 writes, 5 a repeated query, 6 the
 same while tokens are written, 7 lists that nobody asked before, 8 memory, 9 start, 10 a pod's share,
-11 further reports, and their plans.
+11 further reports, and their plans, 12 the dashboard in Chromium.
 """
 
 import sys
@@ -30,6 +30,7 @@ from typing import Any  # noqa: E402
 
 import load  # noqa: E402
 import rows_load  # noqa: E402
+import rows_page  # noqa: E402
 import rows_process  # noqa: E402
 import rows_questions  # noqa: E402
 import rows_reports  # noqa: E402
@@ -48,6 +49,7 @@ ROWS = {
     9: ("start", rows_process.start),
     10: ("a pod's share", rows_process.pod),
     11: ("further reports", rows_questions.questions),
+    12: ("the dashboard", rows_page.page),
 }
 
 

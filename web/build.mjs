@@ -74,8 +74,10 @@ const { outputFiles } = await build({
   charset: 'utf8',
   legalComments: 'none',
 });
-for (const { path, text } of outputFiles) keep(`${ASSETS}/${path.split('/').at(-1)}.gz`, text);
-keep(`${ASSETS}/index.html`, read('index.html'));
+const [script, style] = ['.js', '.css'].map((end) => outputFiles.find(({ path }) => path.endsWith(end)).text);
+keep(`${ASSETS}/dashboard.js.gz`, script);
+// The style comes with the page: it is painted without waiting for another file.
+keep(`${ASSETS}/index.html`, read('index.html').replace('<style></style>', () => `<style>${style.trim()}</style>`));
 const licences = ['uplot/LICENSE', 'graphql-ws/LICENSE.md', 'html-to-image/LICENSE'];
 keep(`${ASSETS}/LICENSES.txt`, licences.map((path) => `${path.split('/')[0]}\n\n${read(`node_modules/${path}`).trim()}\n`).join('\n\n'));
 

@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use sha2::{Digest as _, Sha256};
 
 use super::{body, error::Failure};
@@ -16,9 +19,20 @@ use super::{body, error::Failure};
 const GRAPHIQL_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                                img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
                                worker-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
-/// What the dashboard may do: the same, without styles of elements; its pictures are drawn from `data:`.
-const DASHBOARD_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                                connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+/// What the dashboard may do: the same, with the one style that comes with it; its pictures are drawn from `data:`.
+static DASHBOARD_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let (_, style) = DASHBOARD.split_once("<style>").expect("the page has a style");
+    let (style, _) = style.split_once("</style>").expect("which ends");
+    let hash = BASE64_STANDARD.encode(Sha256::digest(style));
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'sha256-{hash}'; img-src 'self' data:; connect-src 'self'; \
+         base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("Base64 is ASCII")
+});
+
+const DASHBOARD: &str = include_str!("assets/dashboard/index.html");
+const GRAPHIQL: &str = include_str!("assets/graphiql/index.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
@@ -46,9 +60,8 @@ macro_rules! asset {
     };
 }
 
-const FILES: [Asset; 10] = [
+const FILES: [Asset; 9] = [
     asset!("dashboard/LICENSES.txt", TEXT),
-    asset!("dashboard/dashboard.css", STYLE, gzip),
     asset!("dashboard/dashboard.js", SCRIPT, gzip),
     asset!("graphiql/LICENSES.txt", TEXT),
     asset!("graphiql/start.js", SCRIPT),
@@ -64,19 +77,19 @@ pub(super) const DASHBOARD_DOCUMENTS: &str = include_str!("assets/dashboard/docu
 
 /// The dashboard.
 pub(super) async fn dashboard() -> Response {
-    page(include_str!("assets/dashboard/index.html"), DASHBOARD_POLICY)
+    page(DASHBOARD, DASHBOARD_POLICY.clone())
 }
 
 /// The page of `GraphiQL`.
 pub(super) async fn graphiql() -> Response {
-    page(include_str!("assets/graphiql/index.html"), GRAPHIQL_POLICY)
+    page(GRAPHIQL, HeaderValue::from_static(GRAPHIQL_POLICY))
 }
 
-fn page(html: &'static str, policy: &'static str) -> Response {
+fn page(html: &'static str, policy: HeaderValue) -> Response {
     let mut response = body("text/html; charset=utf-8", html);
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     let mut set = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::REFERRER_POLICY, "no-referrer");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::CACHE_CONTROL, "no-cache");

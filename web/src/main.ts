@@ -13,7 +13,7 @@ import * as retention from './panels/retention';
 import * as usage from './panels/usage';
 import * as verdict from './panels/verdict';
 import { savePng } from './save';
-import { BASES, GRANULARITIES, RANGES, type View, addDays, address, initial, isDrawable, ofMembers, read, today, variables } from './view';
+import { BASES, GRANULARITIES, RANGES, type View, addDays, address, isDrawable, ofMembers, ownZone, read, today, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
 const REST = { least: 1_000, times: 4 };
@@ -39,14 +39,21 @@ function fillControls(): void {
   field('range').replaceChildren(...[...RANGES, ['CUSTOM', 'Custom…'] as [string, string]].map(option));
   field('basis').replaceChildren(...BASES.map(option));
   field('by').replaceChildren(option(['AUTO', 'What fits']), ...GRANULARITIES.map(option));
-  const zones = new Set([initial().zone, 'UTC', ...Intl.supportedValuesOf('timeZone')]);
-  field('zone').replaceChildren(...[...zones].sort().map((zone) => option([zone, zone.replaceAll('_', ' ')])));
 }
+
+/** All four hundred of them: once there is time for that. */
+function fillZones(): void {
+  const zones = new Set([view.zone, ownZone, 'UTC', ...Intl.supportedValuesOf('timeZone')]);
+  field('zone').replaceChildren(...[...zones].sort().map(zoneOption));
+  field('zone').value = view.zone;
+}
+
+const zoneOption = (zone: string) => option([zone, zone.replaceAll('_', ' ')]);
 
 function showControls(): void {
   for (const name of ['range', 'from', 'to', 'by', 'basis'] as const) field(name).value = view[name];
   const zone = field('zone') as HTMLSelectElement;
-  if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(option([view.zone, view.zone]));
+  if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(zoneOption(view.zone));
   zone.value = view.zone;
   form.classList.toggle('custom', view.range === 'CUSTOM');
   for (const choice of (field('by') as HTMLSelectElement).options) choice.disabled = choice.value !== 'AUTO' && !isDrawable(view, choice.value as never);
@@ -91,11 +98,13 @@ async function load(): Promise<void> {
   current.abort();
   current = new AbortController();
   const { signal } = current;
+  isAsking = isAskedAgain = false;
+  const refreshed = refresh(signal);
+  // While the gateway looks.
   showControls();
   byId('notice').hidden = true;
   document.body.setAttribute('aria-busy', 'true');
-  isAsking = isAskedAgain = false;
-  await refresh(signal);
+  await refreshed;
   if (!signal.aborted) follow(signal);
 }
 
@@ -258,4 +267,4 @@ byId('key').addEventListener('click', askForKey);
 byId('picture').addEventListener('click', () => void savePng('coworking-analytics', document.querySelector('main')!));
 
 fillControls();
-void load();
+void load().then(() => setTimeout(fillZones));

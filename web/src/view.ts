@@ -59,7 +59,8 @@ export interface View {
   before: string;
 }
 
-const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+/** The browser's. */
+export const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
 
 export const initial = (): View => ({
   range: 'LAST_30_DAYS',
@@ -67,7 +68,7 @@ export const initial = (): View => ({
   to: '',
   by: 'AUTO',
   basis: 'USED_AT',
-  zone: ownZone(),
+  zone: ownZone,
   segment: 'ALL',
   member: 0,
   sort: 'LAST_VISIT_AT',
