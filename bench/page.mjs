@@ -1,7 +1,7 @@
 // Opens the dashboard in Chromium, again and again, and prints in JSON when it was painted and when it had its numbers, in
 // milliseconds from the beginning of the navigation: for visitors who come for the first time (`first`), for whom the
 // answer is kept; for those who come back while nothing changed (`again`); and for a question that nobody asked (`asked`).
-import { launch } from '../tests/clients/dashboard.mjs';
+import { launch } from '../tests/clients/browser.mjs';
 
 const [base, samples, zone, from, to] = process.argv.slice(2);
 const view = (number) => `${base}/?${new URLSearchParams({ from: day(from, -number), to, zone, basis: 'USED_AT' })}`;

@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import axe from 'axe-core';
 import pixelmatch from 'pixelmatch';
 import { PNG } from 'pngjs';
-import { ZONE, answered, ask, browse, close, open, rows, texts } from './dashboard.mjs';
+import { ZONE, answered, ask, browse, close, open, rows, texts } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
 import { PICTURES, picture, take } from './pictures.mjs';
 
@@ -66,7 +66,7 @@ test('totals and the chart show what the API answers, beside the period before',
     return ['--accent', '--before', '--average'].map((name) => found.has(getComputedStyle(document.documentElement).getPropertyValue(name)));
   });
   assert.deepEqual(colors, [true, true, true]);
-  await close(page, 'light');
+  await close(page, 'dashboard-light');
 });
 
 test('the verdict compares the days that are over with the same days of the month before', LIMIT, async () => {
@@ -82,7 +82,7 @@ test('the verdict compares the days that are over with the same days of the mont
   if (before && Math.abs(visits / before - 1) >= 0.005) {
     assert.ok(headline.startsWith(percent(Math.abs(visits / before - 1))) && headline.includes(visits > before ? 'busier' : 'quieter'), headline);
   }
-  await close(page, 'verdict');
+  await close(page, 'dashboard-verdict');
 });
 
 test('busy hours, active members, cohorts, codes and members are those of the API', LIMIT, async () => {
@@ -109,7 +109,7 @@ test('busy hours, active members, cohorts, codes and members are those of the AP
     answer.members.nodes.map(({ userId, visits, tokensIssued, user }) => [String(userId), `${user.firstName} ${user.lastName}`, whole(visits), whole(tokensIssued)]),
   );
   assert.match(await page.locator('.pager').textContent(), new RegExp(`^${whole(answer.members.totalCount)} members`));
-  await close(page, 'panels');
+  await close(page, 'dashboard-panels');
 });
 
 test('what is chosen is in the address, can be shared, and going back works', LIMIT, async () => {
@@ -133,7 +133,7 @@ test('what is chosen is in the address, can be shared, and going back works', LI
   const shared = await open(browser(), gateway.base, new URL(page.url()).search, { timezoneId: 'America/New_York' });
   assert.equal(await number(shared, 'Visits'), elsewhere);
   assert.equal(await select(shared, 'Time zone').inputValue(), 'Pacific/Auckland');
-  await close(shared, 'shared');
+  await close(shared, 'dashboard-shared');
   for (const zone of [ZONE, ZONE, ZONE, ZONE]) {
     await page.goBack();
     await page.waitForFunction((zone) => document.querySelector('[name=zone]').value === zone, zone);
@@ -141,7 +141,7 @@ test('what is chosen is in the address, can be shared, and going back works', LI
   }
   await page.waitForFunction((text) => document.querySelector('.tile .number').textContent === text, whole(month));
   assert.equal(await select(page, 'Range').inputValue(), 'LAST_30_DAYS');
-  await close(page, 'back');
+  await close(page, 'dashboard-back');
 });
 
 test('a range of dates is chosen on the calendar', LIMIT, async () => {
@@ -160,13 +160,13 @@ test('a range of dates is chosen on the calendar', LIMIT, async () => {
   await page.getByLabel('To', { exact: true }).fill('2001-01-01');
   assert.equal(await page.getByLabel('To', { exact: true }).evaluate((input) => input.validationMessage), 'The range ends before it begins.');
   assert.equal(new URL(page.url()).searchParams.get('to'), to);
-  await close(page, 'dates');
+  await close(page, 'dashboard-dates');
   // Where nothing happened.
   const empty = await open(browser(), gateway.base, '/?from=2001-01-01&to=2001-01-31');
   assert.equal(await empty.locator('#usage .plot').textContent(), 'No visits in this range, and none in the one before.');
   assert.equal(await empty.locator('#heatmap .note').textContent(), 'No visits in this range.');
   assert.equal(await empty.locator('#funnel .empty').textContent(), 'No door codes were issued in this range.');
-  await close(empty, 'empty');
+  await close(empty, 'dashboard-empty');
 });
 
 test('members are searched, sorted, paged and divided into segments', LIMIT, async () => {
@@ -201,7 +201,7 @@ test('members are searched, sorted, paged and divided into segments', LIMIT, asy
   await page.goBack();
   await shows(lapsing.nodes.map(({ userId }) => userId).slice(0, 15));
   assert.ok((await ids()).length > 0);
-  await close(page, 'members');
+  await close(page, 'dashboard-members');
 });
 
 test('a code that opens the door moves the numbers without a reload, also after the gateway was gone', LIMIT, async () => {
@@ -226,7 +226,7 @@ test('a code that opens the door moves the numbers without a reload, also after 
   gateway.use(1);
   await shows(before + 6);
   assert.ok(await page.evaluate(() => window.isTheSame), 'the page was loaded again');
-  await close(page, 'live', [/WebSocket connection|ERR_CONNECTION_REFUSED|Failed to load resource/]);
+  await close(page, 'dashboard-live', [/WebSocket connection|ERR_CONNECTION_REFUSED|Failed to load resource/]);
 });
 
 test('one request brings the page; while nothing changed, the gateway sends nothing again', LIMIT, async () => {
@@ -244,7 +244,7 @@ test('one request brings the page; while nothing changed, the gateway sends noth
   await answered(page);
   const asked = [...urls].filter(([, url]) => url.includes('/graphql?')).map(([id]) => statuses.get(id));
   assert.deepEqual(asked, [304]);
-  await close(page, 'kept');
+  await close(page, 'dashboard-kept');
 });
 
 test('everything together is small', LIMIT, async () => {
@@ -288,7 +288,7 @@ test('what is shown can be taken along: as CSV, as a picture, as the question it
   await page.locator('.graphiql-query-editor .CodeMirror').waitFor();
   const [response] = await Promise.all([page.waitForResponse((response) => response.url() === `${gateway.base}/graphql` && response.request().postDataJSON().operationName === 'Dashboard'), page.locator('.graphiql-execute-button').click()]);
   assert.equal((await response.json()).data.usage.totals.visits, shown);
-  await close(page, 'taken');
+  await close(page, 'dashboard-taken');
 });
 
 test('keys move over the chart, and say what is there', LIMIT, async () => {
@@ -303,7 +303,7 @@ test('keys move over the chart, and say what is there', LIMIT, async () => {
   assert.equal(await page.locator('#usage .readout').textContent(), await chart.getAttribute('aria-valuetext'));
   await page.keyboard.press('End');
   assert.match(await chart.getAttribute('aria-valuetext'), /not over yet/);
-  await close(page, 'keys');
+  await close(page, 'dashboard-keys');
 });
 
 for (const [name, options] of [
@@ -327,7 +327,7 @@ for (const [name, options] of [
     await page.getByRole('button', { name: 'Key…', exact: true }).click();
     await page.getByRole('dialog', { name: 'API key or token' }).waitFor();
     assert.deepEqual(await violations(), []);
-    await close(page, `accessible-${name}`);
+    await close(page, `dashboard-accessible-${name}`);
   });
 }
 
@@ -338,7 +338,7 @@ test('numbers and dates are those of the reader', LIMIT, async () => {
   await answered(page);
   const { usage } = await query('usage(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis) { totals { tokensIssued } }');
   assert.equal((await texts(page, '.tile .number'))[2], new Intl.NumberFormat('de-DE').format(usage.totals.tokensIssued));
-  await close(page, 'german');
+  await close(page, 'dashboard-german');
 });
 
 test('names need a key: the rest is shown without, and says what is missing', LIMIT, async () => {
@@ -373,7 +373,7 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     await page.locator('#notice').waitFor({ state: 'hidden' });
     await page.locator('#live[data-state=live]').waitFor();
     assert.ok(requests.every((url) => !url.includes(key)), 'the key is in no address');
-    await close(page, 'key', [/Failed to load resource.*401/, /WebSocket/]);
+    await close(page, 'dashboard-key', [/Failed to load resource.*401/, /WebSocket/]);
   } finally {
     await closed.stop();
   }
@@ -388,7 +388,7 @@ test('problems are told, and can be tried again', LIMIT, async () => {
   await page.getByRole('button', { name: 'Try again' }).click();
   await page.locator('#notice').waitFor({ state: 'hidden' });
   assert.ok((await number(page, 'Visits')) > 0);
-  await close(page, 'problem', [/net::ERR_FAILED/]);
+  await close(page, 'dashboard-problem', [/net::ERR_FAILED/]);
 });
 
 test('an address that says nonsense shows what one that says nothing shows', LIMIT, async () => {
@@ -396,12 +396,12 @@ test('an address that says nonsense shows what one that says nothing shows', LIM
   assert.deepEqual(await Promise.all(['Range', 'By', 'Time zone'].map((label) => select(page, label).inputValue())), ['LAST_30_DAYS', 'AUTO', ZONE]);
   assert.ok(await page.locator('#notice').isHidden());
   assert.ok((await number(page, 'Visits')) > 0);
-  await close(page, 'nonsense');
+  await close(page, 'dashboard-nonsense');
   // What only the gateway can tell to be wrong, it tells.
   const stale = await open(browser(), gateway.base, '/?after=nonsense');
   assert.match(await stale.locator('#members .notice').textContent(), /cursor/i);
   assert.ok((await number(stale, 'Visits')) > 0);
-  await close(stale, 'stale');
+  await close(stale, 'dashboard-stale');
 });
 
 for (const each of PICTURES) {

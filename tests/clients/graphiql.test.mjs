@@ -1,32 +1,27 @@
 // GraphiQL in a real browser that reaches nothing but the gateway itself.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { browse, close, open as openPage } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
 
 const QUERIES = ['DailyUsage', 'Compare', 'Busy', 'Active', 'Cohorts', 'Lapsing', 'TopVisitors', 'Funnel'];
 const TABS = [...QUERIES, 'Live'];
 
-let gateway, base, browser;
+const browser = browse();
+
+let gateway, base;
 
 before(async () => {
   gateway = await Gateway.start();
   base = gateway.base;
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    timeout: PATIENCE,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1'],
-  });
 }, { timeout: 3 * PATIENCE });
+after(() => gateway?.stop(), { timeout: 3 * PATIENCE });
 
-after(async () => {
-  try {
-    await browser?.close();
-  } finally {
-    await gateway?.stop();
-  }
-}, { timeout: 3 * PATIENCE });
+const open = () =>
+  openPage(browser(), base, '/graphiql', {
+    viewport: { width: 1440, height: 800 },
+    ready: (page) => page.locator('.graphiql-query-editor .CodeMirror').waitFor(),
+  });
 
 test('it opens with examples, without the internet and without a complaint', { timeout: 4 * PATIENCE }, async () => {
   const page = await open();
@@ -35,7 +30,7 @@ test('it opens with examples, without the internet and without a complaint', { t
   await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
   await page.locator('.graphiql-doc-explorer').getByRole('link', { name: 'Query' }).click();
   await page.getByText('Reports on the check-ins of a coworking space').first().waitFor();
-  await close(page, 'opened');
+  await close(page, 'graphiql-opened');
 });
 
 test('every example runs and shows the rows that the API answers', { timeout: 4 * PATIENCE }, async () => {
@@ -52,7 +47,7 @@ test('every example runs and shows the rows that the API answers', { timeout: 4 
     const rows = report.nodes ?? report.buckets ?? report.peakHours ?? [report].flat();
     assert.ok(rows.length > 0, `${tab} answers no rows`);
   }
-  await close(page, 'answered');
+  await close(page, 'graphiql-answered');
 });
 
 test('a subscription shows what changes', { timeout: 4 * PATIENCE }, async () => {
@@ -71,7 +66,7 @@ test('a subscription shows what changes', { timeout: 4 * PATIENCE }, async () =>
   await shows(tokensIssued);
   gateway.issue(`${date} 00:00:00`, 3);
   await shows(tokensIssued + 3);
-  await close(page, 'live');
+  await close(page, 'graphiql-live');
 });
 
 test('what a visitor wrote is still there after a reload', { timeout: 4 * PATIENCE }, async () => {
@@ -84,36 +79,8 @@ test('what a visitor wrote is still there after a reload', { timeout: 4 * PATIEN
   await page.getByRole('tab', { name: 'Mine' }).waitFor();
   assert.deepEqual(await tabs(page), ['Mine', ...TABS.slice(1)]);
   assert.deepEqual(await run(page, 'Mine'), { data: { __typename: 'Query' } });
-  await close(page, 'reloaded');
+  await close(page, 'graphiql-reloaded');
 });
-
-// What pages said on their console, and what they asked of others than the gateway: nothing, at best.
-const complaints = new WeakMap();
-
-async function open() {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 800 }, timezoneId: 'Europe/Berlin' });
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  const heard = [];
-  complaints.set(page, heard);
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && heard.push(message.text()));
-  page.on('pageerror', (error) => heard.push(String(error)));
-  page.on('websocket', (socket) => socket.url() !== `${base.replace('http', 'ws')}/graphql/ws` && heard.push(socket.url()));
-  context.on('request', (request) => {
-    const { origin, protocol } = new URL(request.url());
-    if (origin !== base && protocol !== 'data:') heard.push(request.url());
-  });
-  await page.goto(`${base}/graphiql`);
-  await page.locator('.graphiql-query-editor .CodeMirror').waitFor();
-  return page;
-}
-
-async function close(page, name) {
-  const folder = process.env.SCREENSHOT_DIR;
-  if (folder) await page.screenshot({ path: join(folder, `graphiql-${name}.png`) });
-  await page.context().close();
-  assert.deepEqual(complaints.get(page), []);
-}
 
 const tabs = (page) => page.locator('.graphiql-tab-button').allTextContents();
 

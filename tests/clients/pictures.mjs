@@ -1,7 +1,7 @@
 // Pictures of the dashboard on the sample data: for the documentation, and for the test that compares with them.
 // `make pictures` asks a gateway and keeps its answer; the test shows that answer again, at the same moment.
 import { readFile, writeFile } from 'node:fs/promises';
-import { ZONE, answered, close, launch, open } from './dashboard.mjs';
+import { ZONE, answered, close, launch, open } from './browser.mjs';
 import { Gateway } from './gateway.mjs';
 import { fromHere } from './tools.mjs';
 

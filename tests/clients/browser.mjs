@@ -1,4 +1,4 @@
-// The dashboard in a real browser that reaches nothing but the gateway itself.
+// The gateway's pages in a real browser that reaches nothing but the gateway itself.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
@@ -26,7 +26,7 @@ export function browse() {
 // What pages said on their console, and what they asked of others than the gateway: nothing, at best.
 const complaints = new WeakMap();
 
-export async function open(browser, base, path = '/', { prepare, ...options } = {}) {
+export async function open(browser, base, path = '/', { prepare, ready = answered, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: ZONE, locale: 'en-GB', ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
@@ -49,16 +49,17 @@ export async function open(browser, base, path = '/', { prepare, ...options } = 
   });
   await prepare?.(page);
   await page.goto(`${base}${path}`);
-  await answered(page);
+  await ready(page);
   return page;
 }
 
-// Until the page shows an answer, and has nothing under way.
+// Until the dashboard shows an answer, and has nothing under way.
 export const answered = (page) => page.waitForFunction(() => !document.body.hasAttribute('aria-busy'));
 
+// Ends what was opened; it must not have complained, but as expected.
 export async function close(page, name, expected = []) {
   const folder = process.env.SCREENSHOT_DIR;
-  if (folder) await page.screenshot({ path: join(folder, `dashboard-${name}.png`), fullPage: true });
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
   await page.context().close();
   const heard = complaints.get(page).filter((text) => !expected.some((pattern) => pattern.test(text)));
   assert.deepEqual(heard, []);
