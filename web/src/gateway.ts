@@ -62,6 +62,8 @@ export class Live {
       url: `${location.origin.replace(/^http/, 'ws')}/graphql/ws`,
       connectionParams: credentials,
       keepAlive: 10_000,
+      // Another view is followed over the same connection.
+      lazyCloseTimeout: 3_000,
       retryAttempts: Number.POSITIVE_INFINITY,
       // Whatever closed it, but not what the page itself did wrong.
       shouldRetry: (event) => codeOf(event) !== undefined && codeOf(event) !== FORBIDDEN,

@@ -1,6 +1,6 @@
 // The page: one question for all of it, asked anew when the view changes and when the data does.
 import './style.css';
-import { Dashboard, Live as LiveDocument, Members, Today, type DashboardQuery } from './documents';
+import { Dashboard, type DashboardQuery, type Granularity, Live as LiveDocument, Members, Today } from './documents';
 import { byId, h } from './dom';
 import { instant } from './format';
 import { type Answer, type Connection, Live, type Problem, ask, key } from './gateway';
@@ -16,7 +16,7 @@ import { savePng } from './save';
 import { BASES, GRANULARITIES, RANGES, type View, addDays, address, isDrawable, ofMembers, ownZone, read, today, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
-const REST = { least: 1_000, times: 4 };
+const REST = { least: 1_000, times: 4, afterProblem: 10_000 };
 /** Days and hours end with a quarter of an hour. */
 const QUARTER = 15 * 60_000;
 
@@ -114,53 +114,48 @@ async function refresh(signal: AbortSignal): Promise<void> {
     return;
   }
   isAsking = true;
-  const begun = (lastAsked = performance.now());
-  try {
-    const answer = await ask(Dashboard, variables(view, withMembers), signal);
-    took = performance.now() - begun;
-    show(answer);
-  } catch {
-    // Something else is looked at by now.
-    return;
-  }
+  const asked = view;
+  lastAsked = performance.now();
+  const answer = await ask(Dashboard, variables(asked, withMembers), signal).catch(() => undefined);
+  // Something else is looked at by now.
+  if (!answer || signal.aborted) return;
+  took = performance.now() - lastAsked;
   isAsking = false;
   document.body.removeAttribute('aria-busy');
-  if (isAskedAgain) {
-    isAskedAgain = false;
-    later(signal);
-  }
+  if (isAskedAgain) later(signal);
+  else if (answer.errors.some(isPassing)) later(signal, REST.afterProblem);
+  isAskedAgain = false;
+  show(answer, asked === view);
 }
 
 /** Asks again, soon; more calls than one are one. */
 let timer: ReturnType<typeof setTimeout> | undefined;
-function later(signal: AbortSignal): void {
+function later(signal: AbortSignal, least = REST.least): void {
   clearTimeout(timer);
-  const rest = Math.max(REST.least, REST.times * took) - (performance.now() - lastAsked);
+  const rest = Math.max(least, REST.times * took) - (performance.now() - lastAsked);
   timer = setTimeout(() => signal.aborted || void refresh(signal), Math.max(rest, 0));
 }
 
 async function loadMembers(): Promise<void> {
   showControls();
   const asked = view;
-  try {
-    const { data, errors } = await ask(Members, ofMembers(view), current.signal);
-    if (asked !== view) return;
-    if (data?.members) members.show(data.members, view, go);
-    part(members.panel, errors, 'members');
-  } catch {
-    // Something else is looked at by now.
-  }
+  const answer = await ask(Members, ofMembers(asked), current.signal).catch(() => undefined);
+  if (!answer || asked !== view) return;
+  if (answer.data?.members) members.show(answer.data.members, view, go);
+  part(members.panel, answer.errors, 'members');
 }
 
 // -- Live
 
 const connection = byId('live');
 
+const WORDS: Record<Connection, string> = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: 'Not let in' };
+
 function tell(state: Connection, reason?: string): void {
   const wasLost = connection.dataset.state === 'lost';
   connection.dataset.state = state;
-  const words = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: reason || 'Not let in' };
-  connection.firstElementChild!.textContent = words[state];
+  connection.firstElementChild!.textContent = reason || WORDS[state];
+  showAge();
   // What was missed.
   if (state === 'live' && wasLost) later(current.signal);
 }
@@ -170,13 +165,12 @@ const live = new Live(tell);
 function follow(signal: AbortSignal): void {
   live.clear();
   const { filter, granularity, timeZone, basis, averageOver } = variables(view, false);
-  let [isFirst, isFirstToday] = [true, true];
+  let isFirstToday = true;
   live.follow(LiveDocument, { filter, granularity, timeZone, basis, averageOver }, ({ usage: found }) => {
     if (signal.aborted || !found) return;
-    usage.show(found, granularity, timeZone);
+    // What differs from the rest of the page makes that be asked for.
+    if (showUsage(found, granularity, timeZone)) later(signal);
     fresh();
-    if (!isFirst) later(signal);
-    isFirst = false;
   });
   live.follow(Today, { timeZone }, () => {
     if (!isFirstToday && !signal.aborted) later(signal);
@@ -184,12 +178,19 @@ function follow(signal: AbortSignal): void {
   });
 }
 
-/** Says of when the numbers are. */
+/** When the numbers were the gateway's, last. */
+let age = 0;
+
 function fresh(): void {
+  age = Date.now();
+  showAge();
+}
+
+function showAge(): void {
   const time = connection.querySelector('time')!;
-  const now = Date.now();
-  time.dateTime = new Date(now).toISOString();
-  time.textContent = `as of ${instant(now, view.zone, { timeStyle: 'medium' })}`;
+  if (!age) return;
+  time.dateTime = new Date(age).toISOString();
+  time.textContent = `${connection.dataset.state === 'live' ? 'unchanged since' : 'as of'} ${instant(age, view.zone, { timeStyle: 'medium' })}`;
 }
 
 setTimeout(function turn() {
@@ -199,27 +200,39 @@ setTimeout(function turn() {
 
 // -- Showing
 
-function show({ data, errors }: Answer<DashboardQuery>): void {
+let shownUsage = '';
+
+/** Whether there was something new to show. */
+function showUsage(found: usage.Usage, granularity: Granularity, zone: string): boolean {
+  const text = JSON.stringify([found, granularity, zone]);
+  const isNew = text !== shownUsage;
+  if (isNew) usage.show(found, granularity, zone);
+  shownUsage = text;
+  return isNew;
+}
+
+/** Shows an answer; its members only if nobody turned their page meanwhile. */
+function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): void {
   const { granularity, timeZone } = variables(view, withMembers);
   const general = errors.filter(({ path }) => !path?.length);
   const refused = errors.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'FORBIDDEN');
   const notice = byId('notice');
   notice.hidden = general.length === 0;
   notice.replaceChildren(...general.slice(0, 1).map(explain));
-  if (data?.usage) usage.show(data.usage, granularity, timeZone);
+  if (data?.usage) showUsage(data.usage, granularity, timeZone);
   if (data?.thisMonth && data.lastMonth) verdict.show(data.thisMonth, data.lastMonth);
   if (data?.heatmap) heatmap.show(data.heatmap);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
   if (data?.retention) retention.show(data.retention);
   if (data?.tokenFunnel) funnel.show(data.tokenFunnel);
-  if (data?.members) members.show(data.members, view, go);
+  if (data?.members && hasMembers) members.show(data.members, view, go);
   if (!general.length) {
     part(usage.panel, errors, 'usage');
     part(heatmap.panel, errors, 'heatmap');
     part(active.panel, errors, 'activeUsers');
     part(retention.panel, errors, 'retention');
     part(funnel.panel, errors, 'tokenFunnel');
-    if (withMembers) part(members.panel, errors, 'members');
+    if (withMembers && hasMembers) part(members.panel, errors, 'members');
     fresh();
   }
   if (withMembers && refused?.path?.[0] === 'members' && data?.usage) {
@@ -230,17 +243,21 @@ function show({ data, errors }: Answer<DashboardQuery>): void {
 
 /** A part of the answer that is missing, and why. */
 function part(panel: Panel, errors: Problem[], name: string): void {
-  const problem = errors.find(({ path }) => path?.[0] === name);
+  const problem = errors.find(({ path }) => !path?.length || path[0] === name);
   panel.problem(...(problem ? [explain(problem)] : []));
 }
 
-function explain({ message, extensions }: Problem): Node {
+/** What goes by itself. */
+const PASSING = ['UNREACHABLE', 'RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'REQUEST_TIMEOUT'];
+const isPassing = ({ extensions }: Problem) => PASSING.includes(extensions?.code ?? '');
+
+function explain(problem: Problem): Node {
+  const { message, extensions } = problem;
   const code = extensions?.code;
   if (code === 'UNAUTHENTICATED' || code === 'FORBIDDEN') {
     return h('span', {}, `${message} `, h('button', { type: 'button', onclick: askForKey }, 'Enter a key…'));
   }
-  const isPassing = ['UNREACHABLE', 'RATE_LIMITED', 'OVERLOADED', 'DATABASE_UNAVAILABLE', 'TIMEOUT'].includes(code ?? '');
-  return h('span', {}, `${message} `, isPassing && h('button', { type: 'button', onclick: () => void load() }, 'Try again'));
+  return h('span', {}, `${message} `, isPassing(problem) && h('button', { type: 'button', onclick: () => void load() }, 'Try again'));
 }
 
 // -- Buttons

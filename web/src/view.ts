@@ -78,8 +78,8 @@ export const initial = (): View => ({
 });
 
 const DAY = 86_400_000;
-const isDate = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
 const iso = (millis: number) => new Date(millis).toISOString().slice(0, 10);
+const isDate = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && iso(Date.parse(text)) === text;
 const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / DAY + 1;
 export const addDays = (date: string, days: number) => iso(Date.parse(date) + days * DAY);
 

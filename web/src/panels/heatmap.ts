@@ -33,6 +33,7 @@ export function show(heatmap: Heatmap): void {
       }),
     );
   });
+  const isFirst = !panel.body.firstElementChild;
   fill(
     panel.body,
     h(
@@ -47,6 +48,14 @@ export function show(heatmap: Heatmap): void {
       ),
     ),
   );
+  if (isFirst && peak) scrollTo(peak.hour);
+}
+
+/** Where not all hours fit, as on a phone: those that are busy first. */
+function scrollTo(hour: number): void {
+  const [place] = panel.body.getElementsByClassName('scroll');
+  const cell = place?.querySelectorAll<HTMLElement>('thead th')[hour];
+  if (place && cell) place.scrollLeft = cell.offsetLeft - place.clientWidth / 2;
 }
 
 /** Two digits have to do in a cell. */
