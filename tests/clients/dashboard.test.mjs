@@ -169,6 +169,15 @@ test('a range of dates is chosen on the calendar', LIMIT, async () => {
   await close(empty, 'dashboard-empty');
 });
 
+test('the hour that daylight saving time repeats is there twice, and can be told apart', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, `/?from=2025-10-26&to=2025-10-26&zone=${ZONE}`, { timezoneId: 'Asia/Tokyo' });
+  const [, ...hours] = await table(page, 'usage');
+  const names = hours.map(([name]) => name);
+  assert.deepEqual([names.length, new Set(names).size], [25, 25]);
+  assert.deepEqual(names.filter((name) => name.includes('02:00')).map((name) => name.split(' ').at(-1)), ['CEST', 'CET']);
+  await close(page, 'dashboard-clocks');
+});
+
 test('members are searched, sorted, paged and divided into segments', LIMIT, async () => {
   const page = await open(browser(), gateway.base);
   const ids = async () => (await rows(page, '#members table')).slice(1).map(([id]) => Number(id));
@@ -374,6 +383,18 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     await page.locator('#live[data-state=live]').waitFor();
     assert.ok(requests.every((url) => !url.includes(key)), 'the key is in no address');
     await close(page, 'dashboard-key', [/Failed to load resource.*401/, /WebSocket/]);
+  } finally {
+    await closed.stop();
+  }
+});
+
+test('where nothing is open, the page asks for a key once', LIMIT, async () => {
+  const closed = await Gateway.start({ ANONYMOUS_SCOPES: 'none' });
+  try {
+    const page = await open(browser(), closed.base);
+    assert.equal(await page.getByRole('button', { name: 'Enter a key…' }).count(), 1);
+    assert.equal(await page.locator('#verdict h2').textContent(), 'No numbers yet');
+    await close(page, 'dashboard-closed', [/Failed to load resource.*401/]);
   } finally {
     await closed.stop();
   }

@@ -214,13 +214,16 @@ function showUsage(found: usage.Usage, granularity: Granularity, zone: string): 
 /** Shows an answer; its members only if nobody turned their page meanwhile. */
 function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): void {
   const { granularity, timeZone } = variables(view, withMembers);
-  const general = errors.filter(({ path }) => !path?.length);
+  const isEmpty = Object.values(data ?? {}).every((report) => report === null);
+  // Of what befell everything, one word is enough.
+  const general = isEmpty ? errors : errors.filter(({ path }) => !path?.length);
   const refused = errors.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'FORBIDDEN');
   const notice = byId('notice');
   notice.hidden = general.length === 0;
   notice.replaceChildren(...general.slice(0, 1).map(explain));
   if (data?.usage) showUsage(data.usage, granularity, timeZone);
   if (data?.thisMonth && data.lastMonth) verdict.show(data.thisMonth, data.lastMonth);
+  else if (!age) verdict.unknown();
   if (data?.heatmap) heatmap.show(data.heatmap);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
   if (data?.retention) retention.show(data.retention);
@@ -255,7 +258,8 @@ function explain(problem: Problem): Node {
   const { message, extensions } = problem;
   const code = extensions?.code;
   if (code === 'UNAUTHENTICATED' || code === 'FORBIDDEN') {
-    return h('span', {}, `${message} `, h('button', { type: 'button', onclick: askForKey }, 'Enter a key…'));
+    const text = extensions?.scope ? `This is shown to those who have a key with the scope “${extensions.scope}”.` : message;
+    return h('span', {}, `${text} `, h('button', { type: 'button', onclick: askForKey }, 'Enter a key…'));
   }
   return h('span', {}, `${message} `, isPassing(problem) && h('button', { type: 'button', onclick: () => void load() }, 'Try again'));
 }

@@ -28,6 +28,11 @@ export function show(thisMonth: ThisMonth, lastMonth: LastMonth): void {
   );
 }
 
+/** While there is nothing to compare. */
+export function unknown(): void {
+  byId('verdict').replaceChildren(h('h2', { id: 'verdict-title' }, 'No numbers yet'), h('p', {}, 'They will be here as soon as the gateway tells them.'));
+}
+
 function headline(ratio: number | null, now: number, before: string): string {
   if (ratio === null) return now ? `Busier than ${before}, which had no visits` : 'No visits this month, and none in the one before';
   const percent = change(Math.abs(ratio)).replace('+', '');
