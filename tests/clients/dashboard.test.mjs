@@ -311,7 +311,7 @@ test('keys move over the chart, and say what is there', LIMIT, async () => {
   assert.match(await chart.getAttribute('aria-valuetext'), new RegExp(`Visits ${whole(usage.buckets[1].visits)} `));
   assert.equal(await page.locator('#usage .readout').textContent(), await chart.getAttribute('aria-valuetext'));
   await page.keyboard.press('End');
-  assert.match(await chart.getAttribute('aria-valuetext'), /not over yet/);
+  assert.match(await chart.getAttribute('aria-valuetext'), /incomplete/);
   await close(page, 'dashboard-keys');
 });
 

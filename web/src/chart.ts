@@ -20,7 +20,7 @@ export interface Plot {
   ticks: string[];
   /** The buckets that deserve a tick, from the most to the least deserving ones. */
   tickLevels: number[][];
-  /** Buckets that are not over. */
+  /** Buckets that are not over, or of which the range has only a part. */
   isPartial: boolean[];
   series: Series[];
   /** What stands where nothing can be drawn. */
@@ -61,8 +61,8 @@ export class Chart {
   show(plot: Plot): void {
     this.#plot = plot;
     this.#legend.replaceChildren(
-      ...plot.series.map(({ name, color, kind }) => h('li', { class: `swatch ${kind} ${color}` }, name)),
-      ...(plot.isPartial.some(Boolean) ? [h('li', { class: 'swatch partial' }, 'not over yet')] : []),
+      ...inWords(plot).map(({ name, color, kind }) => h('li', { class: `swatch ${kind} ${color}` }, name)),
+      ...(plot.isPartial.some(Boolean) ? [h('li', { class: 'swatch partial' }, 'incomplete')] : []),
     );
     this.#draw();
     this.#fillTable();
@@ -91,14 +91,16 @@ export class Chart {
     if (at !== null && at < plot.names.length) this.#point(at);
   }
 
-  /** Bars whole, lines up to what is not over. */
+  /** Bars whole, lines without what is incomplete. */
   #bodies({ series, isPartial }: Plot): (number | null)[][] {
     return series.map(({ kind, values }) => (kind === 'line' ? values.map((value, index) => (isPartial[index] ? null : value)) : values));
   }
 
-  /** Of lines, the part that leads to a bucket that is not over: dashed. */
+  /** Of lines, what leads to an incomplete bucket: dashed. Beyond it, the future has no values. */
   #tails(plot: Plot): (number | null)[][] {
-    return lines(plot).map(({ values }) => values.map((value, index) => (plot.isPartial[index] || plot.isPartial[index + 1] ? value : null)));
+    const { isPartial } = plot;
+    const isAtEdge = (index: number) => [index - 1, index + 1].some((next) => next in isPartial && isPartial[next] !== isPartial[index]);
+    return lines(plot).map(({ values }) => values.map((value, index) => (isAtEdge(index) ? value : null)));
   }
 
   #options(plot: Plot, width: number, height: number): uPlot.Options {
@@ -164,8 +166,8 @@ export class Chart {
     const plot = this.#plot;
     if (!plot) return;
     const at = index ?? plot.names.length - 1;
-    const values = plot.series.map(({ name, values, format }) => `${name} ${format(values[at] ?? null)}`);
-    const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ' (not over yet)' : ''}: ${values.join(' · ')}`;
+    const values = inWords(plot).map(({ name, values, format }) => `${name} ${format(values[at] ?? null)}`);
+    const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ' (incomplete)' : ''}: ${values.join(' · ')}`;
     this.#readout.textContent = index === null ? '' : text;
     for (const [name, value] of [['now', at], ['min', 0], ['max', Math.max(plot.names.length - 1, 0)], ['text', text]] as const) {
       this.#canvas.setAttribute(`aria-value${name}`, String(value));
@@ -175,7 +177,10 @@ export class Chart {
 
 const lines = (plot: Plot) => (plot.isPartial.some(Boolean) ? plot.series.filter(({ kind }) => kind === 'line') : []);
 
-/** Stripes: what is not over yet. */
+/** What is drawn behind is drawn first, and said last. */
+const inWords = ({ series }: Plot) => [...series.filter(({ kind }) => kind !== 'behind'), ...series.filter(({ kind }) => kind === 'behind')];
+
+/** Stripes: what is incomplete. */
 function hatch(color: string, surface: string): CanvasPattern {
   const ratio = devicePixelRatio;
   const size = Math.round(6 * ratio);

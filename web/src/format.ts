@@ -107,8 +107,8 @@ export const WEEKDAYS: Weekday[] = ['MONDAY', 'TUESDAY', 'WEDNESDAY', 'THURSDAY'
 export const weekdayName = (weekday: Weekday, length: 'short' | 'long' = 'short') =>
   date(`2024-01-0${WEEKDAYS.indexOf(weekday) + 1}`, { weekday: length });
 
-export const hourName = (hour: number) =>
-  dateFormat({ timeZone: 'UTC', hour: 'numeric' }).format(Date.UTC(2024, 0, 1, hour));
+export const hourName = (hour: number, length: 'short' | 'full' = 'short') =>
+  dateFormat({ timeZone: 'UTC', hour: 'numeric', ...(length === 'full' ? { minute: '2-digit' } : {}) }).format(Date.UTC(2024, 0, 1, hour));
 
 /** The days of the week from the locale's first one on. */
 export function weekdays(): Weekday[] {

@@ -34,7 +34,7 @@ function sheet(): Sheet {
   const { days = [], zone = 'UTC' } = shown ?? {};
   return {
     caption: 'Active members',
-    columns: ['Day', 'Daily', 'Weekly', 'Monthly', 'Not over yet'],
+    columns: ['Day', 'Daily', 'Weekly', 'Monthly', 'Incomplete'],
     rows: days.map(({ startsAtMillis, daily, weekly, monthly, isPartial }) => [
       cell(bucketName(startsAtMillis, 'DAY', zone), new Date(startsAtMillis).toISOString()),
       cell(count(daily), daily),

@@ -16,7 +16,7 @@ export function show(heatmap: Heatmap): void {
   const peak = heatmap.cells.find(({ average }) => average === most);
   panel.note(
     heatmap.visits && peak
-      ? `Visits to expect in each hour. Most come on ${weekdayName(peak.weekday, 'long')}s at ${hourName(peak.hour)}: ${decimal(peak.average)} on average.`
+      ? `Visits to expect in each hour. Busiest: ${weekdayName(peak.weekday, 'long')}s from ${hourName(peak.hour, 'full')}, with ${decimal(peak.average)} visits on average.`
       : 'No visits in this range.',
   );
   const hours = Array.from({ length: 24 }, (_, hour) => hour);

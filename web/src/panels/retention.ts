@@ -45,7 +45,7 @@ export function show(cohorts: Cohorts): void {
               ...periods.map(({ active, rate, isPartial }, index) => {
                 // Not begun yet: there is nothing to say.
                 if (active === null || active === undefined) return h('td', { class: 'future' });
-                const title = `${month(start)}, ${index} months after: ${count(active)} of ${count(members)} (${percent(rate)})${isPartial ? ', not over yet' : ''}`;
+                const title = `${month(start)}, ${index} months after: ${count(active)} of ${count(members)} (${percent(rate)})${isPartial ? ', incomplete' : ''}`;
                 return heatCell(rate ?? 0, { title }, roundPercent(rate), isPartial ? 'partial' : '');
               }),
             ),
@@ -59,7 +59,7 @@ export function show(cohorts: Cohorts): void {
 function sheet(): Sheet {
   return {
     caption: 'Who comes back',
-    columns: ['Joined', 'Members', 'Months after', 'Active', 'Rate', 'Not over yet'],
+    columns: ['Joined', 'Members', 'Months after', 'Active', 'Rate', 'Incomplete'],
     rows: shown.flatMap(({ start, members, periods }) =>
       periods.flatMap(({ active, rate, isPartial }, index) =>
         active === null || active === undefined

@@ -4,7 +4,7 @@ import type { DashboardQuery, Granularity } from '../documents';
 import { byId, h } from '../dom';
 import { NONE, bucketName, change, count, date, dateRange, decimal, percent, tickName } from '../format';
 import { cell, type Sheet } from '../sheet';
-import { AVERAGE_OVER } from '../view';
+import { AVERAGE_OVER, today } from '../view';
 import { Panel } from './panel';
 import { tickLevels } from './ticks';
 
@@ -42,12 +42,12 @@ export function show(usage: Usage, granularity: Granularity, zone: string): void
       },
     ],
   });
-  showTotals(usage, before, isPartial.some(Boolean));
+  showTotals(usage, before, (usage.to ?? '') >= today(zone));
 }
 
 const averageName = (granularity: Granularity) => `Average of ${AVERAGE_OVER[granularity]} ${UNITS[granularity]}s`;
 
-function showTotals({ totals, previous }: Usage, before: string, isPartial: boolean): void {
+function showTotals({ totals, previous }: Usage, before: string, isUnderWay: boolean): void {
   const { changeRatio } = previous;
   const points = previous.change.conversionRate;
   const tiles: [string, string, number | null | undefined, string, string][] = [
@@ -72,7 +72,7 @@ function showTotals({ totals, previous }: Usage, before: string, isPartial: bool
         h('p', { class: `change ${direction(ratio)}` }, ratio === null || ratio === undefined ? 'nothing to compare with' : `${text} from ${previously}`),
       ),
     ),
-    h('p', { class: 'note' }, `Compared with ${before}.${isPartial ? ' This range is not over: its last hours are still to come.' : ''}`),
+    h('p', { class: 'note' }, `Compared with ${before}.${isUnderWay ? ' This range is not over: its last hours are still to come.' : ''}`),
   );
 }
 
@@ -83,7 +83,7 @@ function sheet(): Sheet {
   if (!usage || !granularity || !zone) return { caption: 'Visits over time', columns: [], rows: [] };
   return {
     caption: 'Visits over time',
-    columns: [UNITS[granularity], 'Visits', 'Door codes issued', averageName(granularity), 'Period before', 'Visits then', 'Not over yet'],
+    columns: [UNITS[granularity], 'Visits', 'Door codes issued', averageName(granularity), 'Period before', 'Visits then', 'Incomplete'],
     rows: usage.buckets.map(({ startMillis, visits, tokensIssued, rollingAverage, isPartial }, index) => {
       const before = usage.previous.buckets[index];
       const then = before?.startMillis;
