@@ -41,7 +41,7 @@ pub struct ServerConfig {
     pub keep_alive_timeout: Duration,
     /// `TLS_CERT_FILE` and `TLS_KEY_FILE`, if TLS is not left to a proxy.
     pub tls: Option<TlsConfig>,
-    /// `USAGE_LOG_INTERVAL`: how often the daily usage is logged; `off` for never. Default `30s`.
+    /// `USAGE_LOG_INTERVAL`: how often the numbers of the day are logged; `off` for never. Default `30s`.
     pub usage_log_interval: Option<Duration>,
 }
 

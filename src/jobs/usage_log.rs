@@ -1,11 +1,13 @@
-//! The heartbeat of the business: the daily usage in the log, as the legacy service logged it, and
-//! today's numbers in the metrics.
+//! The heartbeat of the business: today's and yesterday's numbers in the log, and today's in the metrics.
+//!
+//! The legacy service promised its operators a report of the daily usage in the log. The fields of `daily usage`
+//! keep that promise; the map of all days, which grows with the history, is there at debug level.
 
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     metrics,
@@ -32,15 +34,25 @@ pub async fn run(reports: Reports, period: Duration, stop: CancellationToken) {
     stop.run_until_cancelled(log).await;
 }
 
+/// One line of plain numbers. Days are UTC's, as in the legacy report.
 async fn log_once(reports: &Reports) -> Result<(), Error> {
     let measures = Measures { visits: true, tokens_issued: true, ..Measures::default() };
     let session = reports.session();
     let days = session.daily_usage(&UsageQuestion::default(), measures, None).await?;
-    let today = days.rows.iter().find(|day| day.date() == session.now().date_naive());
-    let today = today.map_or_else(Figures::default, |day| day.figures);
-    metrics::today(today.visits.unwrap_or_default(), today.tokens_issued.unwrap_or_default());
-    let visits: i64 = days.rows.iter().filter_map(|day| day.figures.visits).sum();
-    let daily_usage = serde_json::to_string(&LegacyDailyUsage(&days.rows)).unwrap_or_default();
-    info!(visits, daily_usage, "daily usage");
+    let today = session.now().date_naive();
+    let of = |date| {
+        let day = days.rows.iter().find(|day| Some(day.date()) == date);
+        let figures = day.map_or_else(Figures::default, |day| day.figures);
+        (figures.visits.unwrap_or_default(), figures.tokens_issued.unwrap_or_default())
+    };
+    let (visits_today, issued_today) = of(Some(today));
+    let (visits_yesterday, issued_yesterday) = of(today.pred_opt());
+    let visits_total: i64 = days.rows.iter().filter_map(|day| day.figures.visits).sum();
+    metrics::today(visits_today, issued_today);
+    info!(visits_today, issued_today, visits_yesterday, issued_yesterday, visits_total, "daily usage");
+    debug!(
+        daily_usage = serde_json::to_string(&LegacyDailyUsage(&days.rows)).unwrap_or_default(),
+        "daily usage, day by day"
+    );
     Ok(())
 }

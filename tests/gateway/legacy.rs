@@ -94,16 +94,16 @@ async fn the_legacy_environment_is_all_it_takes() {
     }
     said += &get(metrics, "/metrics").await.unwrap().body;
 
-    // The heartbeat is the legacy map, in a structured line.
+    // The legacy map is in the log, for who asks for it.
     let legacy: Value = serde_json::from_str(&fixture("daily_usage.json")).unwrap();
     service.wait_for("/readiness_check", 200).await;
     let log = service.log();
-    let beat = log
+    let map = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|line| line["message"] == "daily usage");
-    let beat = beat.unwrap_or_else(|| panic!("no heartbeat in {log}"));
-    assert_eq!(serde_json::from_str::<Value>(beat["daily_usage"].as_str().unwrap()).unwrap(), legacy);
+        .find(|line| line["message"] == "daily usage, day by day");
+    let map = map.unwrap_or_else(|| panic!("no daily usage in {log}"));
+    assert_eq!(serde_json::from_str::<Value>(map["daily_usage"].as_str().unwrap()).unwrap(), legacy);
     said += &log;
     assert!(!said.contains(DOOR_CODE), "a door code got out");
     assert!(!said.contains(PASSWORD), "the password got out");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, extract::State, http::Request, routing::post};
+use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value as AnyValue},
@@ -96,6 +97,47 @@ fn lint(text: &str) {
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Whatever the history: a line of plain numbers, those of the report.
+#[tokio::test]
+async fn the_heartbeat_is_a_few_numbers() {
+    let service = Service::start(&[("LOG_FORMAT", "json"), ("USAGE_LOG_INTERVAL", "1s")]).await;
+    let days = service.get("/api/reports/daily_usage?format=ndjson").await.body;
+    let days: Vec<Value> = days.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(days.len() > 80, "{days:?}");
+    let started = std::time::Instant::now();
+    let beat = loop {
+        let log = service.log();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        if let Some(beat) = lines.find(|line| line["message"] == "daily usage") {
+            break beat;
+        }
+        assert!(started.elapsed() < PATIENCE, "no heartbeat in {log}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let fields: Vec<_> = beat.as_object().unwrap().keys().map(String::as_str).collect();
+    let numbers = ["visits_today", "issued_today", "visits_yesterday", "issued_yesterday", "visits_total"];
+    assert_eq!(
+        BTreeSet::from_iter(fields),
+        BTreeSet::from_iter(["timestamp", "level", "message", "target"].into_iter().chain(numbers))
+    );
+    let today: DateTime<Utc> = beat["timestamp"].as_str().unwrap().parse().unwrap();
+    let yesterday = today - TimeDelta::days(1);
+    let of = |day: DateTime<Utc>, field: &str| {
+        let date = day.date_naive().to_string();
+        days.iter().find(|day| day["date"] == date.as_str()).map_or(0, |day| day[field].as_i64().unwrap())
+    };
+    let total: i64 = days.iter().map(|day| day["visits"].as_i64().unwrap()).sum();
+    let expected = [
+        of(today, "visits"),
+        of(today, "tokens_issued"),
+        of(yesterday, "visits"),
+        of(yesterday, "tokens_issued"),
+        total,
+    ];
+    assert_eq!(numbers.map(|name| beat[name].as_i64().unwrap()), expected);
+    assert!(total > 0, "{days:?}");
 }
 
 #[tokio::test]
