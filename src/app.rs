@@ -67,25 +67,26 @@ pub enum ServeError {
 /// When the service cannot start.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     let clock = Clock::system();
-    if let DatabaseTarget::Embedded(path) = &config.database.target {
-        prepare_embedded(&config.database, path, &clock).await?;
-    }
-    // Bound before the database is asked: a taken port should say so at once.
+    // Before anything is made: a taken port says so at once, and leaves nothing behind.
     let address = config.server.address;
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
     let metrics_listener = listen_for_metrics(&config.observability).await?;
+    let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
+    if let DatabaseTarget::Embedded(path) = &config.database.target {
+        prepare_embedded(&config.database, path, &clock).await?;
+    }
     let database = Database::connect(&config.database, Access::Report).await?;
     let reports = Reports::new(database.clone(), clock);
     let maintenance = maintenance(&config.database).await?;
     let ending = Ending::default();
     let Ending { draining, stop, tasks: jobs } = ending.clone();
     let gateway = Gateway::new(reports.clone(), &config, ending.clone())?;
-    let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
     if config.graphql.persisted_documents.is_some() {
         info!(documents = gateway.documents.count(), only = config.graphql.persisted_only, "trusted documents read");
     }
     // Before anything runs that counts: what is counted earlier is lost.
     if let Some(listener) = metrics_listener {
+        info!(address = %listener.local_addr()?, "metrics at /metrics");
         let metrics = Metrics::install()?;
         jobs.spawn(fold_metrics::run(metrics.clone(), stop.clone()));
         let server = axum::serve(listener, http::metrics::router(metrics, database));
@@ -150,10 +151,7 @@ async fn look_at_database(reports: Reports) {
 async fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpListener>, ServeError> {
     let Some(address) = config.metrics else { return Ok(None) };
     match TcpListener::bind(address).await {
-        Ok(listener) => {
-            info!(address = %listener.local_addr()?, "metrics at /metrics");
-            Ok(Some(listener))
-        }
+        Ok(listener) => Ok(Some(listener)),
         Err(error) if config.metrics_required => Err(ServeError::Listen(address, "METRICS_PORT", error)),
         Err(error) => {
             warn!(%address, %error, "no metrics: the default METRICS_PORT is taken");

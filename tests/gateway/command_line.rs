@@ -1,5 +1,7 @@
 //! The commands, as a person types them.
 
+use std::net::TcpListener;
+
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -133,13 +135,17 @@ async fn health_asks_the_running_service() {
     assert!(code == 1 && err.contains("no service answers"), "{err}");
 }
 
-#[tokio::test]
-async fn a_taken_port_is_told() {
-    let service = Service::start(&[]).await;
-    let folder = TempDir::new().unwrap();
-    let (code, _, err) =
-        run(folder.path(), &[("APP_PORT", &service.address.port().to_string()), ("LOG_FORMAT", "text")], &[]);
-    assert!(code == 1 && err.contains("cannot listen on") && err.contains("APP_PORT"), "{err}");
+/// Before anything is made.
+#[test]
+fn a_taken_port_is_told_and_leaves_nothing_behind() {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (name, other) in [("APP_PORT", "METRICS_PORT"), ("METRICS_PORT", "APP_PORT")] {
+        let folder = TempDir::new().unwrap();
+        let (code, _, err) = run(folder.path(), &[(name, &port), (other, "0")], &[]);
+        assert!(code == 1 && err.contains("cannot listen on") && err.contains(name), "{err}");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0, "something was made");
+    }
 }
 
 #[test]
