@@ -1,6 +1,11 @@
 //! The composition root: configuration -> database -> reports -> router -> jobs, and the way back.
 
-use std::{io, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use migration::{Migrator, MigratorTrait as _};
@@ -15,7 +20,7 @@ use crate::{
         database::{DatabaseConfig, DatabaseTarget},
         observability::ObservabilityConfig,
     },
-    database::{Access, Database},
+    database::{Access, Database, ELSEWHERE, Failure},
     http::{
         self, Gateway, GatewayError,
         tls::{self, TlsError},
@@ -25,7 +30,6 @@ use crate::{
     reports::Reports,
     seed::{self, SeedError, Size},
     shutdown::{self, Ending, StopSignal},
-    telemetry::error_chain,
 };
 
 /// After SIGTERM, requests are still taken for this long while readiness already fails, so that load
@@ -47,15 +51,12 @@ pub enum ServeError {
     /// Metrics cannot be counted.
     #[error("cannot count metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
-    /// The database file cannot be used.
-    #[error("cannot open the database: {0}; `coworking-analytics migrate` creates a missing file")]
-    Database(#[from] DbErr),
-    /// The embedded database could not be filled.
-    #[error("cannot prepare the embedded sample database: {0}; remove the folder `data` to begin anew")]
-    Sample(#[source] SeedError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] Failure),
     /// The folder of the embedded database cannot be made.
-    #[error("cannot create the folder of the embedded database: {0}")]
-    Folder(#[source] io::Error),
+    #[error("cannot make the folder `{0}` for the sample database: {1}; {ELSEWHERE}")]
+    Folder(PathBuf, #[source] io::Error),
     /// The process cannot listen for signals, or accept connections.
     #[error("cannot serve: {0}")]
     Serve(#[from] io::Error),
@@ -72,12 +73,17 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
     let metrics_listener = listen_for_metrics(&config.observability).await?;
     let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
-    if let DatabaseTarget::Embedded(path) = &config.database.target {
-        prepare_embedded(&config.database, path, &clock).await?;
+    let target = &config.database.target;
+    let failure = |error| Failure::new(target, error);
+    if let DatabaseTarget::Embedded(path) = target {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| ServeError::Folder(folder.to_owned(), error))?;
+        }
+        prepare_embedded(&config.database, path, &clock).await.map_err(failure)?;
     }
-    let database = Database::connect(&config.database, Access::Report).await?;
+    let database = Database::connect(&config.database, Access::Report).await.map_err(failure)?;
     let reports = Reports::new(database.clone(), clock);
-    let maintenance = maintenance(&config.database).await?;
+    let maintenance = maintenance(&config.database).await.map_err(failure)?;
     let ending = Ending::default();
     let Ending { draining, stop, tasks: jobs } = ending.clone();
     let gateway = Gateway::new(reports.clone(), &config, ending.clone())?;
@@ -89,7 +95,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         info!(address = %listener.local_addr()?, "metrics at /metrics");
         let metrics = Metrics::install()?;
         jobs.spawn(fold_metrics::run(metrics.clone(), stop.clone()));
-        let server = axum::serve(listener, http::metrics::router(metrics, database));
+        let server = axum::serve(listener, http::metrics::router(metrics, database.clone()));
         jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
     }
     jobs.spawn(gateway.authenticator.clone().keep_current(ending));
@@ -98,7 +104,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         jobs.spawn(tls::keep_current(files, sender, stop.clone()));
         receiver
     });
-    jobs.spawn(look_at_database(reports.clone()));
+    jobs.spawn(look_at_database(database, reports.clone(), target.clone()));
     if let Some(period) = config.server.usage_log_interval {
         jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
     }
@@ -141,9 +147,13 @@ async fn maintenance(config: &DatabaseConfig) -> Result<Option<Database>, DbErr>
 }
 
 /// Beside the first requests: a gateway starts without its database.
-async fn look_at_database(reports: Reports) {
-    if let Err(error) = reports.check().await {
-        warn!(error = error_chain(&error), "database not readable yet: readiness fails until it is");
+async fn look_at_database(database: Database, reports: Reports, target: DatabaseTarget) {
+    let problem = match database.knock().await {
+        Ok(()) => reports.check().await.err().map(|error| error.in_full()),
+        Err(error) => Some(Failure::new(&target, error).to_string()),
+    };
+    if let Some(error) = problem {
+        warn!(error, "database not readable yet: readiness fails until it is");
     }
 }
 
@@ -161,19 +171,15 @@ async fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpLi
 }
 
 /// Creates and migrates the embedded database; fills it with sample data when it is new.
-async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -> Result<(), ServeError> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(ServeError::Folder)?;
-    }
+async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -> Result<(), DbErr> {
     let database = Database::connect(config, Access::Maintain).await?;
     Migrator::up(database.connection(), None).await?;
     match seed::fill(&database, Size::SAMPLE, clock.now(), false).await {
         Ok(()) => info!(path = %path.display(), "sample database created, with invented members"),
         Err(SeedError::NotEmpty) => {}
-        Err(error) => return Err(ServeError::Sample(error)),
+        Err(SeedError::Database(error)) => return Err(error),
     }
-    database.connection().close_by_ref().await?;
-    Ok(())
+    database.connection().close_by_ref().await
 }
 
 fn announce(address: SocketAddr, target: &DatabaseTarget, is_encrypted: bool) {

@@ -12,11 +12,15 @@ use crate::{
     access::{Scopes, keys::NewKey},
     app,
     clock::Clock,
-    config::{Config, Environment, database::DatabaseTarget},
-    database::{Access, Database},
+    config::{
+        Config, Environment,
+        database::DatabaseTarget,
+        log::{LogConfig, LogFormat},
+    },
+    database::{Access, Database, Failure},
     graphql, probe,
     reports::rollup::{self, Progress, Status},
-    seed,
+    seed::{self, SeedError},
     telemetry::Telemetry,
 };
 
@@ -135,7 +139,7 @@ struct SeedArguments {
 const MISUSE: u8 = 2;
 
 impl Cli {
-    /// Runs the command. Failures are told on standard error.
+    /// Runs the command. Failures are told on standard error, in a sentence for people.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let command = self.command.unwrap_or(Command::Serve);
@@ -149,18 +153,20 @@ impl Cli {
         let config = match Config::read(&Environment::of_process()) {
             Ok(config) => config,
             Err(error) => {
-                unlogged(&error);
+                told(&error);
                 return ExitCode::from(MISUSE);
             }
         };
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return unlogged(&error),
+            Err(error) => return told(&error),
         };
         let _entered = runtime.enter();
-        let telemetry = match Telemetry::init(&config.log, &config.observability) {
+        let format = if matches!(command, Command::Serve) { config.log.format } else { LogFormat::Plain };
+        let log = LogConfig { format, ..config.log.clone() };
+        let telemetry = match Telemetry::init(&log, &config.observability) {
             Ok(telemetry) => telemetry,
-            Err(error) => return unlogged(&error),
+            Err(error) => return told(&error),
         };
         let code = runtime.block_on(run(command, config));
         telemetry.shut_down();
@@ -170,13 +176,26 @@ impl Cli {
 
 async fn run(command: Command, config: Config) -> ExitCode {
     match command {
-        Command::Serve => app::serve(config).await.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
+        Command::Serve => serve(config).await,
         Command::Migrate { step } => migrate(&config, step.unwrap_or(MigrateStep::Up)).await,
         Command::Rollup { step } => keep_rollup(&config, step).await,
         Command::Seed(arguments) => fill(&config, arguments).await,
         Command::Health { ready } => health(config.server.address, ready).await,
         // What needs no configuration ran before.
         Command::Schema | Command::Key { .. } => ExitCode::SUCCESS,
+    }
+}
+
+/// Why it could not start is told to people, unless machines alone read the log.
+async fn serve(config: Config) -> ExitCode {
+    let format = config.log.format;
+    match app::serve(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if format == LogFormat::Json => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+        Err(error) => told(&error),
     }
 }
 
@@ -214,7 +233,7 @@ async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
                 migrations.iter().map(|each| format!("{:8} {}\n", state(each.status()), each.name())).collect();
             print(&lines.concat())
         }
-        Err(error) => failed(&error),
+        Err(error) => refused(config, error),
     }
 }
 
@@ -244,7 +263,7 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
                 "rollup {state}: {generation} refreshes, the last {refreshed}; {log_rows} rows in the log\n"
             ))
         }
-        Err(error) => failed(&error),
+        Err(error) => refused(config, error),
     }
 }
 
@@ -273,25 +292,28 @@ async fn fill(config: &Config, SeedArguments { users, tokens, days, append }: Se
             info!(users, tokens, days, "database filled");
             ExitCode::SUCCESS
         }
-        Err(error) => failed(&error),
+        Err(SeedError::Database(error)) => refused(config, error),
+        Err(error) => told(&error),
     }
 }
 
 async fn health(service: SocketAddr, ready: bool) -> ExitCode {
     match probe::ask(service, if ready { "/readiness_check" } else { "/health_check" }).await {
         Ok(()) => print("ok\n"),
-        Err(error) => failed(&error),
+        Err(error) => told(&error),
     }
 }
 
-async fn open(config: &Config) -> Result<Database, sea_orm::DbErr> {
+async fn open(config: &Config) -> Result<Database, DbErr> {
     if let DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) = &config.database.target
         && let Some(folder) = path.parent()
     {
         // Opening the file says what is wrong with its folder.
         let _ = std::fs::create_dir_all(folder);
     }
-    Database::connect(&config.database, Access::Maintain).await
+    let database = Database::connect(&config.database, Access::Maintain).await?;
+    database.knock().await?;
+    Ok(database)
 }
 
 /// Output is for programs and people: standard output, unlike the log.
@@ -303,13 +325,12 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// For people: before there is a log.
-fn unlogged(error: &dyn std::error::Error) -> ExitCode {
+/// The last word, to people.
+fn told(error: &dyn std::error::Error) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{error}");
     ExitCode::FAILURE
 }
 
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    error!("{error}");
-    ExitCode::FAILURE
+fn refused(config: &Config, error: DbErr) -> ExitCode {
+    told(&Failure::new(&config.database.target, error))
 }

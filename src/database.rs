@@ -1,6 +1,7 @@
 //! Connections: how each kind of database is reached, and whether it answers.
 
 mod availability;
+mod failure;
 mod file;
 
 use std::{
@@ -23,6 +24,8 @@ use sea_orm::{
 use secrecy::ExposeSecret as _;
 use tracing::log::LevelFilter;
 
+pub(crate) use self::failure::ELSEWHERE;
+pub use self::failure::{Failure, words};
 use self::{availability::Availability, file::File};
 use crate::{
     config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget},
@@ -183,6 +186,14 @@ impl Database {
         let used = open.saturating_sub(idle);
         let waiting = self.statements.load(Ordering::Relaxed).saturating_sub(used);
         PoolState { used, idle, waiting, max: self.max_connections }
+    }
+
+    /// Connects once, outside of the pool, which would go on trying and then say no more than that its time was over.
+    ///
+    /// # Errors
+    /// Why the database is out of reach.
+    pub async fn knock(&self) -> Result<(), DbErr> {
+        self.availability.knock().await.map_err(connect_error)
     }
 
     /// Asks for one token's existence: cheap on a table of any size, and fails where reports would.

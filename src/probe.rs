@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Nothing listens there.
-    #[error("no service answers on {0}: {1}")]
+    #[error("no service answers on {0}: {1}; does it run, and with this APP_PORT?")]
     Connect(SocketAddr, #[source] std::io::Error),
     /// What listens there does not speak HTTP.
     #[error("the service on {0} broke off: {1}")]

@@ -10,7 +10,7 @@ use sea_orm::{
     sea_query::{Expr, Func, Query},
 };
 
-use crate::database::Database;
+use crate::database::{Database, words};
 
 /// Rows per statement: SQLite takes 32,766 bound values, a user has five.
 const BATCH: usize = 6_000;
@@ -40,7 +40,7 @@ pub enum SeedError {
     #[error("the database has rows already; nothing was added (--append adds to them)")]
     NotEmpty,
     /// The database refused.
-    #[error(transparent)]
+    #[error("{}", words(.0))]
     Database(#[from] DbErr),
 }
 

@@ -43,7 +43,9 @@ impl Telemetry {
         let lines = fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
         let lines = match log.format {
             LogFormat::Text => lines.with_target(false).boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+            LogFormat::Auto if stderr().is_terminal() => lines.with_target(false).boxed(),
+            LogFormat::Auto | LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+            LogFormat::Plain => lines.with_target(false).without_time().with_level(false).boxed(),
         };
         let exported = observability.otlp_endpoint.as_deref().map(traces::provider).transpose()?;
         let (provider, tracer) = exported.unzip();

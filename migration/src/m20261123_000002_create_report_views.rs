@@ -1,7 +1,10 @@
 //! `report_daily_usage` and `report_user_visits`: the reports as views, for tools that speak only SQL.
 //! The gateway itself reads neither.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm_migration::{
+    prelude::*,
+    sea_orm::{DbBackend, RuntimeErr},
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -19,7 +22,14 @@ impl MigrationTrait for Migration {
             _ => include_str!("views.postgres.sql"),
         };
         manager.get_connection().execute_unprepared(views).await.map(drop).map_err(|error| {
-            DbErr::Migration(format!("the views for SQL tools were not made, and nothing was replaced: {error}"))
+            let said = match &error {
+                DbErr::Exec(RuntimeErr::SqlxError(source)) => {
+                    source.as_database_error().map(|said| said.message().to_owned())
+                }
+                _ => None,
+            };
+            let said = said.unwrap_or_else(|| error.to_string());
+            DbErr::Migration(format!("the views for SQL tools were not made, and nothing was replaced: {said}"))
         })
     }
 

@@ -1,6 +1,7 @@
 //! Which database, and how it is used.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     str::FromStr as _,
     time::Duration,
@@ -41,6 +42,19 @@ pub enum DatabaseTarget {
     Sqlite(PathBuf),
     /// A PostgreSQL that is used as it is.
     Postgres(PostgresTarget),
+}
+
+/// As people call it. An address may hold a password, and is not shown.
+impl fmt::Display for DatabaseTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(path) | Self::Sqlite(path) => write!(f, "the database file {}", path.display()),
+            Self::Postgres(PostgresTarget::Url { .. }) => f.write_str("the PostgreSQL of DATABASE_URL"),
+            Self::Postgres(PostgresTarget::Parts { host, port, database, .. }) => {
+                write!(f, "the PostgreSQL database {database} on {host}:{port}")
+            }
+        }
+    }
 }
 
 /// A PostgreSQL database.

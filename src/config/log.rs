@@ -1,7 +1,5 @@
 //! What is logged, and how it looks.
 
-use std::io::{IsTerminal as _, stderr};
-
 use tracing_subscriber::EnvFilter;
 
 use super::Environment;
@@ -9,16 +7,21 @@ use super::Environment;
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
     /// For people, with colours on a terminal.
     Text,
     /// One JSON object a line, for log aggregators.
     Json,
+    /// Sentences alone, for whoever typed a command; no variable chooses it.
+    Plain,
 }
 
 /// What is logged, and how it looks.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// `LOG_FORMAT`: `text`, `json`, or `auto` (text on a terminal, JSON otherwise). Default `auto`.
+    /// `LOG_FORMAT`, of the service's log: `text`, `json`, or `auto` (text on a terminal, JSON otherwise). Default
+    /// `auto`. Other commands speak in sentences, as a service does that cannot start, unless this is `json`.
     pub format: LogFormat,
     /// `LOG_LEVEL`: a level (`error`, `warn`, `info`, `debug`, `trace`) or directives such as
     /// `info,coworking_analytics=debug`. Default `info`.
@@ -27,9 +30,8 @@ pub struct LogConfig {
 
 impl LogConfig {
     pub(super) fn read(environment: &Environment) -> Self {
-        let auto = if stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
-        let format = environment.read("LOG_FORMAT", auto, "auto, text or json", |value| match value {
-            "auto" => Some(auto),
+        let format = environment.read("LOG_FORMAT", LogFormat::Auto, "auto, text or json", |value| match value {
+            "auto" => Some(LogFormat::Auto),
             "text" => Some(LogFormat::Text),
             "json" => Some(LogFormat::Json),
             _ => None,

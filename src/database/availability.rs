@@ -75,6 +75,14 @@ impl Availability {
         self.state.down.load(Ordering::Relaxed)
     }
 
+    /// Tries to connect, outside of the pool; a database inside the process needs no knocking.
+    pub(super) async fn knock(&self) -> Result<(), sqlx::Error> {
+        match &self.target {
+            Some((target, patience)) => knock(target, *patience).await,
+            None => Ok(()),
+        }
+    }
+
     /// Tries to connect, outside of the pool, and watches the database until that works. A pool that
     /// is merely busy is told from an outage thereby.
     pub(super) fn investigate(&self) {
@@ -104,16 +112,18 @@ impl Availability {
 }
 
 async fn attempt(target: &PgConnectOptions, patience: Duration) -> Attempt {
+    match knock(target, patience).await {
+        Ok(()) => Attempt::Connected,
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(TOO_MANY_CONNECTIONS) => Attempt::Doubtful,
+        Err(sqlx::Error::PoolTimedOut) => Attempt::Doubtful,
+        Err(_) => Attempt::Failed,
+    }
+}
+
+async fn knock(target: &PgConnectOptions, patience: Duration) -> Result<(), sqlx::Error> {
     let attempt = async {
         let connection = target.connect().await?;
         connection.close().await
     };
-    match timeout(patience, attempt).await {
-        Ok(Ok(())) => Attempt::Connected,
-        Ok(Err(sqlx::Error::Database(error))) if error.code().as_deref() == Some(TOO_MANY_CONNECTIONS) => {
-            Attempt::Doubtful
-        }
-        Ok(Err(_)) => Attempt::Failed,
-        Err(_) => Attempt::Doubtful,
-    }
+    timeout(patience, attempt).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{Gateway, legacy_text};
-use crate::{metrics, telemetry::error_chain};
+use crate::metrics;
 
 /// How old an answer may be that shows a busy database at work.
 const BUSY: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub(super) async fn readiness_check(State(gateway): State<Gateway>) -> Response 
 async fn can_read(gateway: &Gateway) -> bool {
     match timeout(gateway.readiness_timeout, gateway.reports.check()).await {
         Ok(Ok(())) => return true,
-        Ok(Err(error)) => warn!(error = error_chain(&error), "not ready: the database cannot be read"),
+        Ok(Err(error)) => warn!(error = error.in_full(), "not ready: the database cannot be read"),
         // Every connection is busy, and answers come: were that a failure, load would end every replica.
         Err(_) if gateway.reports.answered_within(BUSY) => return true,
         Err(_) => warn!(timeout = ?gateway.readiness_timeout, "not ready: the database did not answer in time"),

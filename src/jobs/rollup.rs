@@ -31,7 +31,7 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
                 }
                 Err(error) => {
                     metrics::rollup_refreshed(false, 0);
-                    warn!(%error, "the rollup was not refreshed; answers stay exact, and get slower");
+                    warn!(error = error.in_full(), "the rollup was not refreshed; answers stay exact, and get slower");
                 }
             }
         }

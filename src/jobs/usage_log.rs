@@ -27,7 +27,7 @@ pub async fn run(reports: Reports, period: Duration, stop: CancellationToken) {
             let logged = log_once(&reports).await;
             metrics::job_ran("usage_log", logged.is_ok());
             if let Err(error) = logged {
-                warn!(%error, "daily usage not logged");
+                warn!(error = error.in_full(), "daily usage not logged");
             }
         }
     };

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use tracing::{error, warn};
 
-use crate::access::NotGranted;
+use crate::{access::NotGranted, database::words};
 
 /// A request that no report can be made for: which argument, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +57,25 @@ impl Error {
         }
     }
 
+    /// For operators: with what the database said.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Timeout(source) | Self::Unavailable(Some(source)) | Self::Database(source) => {
+                format!("{self}: {}", words(source))
+            }
+            Self::NotGranted(_) | Self::InvalidArgument(_) | Self::Unavailable(None) => self.to_string(),
+        }
+    }
+
     /// Tells the operators what the client is not told. To be called once, where the error leaves the
     /// domain; while the database is known to be away, the log has said so.
     pub fn log(&self) {
         match self {
             Self::NotGranted(_) | Self::InvalidArgument(_) | Self::Unavailable(None) => {}
-            Self::Timeout(source) => warn!(error = %source, "report cancelled at the statement timeout"),
-            Self::Unavailable(Some(source)) => warn!(error = %source, "report failed: database out of reach"),
-            Self::Database(source) => error!(error = %source, "report failed: database refused the statement"),
+            Self::Timeout(source) => warn!(error = words(source), "report cancelled at the statement timeout"),
+            Self::Unavailable(Some(source)) => warn!(error = words(source), "report failed: database out of reach"),
+            Self::Database(source) => error!(error = words(source), "report failed: database refused the statement"),
         }
     }
 }

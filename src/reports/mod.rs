@@ -59,7 +59,7 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    database::{Database, PoolState},
+    database::{Database, PoolState, words},
     metrics,
 };
 
@@ -203,7 +203,10 @@ impl Session {
             match self.query_all(&statement).await {
                 // A shared snapshot is lost with the statement that fails in it.
                 Err(Error::Database(error)) if !self.shares => {
-                    warn!(%error, "the rollup cannot be read: asking the tokens until it is looked for again");
+                    warn!(
+                        error = words(&error),
+                        "the rollup cannot be read: asking the tokens until it is looked for again"
+                    );
                     self.rollup.distrust();
                 }
                 answer => return answer,

@@ -9,6 +9,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use tracing::warn;
 
 use super::{Error, Session, counts::tokens, filter::TokenFilter, rollup};
+use crate::database::words;
 
 /// Members, each once. Holds at most twice as many as there are, and what was added last.
 #[derive(Debug, Default)]
@@ -95,7 +96,10 @@ impl Session {
         });
         match read.await {
             Err(Error::Database(error)) if !self.shares => {
-                warn!(%error, "the rollup cannot be read: asking the tokens until it is looked for again");
+                warn!(
+                    error = words(&error),
+                    "the rollup cannot be read: asking the tokens until it is looked for again"
+                );
                 self.rollup.distrust();
                 return Ok(false);
             }

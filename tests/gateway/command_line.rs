@@ -6,8 +6,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    Backend, TestDatabase, on_both_databases,
-    process::{Service, run},
+    Backend, TestDatabase,
+    database::create_postgres_database,
+    on_both_databases,
+    process::{Service, run, run_without_room},
     snapshot_text,
 };
 
@@ -148,11 +150,128 @@ fn a_taken_port_is_told_and_leaves_nothing_behind() {
     }
 }
 
+/// What libraries say of errors before they come to the point.
+const NOISE: [&str; 6] = ["Error:", "error returned", "error communicating", "timed out", "(code: ", "{\""];
+
+/// A failure is one sentence for people.
+fn assert_plain(err: &str) {
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(!NOISE.iter().any(|noise| err.contains(noise)), "{err}");
+    assert!(!err.contains("secret"), "a password in {err}");
+}
+
+/// Whatever the format of the service's log, and piped as here.
 #[test]
-fn a_missing_database_file_is_told() {
+fn commands_that_fail_say_why_in_a_sentence() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let url = format!("postgres://somebody:secret@127.0.0.1:{closed}/coworking");
+    let parts = [("DB_USERNAME", "somebody"), ("DB_PASSWORD", "secret"), ("DB_PORT", &closed)];
     let folder = TempDir::new().unwrap();
-    let (code, _, err) = run(folder.path(), &[("DATABASE_URL", "sqlite:none.db"), ("APP_PORT", "0")], &[]);
-    assert!(code == 1 && err.contains("coworking-analytics migrate"), "{err}");
+    for command in ["migrate", "migrate status", "rollup status", "rollup create", "seed"] {
+        let arguments: Vec<_> = command.split(' ').collect();
+        for format in ["auto", "json", "text"] {
+            for (variables, advice) in [
+                (&[("DATABASE_URL", url.as_str())][..], "check the address in DATABASE_URL"),
+                (&parts, "check DB_HOST and DB_PORT"),
+            ] {
+                let variables = [variables, &[("LOG_FORMAT", format)]].concat();
+                let (code, out, err) = run(folder.path(), &variables, &arguments);
+                assert_eq!((code, out.as_str()), (1, ""), "{command}");
+                assert!(err.contains("Connection refused") && err.contains(advice), "{err}");
+                assert_plain(&err);
+            }
+        }
+    }
+    let (code, _, err) = run(folder.path(), &[("APP_PORT", &closed), ("LOG_FORMAT", "json")], &["health"]);
+    assert!(code == 1 && err.contains("no service answers") && err.contains("APP_PORT"), "{err}");
+    assert_plain(&err);
+}
+
+#[tokio::test]
+async fn what_postgres_refuses_is_told_in_its_words() {
+    let url = create_postgres_database().await;
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let (_, address) = server.rsplit_once('@').unwrap();
+    let folder = TempDir::new().unwrap();
+    let nobody = format!("postgres://nobody_here:secret@{address}/postgres");
+    for (url, command, said, advice) in [
+        (format!("{server}/no_such_database"), "migrate", "does not exist", "the name at the end of DATABASE_URL"),
+        (nobody, "seed", "authentication failed", "the user and the password in DATABASE_URL"),
+        (url.clone(), "rollup rebuild", "there is no rollup", "`rollup create`"),
+    ] {
+        let arguments: Vec<_> = command.split(' ').collect();
+        let (code, _, err) = run(folder.path(), &[("DATABASE_URL", &url)], &arguments);
+        assert!(code == 1 && err.contains(said) && err.contains(advice), "{err}");
+        assert_plain(&err);
+    }
+}
+
+#[test]
+fn a_service_that_cannot_start_says_why() {
+    let folder = TempDir::new().unwrap();
+    let start = |format: &str| {
+        let variables =
+            [("DATABASE_URL", "sqlite:none.db"), ("APP_PORT", "0"), ("METRICS_PORT", "0"), ("LOG_FORMAT", format)];
+        let (code, _, err) = run(folder.path(), &variables, &[]);
+        assert!(code == 1 && err.contains("none.db") && err.contains("`coworking-analytics migrate`"), "{err}");
+        err
+    };
+    for format in ["auto", "text"] {
+        assert_plain(&start(format));
+    }
+    // Who asks for JSON has a machine that reads it.
+    let line: Value = serde_json::from_str(&start("json")).unwrap();
+    assert_eq!(line["level"], "ERROR");
+}
+
+#[tokio::test]
+async fn a_service_that_waits_for_its_database_says_why() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let service = Service::spawn(&[("DB_USERNAME", "somebody"), ("DB_PASSWORD", "secret"), ("DB_PORT", &closed)]);
+    service.wait_for("/health_check", 200).await;
+    service.wait_for_log("Connection refused").await;
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("database not readable yet")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("check DB_HOST and DB_PORT") && !line.contains("Error:"), "{line}");
+    assert!(!log.contains("secret"), "{log}");
+}
+
+/// Permissions do not bind root, who may run these tests; no right helps where there can be no such file.
+#[test]
+fn a_folder_that_cannot_be_written_is_told() {
+    use std::os::unix::fs::symlink;
+    let service = [("APP_PORT", "0"), ("METRICS_PORT", "0")];
+    let file = TempDir::new().unwrap();
+    std::fs::write(file.path().join("data"), "").unwrap();
+    let proc = TempDir::new().unwrap();
+    symlink("/proc", proc.path().join("data")).unwrap();
+    for folder in [file.path(), proc.path(), std::path::Path::new("/proc")] {
+        let (code, _, err) = run(folder, &service, &[]);
+        assert!(code == 1 && err.contains("start in a folder where this user may write"), "{err}");
+        assert!(err.contains("data") && err.contains("DATABASE_URL"), "{err}");
+        assert_plain(&err);
+    }
+    let (code, _, err) = run(file.path(), &[], &["migrate"]);
+    assert!(code == 1 && err.contains("data/coworking.db"), "{err}");
+    assert_plain(&err);
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let folder = TempDir::new().unwrap();
+    let (code, _, err) = run_without_room(folder.path(), &[("APP_PORT", "0"), ("METRICS_PORT", "0")]);
+    assert!(code == 1 && err.contains("data/coworking.db") && err.contains("the disk is full"), "{err}");
+    assert_plain(&err);
+}
+
+#[test]
+fn what_is_no_database_is_told() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/coworking.db"), "a letter to somebody").unwrap();
+    let (code, _, err) = run(folder.path(), &[("APP_PORT", "0"), ("METRICS_PORT", "0")], &[]);
+    assert!(code == 1 && err.contains("not a database") && err.contains("remove the folder `data`"), "{err}");
+    assert_plain(&err);
 }
 
 async fn migrate_creates_reports_and_adopts(backend: Backend) {

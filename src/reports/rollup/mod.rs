@@ -135,9 +135,12 @@ pub async fn create(connection: &DatabaseConnection) -> Result<(), DbErr> {
 /// Counts everything anew: at once all is out of date, and the next refreshes fill it.
 ///
 /// # Errors
-/// What the database says.
+/// When there is no rollup, the database is no PostgreSQL, or what it says.
 pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
     only_postgres(connection)?;
+    if !exists(connection).await? {
+        return Err(DbErr::Custom("there is no rollup; `rollup create` makes one".to_owned()));
+    }
     connection.execute_unprepared(EVERYTHING).await.map(drop)
 }
 

@@ -40,7 +40,17 @@ fn command(binary: &Path, folder: &Path) -> Command {
 
 /// Runs the binary to its end: exit code, standard output, standard error.
 pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
-    let output = command(Path::new(BINARY), folder).envs(variables.iter().copied()).args(arguments).output().unwrap();
+    output_of(command(Path::new(BINARY), folder).envs(variables.iter().copied()).args(arguments))
+}
+
+/// The same without arguments, where no file may grow beyond 20 KiB: a disk that is full.
+pub fn run_without_room(folder: &Path, variables: &[(&str, &str)]) -> (i32, String, String) {
+    let script = "trap '' XFSZ; ulimit -f 40; exec \"$0\"";
+    output_of(command(Path::new("/bin/sh"), folder).envs(variables.iter().copied()).args(["-c", script, BINARY]))
+}
+
+fn output_of(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
@@ -106,6 +116,15 @@ impl Service {
                 return;
             }
             assert!(started.elapsed() < PATIENCE, "{path} never answered {status}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the log has that text.
+    pub async fn wait_for_log(&self, text: &str) {
+        let started = Instant::now();
+        while !self.log().contains(text) {
+            assert!(started.elapsed() < PATIENCE, "{text} was never logged:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

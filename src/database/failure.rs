@@ -1,0 +1,151 @@
+//! Why a database cannot be used, for people: in its own words, without the names that libraries give to kinds of
+//! errors, and with what to do next.
+
+use std::fmt;
+
+use sea_orm::{
+    DbErr, RuntimeErr,
+    sqlx::{self, error::DatabaseError},
+};
+
+use crate::config::database::{DatabaseTarget, PostgresTarget};
+
+/// Why a database cannot be used: a sentence that names it and ends with what to do. It holds no password.
+#[derive(Debug)]
+pub struct Failure {
+    target: DatabaseTarget,
+    error: DbErr,
+}
+
+impl Failure {
+    /// What `error` means on `target`.
+    #[must_use]
+    pub fn new(target: &DatabaseTarget, error: DbErr) -> Self {
+        Self { target: target.clone(), error }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Our own sentences are whole.
+        if let DbErr::Custom(sentence) | DbErr::Migration(sentence) = &self.error {
+            return f.write_str(sentence);
+        }
+        write!(f, "cannot use {}: {}", self.target, words(&self.error))?;
+        let advice = match &self.target {
+            DatabaseTarget::Postgres(target) => on_postgres(target, &self.error),
+            DatabaseTarget::Sqlite(_) => on_sqlite(false, &self.error),
+            DatabaseTarget::Embedded(_) => on_sqlite(true, &self.error),
+        };
+        advice.map_or(Ok(()), |advice| write!(f, "; {advice}"))
+    }
+}
+
+/// What the database, or the way to it, said.
+#[must_use]
+pub fn words(error: &DbErr) -> String {
+    match error {
+        DbErr::Custom(text) | DbErr::Migration(text) => text.clone(),
+        DbErr::ConnectionAcquire(_) => "no connection became free in time".to_owned(),
+        error => match source(error) {
+            Some(sqlx::Error::Database(said)) => said.message().to_owned(),
+            Some(sqlx::Error::Io(said)) => said.to_string(),
+            Some(sqlx::Error::Tls(said) | sqlx::Error::Configuration(said)) => said.to_string(),
+            Some(sqlx::Error::Protocol(said)) => said.clone(),
+            Some(sqlx::Error::PoolTimedOut) => "no answer in time".to_owned(),
+            Some(other) => other.to_string(),
+            None => error.to_string(),
+        },
+    }
+}
+
+/// What lies behind the kind of the error.
+fn source(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(source))
+        | DbErr::Exec(RuntimeErr::SqlxError(source))
+        | DbErr::Query(RuntimeErr::SqlxError(source)) => Some(source),
+        _ => None,
+    }
+}
+
+/// Codes: <https://www.postgresql.org/docs/15/errcodes-appendix.html>
+fn on_postgres(target: &PostgresTarget, error: &DbErr) -> Option<&'static str> {
+    let or = |parts, url| if matches!(target, PostgresTarget::Url { .. }) { url } else { parts };
+    let code = match source(error) {
+        Some(sqlx::Error::Database(said)) => said.code().unwrap_or_default(),
+        Some(sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) => {
+            return Some("check DB_SSLMODE and DB_SSLROOTCERT");
+        }
+        None if !matches!(error, DbErr::ConnectionAcquire(_)) => return None,
+        _ => {
+            return Some(or(
+                "check DB_HOST and DB_PORT, and that the server runs",
+                "check the address in DATABASE_URL, and that the server runs",
+            ));
+        }
+    };
+    match code.as_ref() {
+        "28P01" => Some(or("check DB_USERNAME and DB_PASSWORD", "check the user and the password in DATABASE_URL")),
+        "28000" => Some(or("check DB_USERNAME and DB_SSLMODE", "check the user in DATABASE_URL, and DB_SSLMODE")),
+        "3D000" => Some(or("check DB_NAME", "check the name at the end of DATABASE_URL")),
+        "42501" => Some("grant the role what it needs: docs/postgresql.md"),
+        "53300" => Some("close some, or let fewer be opened by DB_MAX_CONNECTIONS, and try again"),
+        "53100" => Some("make room on the server's disk, and try again"),
+        "55P03" => Some("somebody else is at it: try again"),
+        _ => None,
+    }
+}
+
+/// Codes: <https://www.sqlite.org/rescode.html>
+fn on_sqlite(is_embedded: bool, error: &DbErr) -> Option<&'static str> {
+    let or = |embedded, file| Some(if is_embedded { embedded } else { file });
+    let Some(sqlx::Error::Database(said)) = source(error) else { return None };
+    match primary_code(said.as_ref())? {
+        5 | 6 => Some("another process is writing to it: try again"),
+        8 => or(
+            "let this user write that file and its folder, or start in another folder",
+            "let this user write that file and its folder",
+        ),
+        10 => Some("the disk is full, or broken: make room, or look at it, and try again"),
+        13 => Some("make room on the disk, and try again"),
+        14 => or(ELSEWHERE, "`coworking-analytics migrate` creates a missing file, where this user may write"),
+        11 | 26 => or(ANEW, "check that DATABASE_URL names the right file"),
+        _ if is_embedded => Some(ANEW),
+        _ => None,
+    }
+}
+
+/// Of the extended code, what the documentation lists first.
+fn primary_code(error: &dyn DatabaseError) -> Option<u32> {
+    Some(error.code()?.parse::<u32>().ok()? & 0xff)
+}
+
+/// What to do where the sample database has no place.
+pub(crate) const ELSEWHERE: &str =
+    "start in a folder where this user may write, or name a database of yours by DATABASE_URL or DB_HOST";
+const ANEW: &str = "remove the folder `data` to begin anew";
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use sea_orm::{ConnectionTrait as _, SqlxSqliteConnector, sqlx::sqlite::SqlitePoolOptions};
+
+    use super::*;
+
+    /// A disk that is full, without one: SQLite says the same of a file that may not grow.
+    #[tokio::test]
+    async fn a_full_disk_is_told_in_the_databases_own_words() {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+        let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+        connection.execute_unprepared("PRAGMA max_page_count = 1").await.unwrap();
+        let error = connection.execute_unprepared("CREATE TABLE full (id INTEGER)").await.unwrap_err();
+        let failure = Failure::new(&DatabaseTarget::Embedded(PathBuf::from("data/coworking.db")), error);
+        let told = "cannot use the database file data/coworking.db: database or disk is full; \
+                    make room on the disk, and try again";
+        assert_eq!(failure.to_string(), told);
+    }
+}
