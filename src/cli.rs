@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use migration::{MigrationStatus, Migrator, MigratorTrait as _};
 use sea_orm::{DatabaseConnection, DbErr};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     access::{Scopes, keys::NewKey},
@@ -150,10 +150,14 @@ impl Cli {
             }
             _ => {}
         }
-        let config = match Config::read(&Environment::of_process()) {
+        let environment = Environment::of_process();
+        let config = match Config::read(&environment) {
             Ok(config) => config,
             Err(error) => {
                 told(&error);
+                for (name, meant) in environment.misspelt() {
+                    let _ = writeln!(std::io::stderr(), "  {name} is set, and nothing reads it; was {meant} meant?");
+                }
                 return ExitCode::from(MISUSE);
             }
         };
@@ -168,6 +172,9 @@ impl Cli {
             Ok(telemetry) => telemetry,
             Err(error) => return told(&error),
         };
+        for (variable, meant) in environment.misspelt() {
+            warn!(variable, meant, "a variable is set that nothing reads; was another one meant?");
+        }
         let code = runtime.block_on(run(command, config));
         telemetry.shut_down();
         code

@@ -74,22 +74,25 @@ impl OidcConfig {
         const URL: &str = "an address of https (http only on this machine)";
         let url =
             |name| environment.read(name, None, URL, |value| is_trustworthy(value).then(|| Some(value.to_owned())));
-        let issuer = url("OIDC_ISSUER")?;
-        let audience = environment.get("OIDC_AUDIENCE").unwrap_or_else(|| {
-            environment.reject("OIDC_AUDIENCE", "is needed with OIDC_ISSUER: tokens for other services are not taken");
-            String::new()
-        });
         let expected = "grants such as \"analyst=reports+members, operator=admin\"";
         let own = Scopes::parse("reports,members,admin").unwrap_or_default().to_string();
         let own = own.split(',').filter_map(|name| Some((name.to_owned(), Scopes::parse(name)?))).collect();
-        Some(Self {
-            issuer,
-            audience,
+        // All are read, also where no tokens are taken: what is never asked for is taken for a misspelling.
+        let (issuer, audience) = (url("OIDC_ISSUER"), environment.get("OIDC_AUDIENCE"));
+        let mut oidc = Self {
+            issuer: String::new(),
+            audience: String::new(),
             jwks_url: url("OIDC_JWKS_URL"),
             claim: environment.get("OIDC_CLAIM").unwrap_or_else(|| "scope".to_owned()),
             grants: environment.read("OIDC_GRANTS", own, expected, grants),
             authorities: environment.get("OIDC_CA_FILE").map(PathBuf::from),
-        })
+        };
+        oidc.issuer = issuer?;
+        oidc.audience = audience.unwrap_or_else(|| {
+            environment.reject("OIDC_AUDIENCE", "is needed with OIDC_ISSUER: tokens for other services are not taken");
+            String::new()
+        });
+        Some(oidc)
     }
 }
 

@@ -118,10 +118,12 @@ impl DatabaseConfig {
 
 fn read_target(environment: &Environment) -> DatabaseTarget {
     let tls = read_tls(environment);
+    // Each is asked for, whichever decides: what is never asked for is taken for a misspelling.
+    let has_parts = POSTGRES.map(|name| environment.get_or_empty(name).is_some()).contains(&true);
     if let Some(url) = environment.get("DATABASE_URL") {
         return read_url(environment, url, tls);
     }
-    if !POSTGRES.iter().any(|name| environment.get_or_empty(name).is_some()) {
+    if !has_parts {
         return DatabaseTarget::Embedded(PathBuf::from("data/coworking.db"));
     }
     let port = environment.number("DB_PORT", 5432_u16, 1, u16::MAX);

@@ -6,10 +6,11 @@ pub mod database;
 pub mod graphql;
 pub mod limits;
 pub mod log;
+mod misspelt;
 pub mod observability;
 pub mod server;
 
-use std::{cell::RefCell, fmt, str::FromStr, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
 use self::{
     access::AccessConfig,
@@ -78,9 +79,12 @@ impl fmt::Display for ConfigError {
 /// Finds the value of a variable by its name.
 type LookUp = dyn Fn(&str) -> Option<String>;
 
-/// Where variables come from, and what was wrong with them so far.
+/// Where variables come from, which were asked for, and what was wrong with them so far.
 pub struct Environment {
     look_up: Box<LookUp>,
+    /// The names of all that is set, whoever reads it.
+    set: Vec<String>,
+    asked: RefCell<BTreeSet<&'static str>>,
     problems: RefCell<Vec<(&'static str, String)>>,
 }
 
@@ -89,12 +93,24 @@ impl Environment {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
     pub fn of_process() -> Self {
-        Self::new(|name| std::env::var(name).ok())
+        let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+        Self { set, ..Self::new(|name| std::env::var(name).ok()) }
     }
 
     /// Variables from anywhere else.
     pub fn new(look_up: impl Fn(&str) -> Option<String> + 'static) -> Self {
-        Self { look_up: Box::new(look_up), problems: RefCell::default() }
+        Self { look_up: Box::new(look_up), set: Vec::new(), asked: RefCell::default(), problems: RefCell::default() }
+    }
+
+    /// The names of all variables that were asked for: once [`Config::read`] is done, all there are, whatever
+    /// the configuration makes of them.
+    pub fn asked(&self) -> BTreeSet<&'static str> {
+        self.asked.borrow().clone()
+    }
+
+    /// Variables that are set and that nobody asked for, each with the one that was probably meant.
+    pub fn misspelt(&self) -> Vec<(&str, &'static str)> {
+        misspelt::among(&self.set, &self.asked.borrow())
     }
 
     /// The variable's value; one that is set to nothing counts as not set.
@@ -103,6 +119,7 @@ impl Environment {
     }
 
     fn get_or_empty(&self, name: &'static str) -> Option<String> {
+        self.asked.borrow_mut().insert(name);
         (self.look_up)(name)
     }
 

@@ -10,7 +10,6 @@ use crate::support::{
     database::create_postgres_database,
     on_both_databases,
     process::{Service, run, run_without_room},
-    snapshot_text,
 };
 
 on_both_databases!(
@@ -33,88 +32,6 @@ async fn without_any_configuration_there_is_a_sample_database() {
     assert_eq!(service.ended().await.code(), Some(0));
     let service = service.start_again().await;
     assert_eq!(service.get("/api/reports/user_visits").await.body, first);
-}
-
-#[test]
-fn every_mistake_in_the_configuration_is_told_at_once() {
-    let folder = TempDir::new().unwrap();
-    let variables = [
-        ("APP_PORT", "many"),
-        ("DB_HOST", "localhost"),
-        ("DB_SSLMODE", "maybe"),
-        ("LOG_FORMAT", "xml"),
-        ("REQUEST_TIMEOUT", "soon"),
-        ("PAGE_SIZE_MAX", "0"),
-    ];
-    let (code, out, err) = run(folder.path(), &variables, &[]);
-    assert_eq!((code, out.as_str()), (2, ""));
-    snapshot_text("configuration_mistakes", &err);
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing was created");
-}
-
-#[test]
-fn a_database_address_is_never_shown() {
-    let folder = TempDir::new().unwrap();
-    let (code, _, err) = run(folder.path(), &[("DATABASE_URL", "mysql://user:secret@host/name")], &["migrate"]);
-    assert_eq!(code, 2);
-    assert!(err.contains("DATABASE_URL") && !err.contains("secret"), "{err}");
-}
-
-#[test]
-fn variables_are_read_from_a_file() {
-    let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join(".env"), "APP_PORT=none\n").unwrap();
-    let (code, _, err) = run(folder.path(), &[], &[]);
-    assert_eq!(code, 2);
-    assert!(err.contains("APP_PORT is \"none\""), "{err}");
-    std::fs::write(folder.path().join(".env"), "what is this\n").unwrap();
-    let (code, _, err) = run(folder.path(), &[], &[]);
-    assert!(code == 2 && err.contains(".env"), "{err}");
-}
-
-#[test]
-fn the_example_of_a_configuration_names_every_variable_and_is_accepted() {
-    let folder = TempDir::new().unwrap();
-    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
-    let all: String = example
-        .lines()
-        .map(|line| line.strip_prefix("#").filter(|line| is_setting(line)).unwrap_or(line))
-        .fold(String::new(), |all, line| all + line + "\n");
-    // Of the two ways to name a PostgreSQL, and a certificate that is not there, only the names count.
-    let usable: String = all
-        .lines()
-        .filter(|line| !line.starts_with("DB_SSLROOTCERT") && !line.starts_with("DATABASE_URL"))
-        .fold(String::new(), |all, line| all + line + "\n");
-    std::fs::write(folder.path().join(".env"), usable + "APP_PORT=wrong\n").unwrap();
-    let (_, _, err) = run(folder.path(), &[("APP_PORT", "wrong")], &[]);
-    assert_eq!(err.lines().count(), 2, "only APP_PORT is wrong: {err}");
-    let read: Vec<_> =
-        VARIABLES.iter().filter(|name| !all.lines().any(|line| line.starts_with(&format!("{name}=")))).collect();
-    assert!(read.is_empty(), "not in .env.example: {read:?}");
-}
-
-/// Every variable that the code reads, found in the code.
-static VARIABLES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config");
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .flat_map(|file| {
-            let code = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            code.split('"').filter(|text| is_name(text)).map(str::to_owned).collect::<Vec<_>>()
-        })
-        .collect();
-    names.sort();
-    names.dedup();
-    assert!(names.len() > 15, "{names:?}");
-    names
-});
-
-fn is_name(text: &str) -> bool {
-    text.contains('_') && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-}
-
-fn is_setting(line: &str) -> bool {
-    line.split_once('=').is_some_and(|(name, _)| is_name(name))
 }
 
 #[test]

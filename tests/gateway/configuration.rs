@@ -1,0 +1,155 @@
+//! What can be configured: variables, their defaults, and what is said of mistakes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use coworking_analytics::config::{Config, Environment};
+use tempfile::TempDir;
+
+use crate::support::{
+    process::{Service, run},
+    snapshot_text,
+};
+
+#[test]
+fn every_mistake_in_the_configuration_is_told_at_once() {
+    let folder = TempDir::new().unwrap();
+    let variables = [
+        ("APP_PORT", "many"),
+        ("DB_HOST", "localhost"),
+        ("DB_SSLMODE", "maybe"),
+        ("LOG_FORMAT", "xml"),
+        ("REQUEST_TIMEOUT", "soon"),
+        ("PAGE_SIZE_MAX", "0"),
+    ];
+    let (code, out, err) = run(folder.path(), &variables, &[]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    snapshot_text("configuration_mistakes", &err);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing was created");
+}
+
+#[test]
+fn a_database_address_is_never_shown() {
+    let folder = TempDir::new().unwrap();
+    let (code, _, err) = run(folder.path(), &[("DATABASE_URL", "mysql://user:secret@host/name")], &["migrate"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("DATABASE_URL") && !err.contains("secret"), "{err}");
+}
+
+#[test]
+fn variables_are_read_from_a_file() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join(".env"), "APP_PORT=none\n").unwrap();
+    let (code, _, err) = run(folder.path(), &[], &[]);
+    assert_eq!(code, 2);
+    assert!(err.contains("APP_PORT is \"none\""), "{err}");
+    std::fs::write(folder.path().join(".env"), "what is this\n").unwrap();
+    let (code, _, err) = run(folder.path(), &[], &[]);
+    assert!(code == 2 && err.contains(".env"), "{err}");
+}
+
+/// The settings of `.env.example`, as if each was set.
+fn example() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let settings = text.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    settings.filter(|(name, _)| is_name(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() > 5 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+/// The configuration as text, and the names that reading it asked for.
+fn read(variables: &BTreeMap<String, String>) -> (String, BTreeSet<String>) {
+    let variables = variables.clone();
+    let environment = Environment::new(move |name| variables.get(name).cloned());
+    let config = Config::read(&environment);
+    (format!("{config:?}"), environment.asked().into_iter().map(str::to_owned).collect())
+}
+
+/// Whatever is set: the names that are asked for tell misspellings, too.
+#[test]
+fn the_example_of_a_configuration_names_every_variable() {
+    let example = example();
+    let names: BTreeSet<_> = example.keys().cloned().collect();
+    for without in ["", "DATABASE_URL", "DB_", "OIDC_ISSUER", "TLS_KEY_FILE", "PERSISTED_DOCUMENTS_DIR"] {
+        let mut some = example.clone();
+        some.retain(|name, _| without.is_empty() || !name.starts_with(without));
+        assert_eq!(read(&some).1, names, "without {without}");
+    }
+    assert_eq!(read(&BTreeMap::new()).1, names, "with nothing set");
+}
+
+#[test]
+fn the_example_of_a_configuration_is_accepted() {
+    let folder = TempDir::new().unwrap();
+    // Of the two ways to name a PostgreSQL, and a certificate that is not there, only the names count.
+    let mut usable = example();
+    usable.retain(|name, _| name != "DB_SSLROOTCERT" && name != "DATABASE_URL");
+    let lines: Vec<_> = usable.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    std::fs::write(folder.path().join(".env"), lines.join("\n")).unwrap();
+    let (_, _, err) = run(folder.path(), &[("APP_PORT", "wrong")], &[]);
+    assert_eq!(err.lines().count(), 2, "only APP_PORT is wrong: {err}");
+}
+
+/// Variables without a default, and `prefer`, which is the driver's.
+const NO_DEFAULT: [&str; 15] = [
+    "API_KEYS_FILE",
+    "CORS_ORIGINS",
+    "DATABASE_URL",
+    "DB_PASSWORD",
+    "DB_SSLMODE",
+    "DB_SSLROOTCERT",
+    "DB_USERNAME",
+    "OIDC_AUDIENCE",
+    "OIDC_CA_FILE",
+    "OIDC_ISSUER",
+    "OIDC_JWKS_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "PERSISTED_DOCUMENTS_DIR",
+    "TLS_CERT_FILE",
+    "TLS_KEY_FILE",
+];
+
+#[test]
+fn the_example_of_a_configuration_shows_the_defaults() {
+    // On a PostgreSQL: on the sample, names may be seen by everybody.
+    let role = BTreeMap::from(
+        [("DB_USERNAME", "somebody"), ("DB_PASSWORD", "")].map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    // A port that was chosen has to be free.
+    let read = |variables| read(&variables).0.replace("metrics_required: true", "metrics_required: false");
+    let nothing_set = read(role.clone());
+    for (name, value) in example() {
+        let mut one_set = role.clone();
+        one_set.insert(name.clone(), value);
+        if !NO_DEFAULT.contains(&name.as_str()) {
+            assert_eq!(read(one_set), nothing_set, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_variable_is_told_when_the_service_starts() {
+    let slips = [("APP_PROT", "APP_PORT"), ("ANONYMUS_SCOPE", "ANONYMOUS_SCOPES"), ("log_level", "LOG_LEVEL")];
+    let mut variables = slips.map(|(slip, _)| (slip, "hidden")).to_vec();
+    let usual =
+        [("PGHOST", "hidden"), ("POSTGRES_SERVICE_HOST", "hidden"), ("SSL_CERT_FILE", "hidden"), ("API_KEYS", "")];
+    variables.extend(usual);
+    let service = Service::start(&variables).await;
+    let log = service.log();
+    let told: Vec<serde_json::Value> = log
+        .lines()
+        .filter(|line| line.contains("nothing reads"))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: BTreeSet<_> =
+        told.iter().map(|line| [&line["variable"], &line["meant"]].map(|name| name.as_str().unwrap())).collect();
+    assert_eq!(told, slips.map(|(slip, meant)| [slip, meant]).into(), "{log}");
+    assert!(!log.contains("hidden"), "a value in {log}");
+    // Where the right one is needed, and where a command speaks.
+    let folder = TempDir::new().unwrap();
+    let (code, _, err) = run(folder.path(), &[("DB_USERNAM", "hidden"), ("DB_PASSWORD", "hidden")], &[]);
+    assert!(code == 2 && err.contains("was DB_USERNAME meant?") && !err.contains("hidden"), "{err}");
+    let (code, _, err) = run(folder.path(), &[("DB_HSOT", "hidden")], &["migrate"]);
+    assert!(code == 0 && err.contains("DB_HOST") && !err.contains("hidden"), "{err}");
+}
