@@ -42,9 +42,19 @@ fn variables_are_read_from_a_file() {
     let (code, _, err) = run(folder.path(), &[], &[]);
     assert_eq!(code, 2);
     assert!(err.contains("APP_PORT is \"none\""), "{err}");
-    std::fs::write(folder.path().join(".env"), "what is this\n").unwrap();
+    for (file, place) in [
+        ("what is this\n", "what comes first"),
+        ("# twice\nAPP_PORT=0\nDB_PASSWORD=two words\n", "what comes after APP_PORT"),
+    ] {
+        std::fs::write(folder.path().join(".env"), file).unwrap();
+        let (code, _, err) = run(folder.path(), &[], &[]);
+        assert!(code == 2 && err.contains("the file .env") && err.contains(place), "{err}");
+        assert!(!["this", "two", "words"].iter().any(|value| err.contains(value)), "a value in {err}");
+    }
+    std::fs::remove_file(folder.path().join(".env")).unwrap();
+    std::os::unix::fs::symlink(".env", folder.path().join(".env")).unwrap();
     let (code, _, err) = run(folder.path(), &[], &[]);
-    assert!(code == 2 && err.contains(".env"), "{err}");
+    assert!(code == 2 && err.contains("let this user read it, or start in another folder"), "{err}");
 }
 
 /// The settings of `.env.example`, as if each was set.
