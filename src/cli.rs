@@ -24,10 +24,28 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// GraphQL analytics gateway for coworking spaces. Configured by environment variables, or a file
-/// `.env`; see `.env.example`.
+/// What most people set first; a test holds the defaults to `.env.example`.
+const VARIABLES: &str = "\
+Configured by environment variables, or by a file `.env` here or in a folder above. Those that matter most:
+  DATABASE_URL      postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH; or the parts of a PostgreSQL:
+  DB_HOST           its server [default: 127.0.0.1]
+  DB_PORT           its port [default: 5432]
+  DB_NAME           its database [default: postgres]
+  DB_USERNAME       the role, required with any of these parts
+  DB_PASSWORD       the role's password, likewise; it may be empty
+                    With none of these six, a sample database is made in the folder `data`.
+  APP_HOST          address to listen on [default: 0.0.0.0]
+  APP_PORT          port of the dashboard and the API [default: 5153]
+  METRICS_PORT      port of /metrics, or off [default: 9153]
+  ANONYMOUS_SCOPES  what callers without a key see [default: reports], on the sample reports,members
+  API_KEYS_FILE     keys for those who see more, made by `key new`
+  LOG_FORMAT        text, json, or auto: text on a terminal [default: auto]
+  LOG_LEVEL         error, warn, info, debug, trace [default: info]
+All of them, each with what it means, are in `.env.example`.";
+
+/// GraphQL analytics gateway for coworking spaces
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None)]
+#[command(version, about, long_about = None, after_help = VARIABLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -35,7 +53,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve GraphQL, the legacy reports and the probes (the default)
+    /// Serve the dashboard, GraphQL, the legacy reports and the probes (the default)
+    #[command(after_help = VARIABLES)]
     Serve,
     /// Create the tables, or adopt existing ones, and the views for SQL tools; no row is touched
     Migrate {

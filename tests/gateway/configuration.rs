@@ -138,6 +138,30 @@ fn the_example_of_a_configuration_shows_the_defaults() {
     }
 }
 
+#[test]
+fn help_names_what_matters_most() {
+    let folder = TempDir::new().unwrap();
+    let example = example();
+    for arguments in [&["--help"][..], &["serve", "--help"], &["-h"], &["help"]] {
+        let (code, help, _) = run(folder.path(), &[], arguments);
+        assert!(code == 0 && help.contains(" `.env` ") && help.contains("`.env.example`"), "{help}");
+        let named: BTreeMap<_, _> = help
+            .lines()
+            .filter_map(|line| line.trim().split_once(' ').filter(|(name, _)| is_name(name)))
+            .map(|(name, text)| (name, text.split_once("[default: ").map(|(_, text)| text.split_once(']').unwrap().0)))
+            .collect();
+        for name in
+            ["DATABASE_URL", "DB_HOST", "DB_PASSWORD", "APP_PORT", "METRICS_PORT", "LOG_FORMAT", "ANONYMOUS_SCOPES"]
+        {
+            assert!(named.contains_key(name), "{name} is not in {help}");
+        }
+        for (name, default) in named {
+            let shown = Some(example[name].as_str()).filter(|_| !NO_DEFAULT.contains(&name));
+            assert_eq!(default, shown, "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_misspelt_variable_is_told_when_the_service_starts() {
     let slips = [("APP_PROT", "APP_PORT"), ("ANONYMUS_SCOPE", "ANONYMOUS_SCOPES"), ("log_level", "LOG_LEVEL")];
@@ -162,4 +186,15 @@ async fn a_misspelt_variable_is_told_when_the_service_starts() {
     assert!(code == 2 && err.contains("was DB_USERNAME meant?") && !err.contains("hidden"), "{err}");
     let (code, _, err) = run(folder.path(), &[("DB_HSOT", "hidden")], &["migrate"]);
     assert!(code == 0 && err.contains("DB_HOST") && !err.contains("hidden"), "{err}");
+}
+
+/// What cargo itself insists on.
+#[test]
+fn the_readme_says_which_rust_is_needed() {
+    let readme = include_str!("../../README.md");
+    assert!(
+        readme.contains(concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"))),
+        "not {}",
+        env!("CARGO_PKG_RUST_VERSION")
+    );
 }
