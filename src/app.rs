@@ -8,7 +8,6 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use migration::{Migrator, MigratorTrait as _};
 use sea_orm::DbErr;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tracing::{info, warn};
@@ -173,7 +172,7 @@ async fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpLi
 /// Creates and migrates the embedded database; fills it with sample data when it is new.
 async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -> Result<(), DbErr> {
     let database = Database::connect(config, Access::Maintain).await?;
-    Migrator::up(database.connection(), None).await?;
+    migration::up(database.connection()).await?;
     match seed::fill(&database, Size::SAMPLE, clock.now(), false).await {
         Ok(()) => info!(path = %path.display(), "sample database created, with invented members"),
         Err(SeedError::NotEmpty) => {}

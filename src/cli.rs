@@ -4,7 +4,6 @@ use std::{io::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
-use migration::{MigrationStatus, Migrator, MigratorTrait as _};
 use sea_orm::{DatabaseConnection, DbErr};
 use tracing::{error, info, warn};
 
@@ -246,17 +245,19 @@ async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
         let database = open(config).await?;
         let connection = database.connection();
         match step {
-            MigrateStep::Up => Migrator::up(connection, None).await?,
-            MigrateStep::Down => Migrator::down(connection, Some(1)).await?,
+            MigrateStep::Up => migration::up(connection).await?,
+            MigrateStep::Down => migration::down(connection).await?,
             MigrateStep::Status => {}
         }
-        Migrator::get_migration_with_status(connection).await
+        migration::status(connection).await
     };
     match migrated.await {
         Ok(migrations) => {
-            let state = |applied| if applied == MigrationStatus::Applied { "applied" } else { "pending" };
-            let lines: Vec<_> =
-                migrations.iter().map(|each| format!("{:8} {}\n", state(each.status()), each.name())).collect();
+            let state = |is_applied| if is_applied { "applied" } else { "pending" };
+            let lines: Vec<_> = migrations
+                .iter()
+                .map(|(migration, is_applied)| format!("{:8} {}\n", state(*is_applied), migration.name()))
+                .collect();
             print(&lines.concat())
         }
         Err(error) => refused(config, error),
@@ -310,7 +311,7 @@ async fn refresh(connection: &DatabaseConnection) -> Result<(), DbErr> {
 async fn fill(config: &Config, SeedArguments { users, tokens, days, append }: SeedArguments) -> ExitCode {
     let filled = async {
         let database = open(config).await?;
-        Migrator::up(database.connection(), None).await?;
+        migration::up(database.connection()).await?;
         seed::fill(&database, seed::Size { users, tokens, days }, Clock::system().now(), append).await
     };
     match filled.await {

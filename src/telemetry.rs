@@ -21,7 +21,7 @@ use crate::config::{
 };
 
 /// Libraries that comment on every step.
-const QUIET: &str = "sea_orm_migration=warn,sqlx=warn,opentelemetry=warn,hyper_util=warn";
+const QUIET: &str = "sqlx=warn,opentelemetry=warn,hyper_util=warn";
 
 /// The target of spans that give log lines their fields, and are no part of a trace.
 pub const UNTRACED: &str = "coworking_analytics::line";

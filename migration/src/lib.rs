@@ -1,23 +1,136 @@
 //! Migrations of the coworking database. A database that the coworking service already made is
 //! adopted as it is: no migration touches a row of it, and undoing one never drops its tables.
-
-use sea_orm_migration::prelude::*;
+//!
+//! What was applied is noted in `seaql_migrations`, the table of sea-orm-migration, which made it before.
 
 mod m20261123_000001_adopt_or_create_tables;
 mod m20261123_000002_create_report_views;
 
-pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Every migration, in the order in which they are applied.
-#[derive(Debug)]
-pub struct Migrator;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, TransactionTrait as _,
+    sea_query::{Expr, ExprTrait as _, Query},
+};
 
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261123_000001_adopt_or_create_tables::Migration),
-            Box::new(m20261123_000002_create_report_views::Migration),
-        ]
+/// The table that notes what was applied, and when (seconds since 1970, UTC).
+const APPLIED: &str = "seaql_migrations";
+
+/// A step from one shape of the database to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migration {
+    /// `users` and `tokens`: created where they are missing, adopted where they exist.
+    AdoptOrCreateTables,
+    /// `report_daily_usage` and `report_user_visits`: reports as views, for tools that speak only SQL.
+    CreateReportViews,
+}
+
+impl Migration {
+    /// Every migration, in the order in which they are applied.
+    pub const ALL: [Self; 2] = [Self::AdoptOrCreateTables, Self::CreateReportViews];
+
+    /// The name under which it is noted.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AdoptOrCreateTables => "m20261123_000001_adopt_or_create_tables",
+            Self::CreateReportViews => "m20261123_000002_create_report_views",
+        }
     }
+
+    async fn apply(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        match self {
+            Self::AdoptOrCreateTables => m20261123_000001_adopt_or_create_tables::apply(transaction).await,
+            Self::CreateReportViews => m20261123_000002_create_report_views::apply(transaction).await,
+        }
+    }
+
+    async fn undo(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        match self {
+            // The tables stay: they, and every row in them, belong to the coworking service.
+            Self::AdoptOrCreateTables => Ok(()),
+            Self::CreateReportViews => m20261123_000002_create_report_views::undo(transaction).await,
+        }
+    }
+}
+
+/// Applies what is missing, each migration in a transaction of its own.
+///
+/// # Errors
+/// What the database says; the migration that failed leaves nothing behind.
+pub async fn up(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    if !has_table(connection, APPLIED).await? {
+        let columns = "version varchar NOT NULL PRIMARY KEY, applied_at bigint NOT NULL";
+        connection.execute_unprepared(&format!("CREATE TABLE IF NOT EXISTS {APPLIED} ({columns})")).await?;
+    }
+    for (migration, is_applied) in status(connection).await? {
+        if !is_applied {
+            let transaction = connection.begin().await?;
+            migration.apply(&transaction).await?;
+            let note = Query::insert()
+                .into_table(APPLIED)
+                .columns(["version", "applied_at"])
+                .values_panic([migration.name().into(), seconds_since_1970().into()])
+                .take();
+            transaction.execute(&note).await?;
+            transaction.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Undoes the migration that was applied last, if there is one.
+///
+/// # Errors
+/// What the database says; then nothing was undone.
+pub async fn down(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let applied = status(connection).await?.into_iter().rev().find(|(_, is_applied)| *is_applied);
+    let Some((migration, _)) = applied else { return Ok(()) };
+    let transaction = connection.begin().await?;
+    migration.undo(&transaction).await?;
+    let forget = Query::delete().from_table(APPLIED).and_where(Expr::col("version").eq(migration.name())).take();
+    transaction.execute(&forget).await?;
+    transaction.commit().await
+}
+
+/// Every migration, and whether it is applied. Only reads.
+///
+/// # Errors
+/// When the database has a migration that this version does not know, or cannot be read.
+pub async fn status(connection: &DatabaseConnection) -> Result<Vec<(Migration, bool)>, DbErr> {
+    let mut applied = Vec::new();
+    if has_table(connection, APPLIED).await? {
+        for row in connection.query_all(&Query::select().column("version").from(APPLIED).take()).await? {
+            applied.push(row.try_get::<String>("", "version")?);
+        }
+    }
+    let is_known = |version: &&String| Migration::ALL.iter().any(|migration| migration.name() == *version);
+    if let Some(unknown) = applied.iter().find(|version| !is_known(version)) {
+        let problem =
+            format!("the database has the migration {unknown}, which this version does not know: use a newer one");
+        return Err(DbErr::Migration(problem));
+    }
+    Ok(Migration::ALL.map(|migration| (migration, applied.iter().any(|version| version == migration.name()))).into())
+}
+
+/// Whether a statement that names the table would find one, or a view.
+async fn has_table(connection: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> {
+    let found = match connection.get_database_backend() {
+        DbBackend::Sqlite => Query::select()
+            .expr(Expr::val(1))
+            .from("sqlite_master")
+            .and_where(Expr::col("type").is_in(["table", "view"]))
+            .and_where(Expr::col("name").eq(name))
+            .take(),
+        _ => Query::select()
+            .expr(Expr::val(1))
+            .and_where(Expr::cust_with_values("to_regclass($1) IS NOT NULL", [name]))
+            .take(),
+    };
+    Ok(connection.query_one(&found).await?.is_some())
+}
+
+fn seconds_since_1970() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
-//! `users` and `tokens`: created where they are missing, adopted where they exist.
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr};
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use crate::has_table;
 
 /// The columns that the gateway reads; the tables' owner may have more.
 const EXPECTED: [&str; 2] = [
@@ -8,28 +8,16 @@ const EXPECTED: [&str; 2] = [
     "SELECT id, user_id, created_at, used_at FROM tokens LIMIT 0",
 ];
 
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        if !(manager.has_table("users").await? && manager.has_table("tokens").await?) {
-            let tables = match manager.get_database_backend() {
-                DbBackend::Sqlite => include_str!("tables.sqlite.sql"),
-                _ => include_str!("tables.postgres.sql"),
-            };
-            connection.execute_unprepared(tables).await?;
-        }
-        for columns in EXPECTED {
-            connection.execute_unprepared(columns).await?;
-        }
-        Ok(())
+pub(crate) async fn apply(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if !(has_table(transaction, "users").await? && has_table(transaction, "tokens").await?) {
+        let tables = match transaction.get_database_backend() {
+            DbBackend::Sqlite => include_str!("tables.sqlite.sql"),
+            _ => include_str!("tables.postgres.sql"),
+        };
+        transaction.execute_unprepared(tables).await?;
     }
-
-    /// The tables stay: they, and every row in them, belong to the coworking service.
-    async fn down(&self, _manager: &SchemaManager) -> Result<(), DbErr> {
-        Ok(())
+    for columns in EXPECTED {
+        transaction.execute_unprepared(columns).await?;
     }
+    Ok(())
 }

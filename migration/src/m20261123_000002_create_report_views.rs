@@ -1,40 +1,18 @@
-//! `report_daily_usage` and `report_user_visits`: the reports as views, for tools that speak only SQL.
-//! The gateway itself reads neither.
+//! The gateway itself reads neither view.
 
-use sea_orm_migration::{
-    prelude::*,
-    sea_orm::{DbBackend, RuntimeErr},
-};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr};
 
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+pub(crate) async fn apply(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    let views = match transaction.get_database_backend() {
+        DbBackend::Sqlite => include_str!("views.sqlite.sql"),
+        _ => include_str!("views.postgres.sql"),
+    };
+    transaction.execute_unprepared(views).await.map(drop).map_err(|error| {
+        DbErr::Migration(format!("the views for SQL tools were not made, and nothing was replaced: {error}"))
+    })
+}
 
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    /// Both views or none, on SQLite too.
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let views = match manager.get_database_backend() {
-            DbBackend::Sqlite => include_str!("views.sqlite.sql"),
-            _ => include_str!("views.postgres.sql"),
-        };
-        manager.get_connection().execute_unprepared(views).await.map(drop).map_err(|error| {
-            let said = match &error {
-                DbErr::Exec(RuntimeErr::SqlxError(source)) => {
-                    source.as_database_error().map(|said| said.message().to_owned())
-                }
-                _ => None,
-            };
-            let said = said.unwrap_or_else(|| error.to_string());
-            DbErr::Migration(format!("the views for SQL tools were not made, and nothing was replaced: {said}"))
-        })
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let drop_views = "DROP VIEW IF EXISTS report_daily_usage; DROP VIEW IF EXISTS report_user_visits";
-        manager.get_connection().execute_unprepared(drop_views).await.map(drop)
-    }
+pub(crate) async fn undo(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    let drop_views = "DROP VIEW IF EXISTS report_daily_usage; DROP VIEW IF EXISTS report_user_visits";
+    transaction.execute_unprepared(drop_views).await.map(drop)
 }

@@ -6,7 +6,6 @@ use async_graphql::{
     PathSegment, ServerError, ServerResult, Value, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextResolve, ResolveInfo},
 };
-use migration::{Migrator, MigratorTrait as _};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use std::time::Duration;
@@ -69,7 +68,7 @@ impl Troubled {
         let config =
             Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
-        Migrator::up(database.connection(), None).await.unwrap();
+        migration::up(database.connection()).await.unwrap();
         let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/legacy/data.sql");
         database.connection().execute_unprepared(&std::fs::read_to_string(data).unwrap()).await.unwrap();
         Self { database, _folder: folder }

@@ -5,7 +5,7 @@ use coworking_analytics::{
     clock::Clock,
     database::{Access, Database},
 };
-use migration::{Migrator, MigratorTrait as _};
+use migration::Migration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Statement};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -122,29 +122,30 @@ async fn views_have_these_columns_and_are_read_only(backend: Backend) {
 
 async fn undoing_removes_the_views_alone(backend: Backend) {
     let database = TestDatabase::recorded(backend).await;
-    Migrator::down(&database.owner, Some(1)).await.unwrap();
+    migration::down(&database.owner).await.unwrap();
     for view in [DAILY_USAGE, USER_VISITS] {
         assert!(count(&database.owner, view).await.is_err(), "{view}");
     }
     assert_eq!(count(&database.owner, "users").await.unwrap(), 320);
     assert_eq!(count(&database.owner, "tokens").await.unwrap(), 1_115);
-    Migrator::up(&database.owner, None).await.unwrap();
+    migration::up(&database.owner).await.unwrap();
     assert!(count(&database.owner, DAILY_USAGE).await.unwrap() > 0);
 }
 
 async fn what_has_their_name_is_never_replaced(backend: Backend) {
     for theirs in ["VIEW report_user_visits AS SELECT 7 AS n", "TABLE report_user_visits AS SELECT 7 AS n"] {
         let database = TestDatabase::recorded(backend).await;
-        Migrator::down(&database.owner, Some(1)).await.unwrap();
+        migration::down(&database.owner).await.unwrap();
         database.execute(&format!("CREATE {theirs}")).await;
-        let error = Migrator::up(&database.owner, None).await.unwrap_err().to_string();
+        let error = migration::up(&database.owner).await.unwrap_err().to_string();
         for told in ["nothing was replaced", "report_user_visits", "already exists"] {
             assert!(error.contains(told), "{error}");
         }
         let kept = answer(&database.owner, "SELECT CAST(n AS bigint) AS n FROM report_user_visits").await.unwrap();
         assert_eq!(kept[0].try_get::<i64>("", "n").unwrap(), 7);
         assert!(count(&database.owner, DAILY_USAGE).await.is_err(), "both or none");
-        assert_eq!(Migrator::get_pending_migrations(&database.owner).await.unwrap().len(), 1);
+        let status = migration::status(&database.owner).await.unwrap();
+        assert_eq!(status, [(Migration::AdoptOrCreateTables, true), (Migration::CreateReportViews, false)]);
     }
 }
 
@@ -168,11 +169,13 @@ async fn a_role_by_the_recipe_sees_the_views_and_nothing_else() {
 #[tokio::test]
 async fn whoever_may_read_and_create_can_make_the_views() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
-    Migrator::down(&database.owner, None).await.unwrap();
+    for _ in Migration::ALL {
+        migration::down(&database.owner).await.unwrap();
+    }
     database.execute("DROP TABLE seaql_migrations").await;
     let role = follow(&database, "## A role", "reporting").await;
     database.execute(&format!("GRANT CREATE ON SCHEMA public TO {role}; SET ROLE {role}")).await;
-    Migrator::up(&database.owner, None).await.unwrap();
+    migration::up(&database.owner).await.unwrap();
     assert!(count(&database.owner, DAILY_USAGE).await.unwrap() > 0);
     assert!(count(&database.owner, USER_VISITS).await.unwrap() > 0);
     refused(&database.owner, "SELECT token FROM tokens").await;

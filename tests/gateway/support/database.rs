@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use coworking_analytics::database::{Access, Database};
-use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -43,7 +42,7 @@ impl TestDatabase {
     /// The tables, without rows.
     pub async fn empty(backend: Backend) -> Self {
         let database = Self::bare(backend).await;
-        Migrator::up(&database.owner, None).await.unwrap();
+        migration::up(&database.owner).await.unwrap();
         database
     }
 
