@@ -5,48 +5,87 @@ SHELL := bash
 
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
-.PHONY: test tools lint check-pipeline manifests image deploy-local release rust-test client-test quick-faults \
-  bench deny faults fuzz pictures sbom schema snapshots soak web
+# What is compiled once, for every test: dev is quick to build, `make test PROFILE=release` tests what the image holds.
+PROFILE ?= dev
+BINARY := $(CURDIR)/target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/coworking-analytics
+UV := target/tools/uv/bin/uv
+NODE_MODULES := tests/clients/node_modules/.package-lock.json web/node_modules/.package-lock.json
+STEP = @scripts/steps.py one $@
 
-test: tools lint check-pipeline manifests rust-test client-test quick-faults
+.PHONY: test check steps build packages promtool format lint dependencies web-check check-pipeline manifests \
+  rust-test client-test quick-faults release image deploy-local bench deny faults fuzz pictures sbom schema snapshots soak web
 
-tools:
-	scripts/postgres.sh install
-	[ -x "$(CHROMIUM)" ] || scripts/install.sh chromium
-	for folder in tests/clients web; do npm ci --loglevel=error --no-audit --no-fund --prefix $$folder; done
-	scripts/venv.sh tests/clients/requirements.txt target/clients-venv
+# Steps that need each other wait, all others run side by side; in the end, a table says how long each took.
+test:
+	@scripts/steps.py all steps PROFILE=$(PROFILE)
 
-lint:
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	scripts/check-dependencies.py
-	npm run --silent check --prefix web
+# The longest first.
+steps: build rust-test client-test quick-faults manifests check-pipeline lint web-check dependencies format
 
-rust-test: release
-	GATEWAY_RELEASE_BIN=$(CURDIR)/target/release/coworking-analytics PROMTOOL="$$(scripts/check-pipeline.sh promtool)" \
-	  scripts/with-postgres.sh cargo test --workspace --locked
+# The quick round while working: no PostgreSQL, browser or Node, and nothing is installed.
+check: format lint
+	cargo test --workspace --locked -- --skip postgres
 
-client-test: release
-	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node --test tests/clients/*.test.mjs
+# Whatever is tested, compiled.
+build:
+	$(STEP) cargo test --workspace --locked --profile $(PROFILE) --no-run
 
-# Four of the faults that `make faults` makes.
-quick-faults: release
-	tests/faults/run.py --quick
+# PostgreSQL and Chromium, where they are missing.
+packages:
+	$(STEP) scripts/packages.sh
+
+$(UV):
+	@scripts/steps.py one uv scripts/venv.sh uv
+
+target/clients-venv/installed.txt: tests/clients/requirements.txt $(UV)
+	@scripts/steps.py one python-clients scripts/venv.sh $< $(@D)
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	@scripts/steps.py one npm-$(notdir $*) npm ci --loglevel=error --no-audit --no-fund --prefix $*
+	@touch $@
+
+# Prints where promtool is, having fetched it. Packages first: they refresh the lists of what there is.
+promtool: packages
+	$(STEP) scripts/check-pipeline.sh promtool
+
+format:
+	$(STEP) cargo fmt --all --check
+
+# After the build, whose macros and build scripts it takes over.
+lint: $(if $(STEPS),build)
+	$(STEP) cargo clippy --workspace --all-targets --locked --profile $(PROFILE) -- -D warnings
+
+dependencies:
+	$(STEP) scripts/check-dependencies.py
+
+# The dashboard's types, and that what is committed is what its sources make.
+web-check: web/node_modules/.package-lock.json
+	$(STEP) npm run --silent check --prefix web
+
+rust-test: build packages promtool manifests
+	$(STEP) scripts/rust-test.sh $(PROFILE)
+
+client-test: build packages $(NODE_MODULES) target/clients-venv/installed.txt
+	$(STEP) env GATEWAY_BIN=$(BINARY) node --test --test-concurrency=3 tests/clients/*.test.mjs
+
+# Four of the faults that `make faults` makes. Last, and alone: how long a gateway takes to recover depends on what else the machine does.
+quick-faults: build packages $(if $(STEPS),rust-test client-test lint)
+	$(STEP) env GATEWAY_BIN=$(BINARY) tests/faults/run.py --quick
 
 # The image's, the pipeline's and the cloud's files: linted, and the build rehearsed.
-check-pipeline:
-	scripts/check-pipeline.sh
+check-pipeline: $(UV) promtool
+	$(STEP) scripts/check-pipeline.sh
 
 # Kubernetes' manifests: rendered into target/k8s/, linted, validated; as JSON for the tests in Rust.
-manifests:
-	scripts/check-k8s.sh
+manifests: $(UV)
+	$(STEP) scripts/check-k8s.sh
 
 # The overlay for kind and minikube; load the image coworking-analytics:local into the cluster first.
 deploy-local:
 	kubectl apply -k k8s/overlays/local
 	kubectl --namespace coworking rollout status deployment/coworking-analytics --timeout 180s
 
-# What the image holds.
+# What the image holds: slow to build, quick to run.
 release:
 	cargo build --release --locked
 
@@ -96,13 +135,12 @@ image:
 	scripts/image.sh
 
 # Builds the dashboard from web/ into src/http/assets/dashboard; `cargo build` puts it into the binary.
-web:
-	npm ci --loglevel=error --no-audit --no-fund --prefix web
+web: web/node_modules/.package-lock.json
 	npm run --silent build --prefix web
 
 # Takes the dashboard's pictures anew, for docs/ and for the tests that compare them.
-pictures: release
-	GATEWAY_BIN=$(CURDIR)/target/release/coworking-analytics node tests/clients/pictures.mjs
+pictures: build $(NODE_MODULES)
+	GATEWAY_BIN=$(BINARY) node tests/clients/pictures.mjs
 
 # Writes schema.graphql anew from the code.
 schema:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A throw-away PostgreSQL for tests, in a folder of its own, reachable on 127.0.0.1 only.
+#   postgres.sh installed    says whether the server is there
 #   postgres.sh install      installs the server where it is missing (Debian, Ubuntu)
 #   postgres.sh start DIR    starts it (creates it the first time) and prints its URL
 #   postgres.sh stop DIR     stops it, cutting off its clients
@@ -19,8 +20,12 @@ free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+installed() {
+  [ -n "$(programs)" ]
+}
+
 install() {
-  [ -n "$(programs)" ] || "$(dirname "$0")/install.sh" postgresql
+  installed || "$(dirname "$0")/install.sh" postgresql
 }
 
 # An authority of its own, and a server certificate for 127.0.0.1 that it signed.

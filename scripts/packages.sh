@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Installs the programs that tests drive, where they are missing (Debian, Ubuntu): PostgreSQL and Chromium.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+missing=()
+./postgres.sh installed || missing+=(postgresql)
+[ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium)
+[ ${#missing[@]} = 0 ] || ./install.sh "${missing[@]}"
