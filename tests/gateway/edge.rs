@@ -355,7 +355,7 @@ async fn http2_is_spoken_and_floods_of_resets_end_their_connection_alone() {
     let (status, answer) = ask_http2(&mut sender, service.address).await.unwrap();
     assert_eq!((status, answer.get("errors")), (200, None));
     // What is sent between requests is not the head of one.
-    sleep(Duration::from_secs(4)).await;
+    sleep(Duration::from_secs(3)).await;
     let many = join_all((0..200).map(|_| {
         let mut sender = sender.clone();
         async move { ask_http2(&mut sender, service.address).await.unwrap().0 }

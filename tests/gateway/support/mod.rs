@@ -13,7 +13,6 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use coworking_analytics::{
-    access::Authenticator,
     clock::Clock,
     config::{Config, Environment},
     database::{Access, Database},
@@ -51,7 +50,6 @@ pub struct TestGateway {
     pub reports: Reports,
     pub database: TestDatabase,
     pub ending: Ending,
-    pub authenticator: Authenticator,
     /// What its clock shows; it stands still unless a test moves it.
     pub now: Arc<Mutex<DateTime<Utc>>>,
 }
@@ -96,8 +94,7 @@ impl TestGateway {
         let reports = Reports::new(pool, Clock::of(move || *shown.lock().unwrap()));
         let ending = Ending::default();
         let gateway = Gateway::new(reports.clone(), &config, ending.clone()).unwrap();
-        let authenticator = gateway.authenticator.clone();
-        Self { router: http::router(gateway), authenticator, reports, database, ending, now }
+        Self { router: http::router(gateway), reports, database, ending, now }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
