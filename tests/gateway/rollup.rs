@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Backend, TestDatabase, TestGateway, config,
     process::{Service, query, run},
+    rounds,
 };
 
 /// Each question twice, in one snapshot: as the rollup answers it, and as only the tokens can.
@@ -79,11 +80,12 @@ async fn asked_twice(gateway: &TestGateway, zone: &str, basis: &str) -> (Value, 
     (both("kept"), both("counted"))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_read_is_exact_whatever_happens_meanwhile() {
     /// What a writer does at least: the readers of a slow machine need more, until they have compared enough.
-    const TRANSACTIONS: usize = 150;
-    const READS: usize = 30;
+    const TRANSACTIONS: usize = 100;
+    const READS: usize = 20;
+    let (transactions, enough) = (rounds(TRANSACTIONS), rounds(READS));
     let gateway = Arc::new(rolled_up().await);
     let (stop, truncates, reads) =
         (Arc::new(AtomicBool::new(false)), Arc::new(Truncates::default()), Arc::new(AtomicUsize::new(0)));
@@ -120,8 +122,8 @@ async fn every_read_is_exact_whatever_happens_meanwhile() {
             (connect(&gateway.database).await, Arc::clone(&truncates), Arc::clone(&reads));
         writers.push(tokio::spawn(async move {
             let mut random = fastrand::Rng::with_seed(writer);
-            for done in 0..100 * TRANSACTIONS {
-                if done >= TRANSACTIONS && reads.load(Ordering::SeqCst) >= READS {
+            for done in 0..100 * transactions {
+                if done >= transactions && reads.load(Ordering::SeqCst) >= enough {
                     break;
                 }
                 write(&connection, &mut random, &truncates).await;
@@ -137,7 +139,7 @@ async fn every_read_is_exact_whatever_happens_meanwhile() {
         reader.await.unwrap();
     }
     let reads = reads.load(Ordering::SeqCst);
-    assert!(reads >= READS, "only {reads} reads were compared");
+    assert!(reads >= enough, "only {reads} reads were compared");
     assert!(gateway.reports.reads_rollup(), "all of them read the rollup");
     // And with an empty log, all of the answer is the rollup's.
     refresh_to_the_end(&gateway.database.owner).await;

@@ -4,10 +4,10 @@ use chrono::{Datelike as _, Days, Months, NaiveDate};
 use coworking_analytics::reports::rollup::{self, Progress};
 use serde_json::{Value, json};
 
-use super::{agree_page_by_page, basis, date, filled, invent, model::Space, range, read_back, users, zone};
-use crate::support::{Backend, TestGateway, now};
+use super::{agree_page_by_page, basis, date, filled, model::Space, range, read_back, users, zone};
+use crate::support::{Backend, TestGateway, now, rounds};
 
-const QUESTIONS: usize = 40;
+const QUESTIONS: usize = 30;
 const WEEKDAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
 /// The short ones first: only these are cut into hours.
 const RANGES: [&str; 14] = [
@@ -98,9 +98,9 @@ async fn retention_agrees() {
 #[tokio::test]
 async fn members_agree() {
     let (mut random, space, gateways) = world(6).await;
-    for _ in 0..QUESTIONS {
+    for _ in 0..rounds(QUESTIONS) {
         let question = members_question(&mut random);
-        let expected = space.members(&question);
+        let expected = read_back(&space.members(&question));
         for gateway in &gateways {
             agree_page_by_page(gateway, MEMBERS, "members", &question, &expected, |_, _| {}).await;
         }
@@ -115,9 +115,7 @@ async fn token_funnel_agrees() {
 /// A space of its own for each report, the third time beside a rollup; a failure prints the question, and the seed
 /// repeats it.
 async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 3]) {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let space = invent(&mut random);
-    let (sqlite, postgres) = (filled(Backend::Sqlite, &space).await, filled(Backend::Postgres, &space).await);
+    let (random, space, [sqlite, postgres]) = super::world(seed).await;
     let rolled = filled(Backend::Postgres, &space).await;
     rollup::create(&rolled.database.owner).await.unwrap();
     while rollup::refresh(&rolled.database.owner).await.unwrap() != Progress::Done {}
@@ -137,7 +135,7 @@ async fn agree(
     model: impl Fn(&Space, &Value) -> Result<Value, &'static str>,
 ) {
     let (mut random, space, gateways) = world(seed).await;
-    for _ in 0..QUESTIONS {
+    for _ in 0..rounds(QUESTIONS) {
         let question = ask(&mut random);
         let expected = model(&space, &question).map(|expected| read_back(&expected));
         for gateway in &gateways {
@@ -158,6 +156,9 @@ async fn agree(
 
 /// Compares all of two answers; a failure shows the first value that differs, and where it is.
 fn alike(answer: &Value, expected: &Value, path: &str, context: &str) {
+    if answer == expected {
+        return;
+    }
     match (answer, expected) {
         (Value::Array(rows), Value::Array(expected)) => {
             for (index, (row, expected)) in rows.iter().zip(expected).enumerate() {

@@ -150,6 +150,12 @@ pub async fn read(response: Response) -> Answer {
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
 }
 
+/// How often a test tries something at random, where so often is usual: `ROUNDS=10` makes it ten times as often.
+#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
+pub fn rounds(usual: usize) -> usize {
+    usual * std::env::var("ROUNDS").map_or(1, |times| times.parse().unwrap())
+}
+
 /// So many texts, one after the other.
 pub fn repeated(count: usize, one: impl Fn(usize) -> String) -> String {
     (0..count).map(one).collect::<Vec<_>>().concat()
