@@ -27,7 +27,7 @@ const NAME_BYTES: usize = 64;
 /// Keys at most: each is compared with every one.
 const KEYS_MAX: usize = 1_000;
 /// How often the file is looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the API keys cannot be used.
 #[derive(Debug, thiserror::Error)]

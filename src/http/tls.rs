@@ -14,7 +14,7 @@ use tracing::{error, info};
 use crate::config::server::TlsConfig;
 
 /// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why there can be no TLS.
 #[derive(Debug, thiserror::Error)]

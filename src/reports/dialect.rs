@@ -29,7 +29,7 @@ pub(super) struct Local {
     column: Expr,
     range: DateRange,
     zone: Zone,
-    segments: Vec<Segment>,
+    segments: &'static [Segment],
     now: NaiveDateTime,
 }
 
@@ -91,7 +91,7 @@ impl Local {
     /// How far local time is ahead of UTC, in seconds.
     pub(super) fn offset(&self) -> Expr {
         // Written out, not bound: what is grouped by has to be the same expression twice.
-        by_segment(&self.column, &self.segments, self.now, |offset| Expr::cust(offset.to_string()))
+        by_segment(&self.column, self.segments, self.now, |offset| Expr::cust(offset.to_string()))
     }
 
     /// The hour of the local day, from 0.
@@ -144,10 +144,10 @@ impl Local {
 
     /// What brings the column to local time; none in UTC.
     fn shift(&self) -> Option<Expr> {
-        if let [Segment { offset: 0, .. }] = self.segments[..] {
+        if let [Segment { offset: 0, .. }] = self.segments {
             return None;
         }
-        Some(by_segment(&self.column, &self.segments, self.now, |offset| match self.backend {
+        Some(by_segment(&self.column, self.segments, self.now, |offset| match self.backend {
             DbBackend::Sqlite => Expr::val(format!("{offset:+} seconds")),
             _ => Expr::val(f64::from(offset)),
         }))

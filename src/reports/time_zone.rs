@@ -3,14 +3,10 @@
 //! Both databases are given fixed offsets that come from here, never a zone's name: so both cut
 //! days alike, whatever release of the zone database their own system has, or has not.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, LazyLock, PoisonError, RwLock},
-};
+use std::{fmt, sync::OnceLock};
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::InvalidArgument;
 
@@ -105,11 +101,11 @@ impl Zone {
 
     /// The segments that overlap `[from, to)`, in order of time; never empty.
     #[must_use]
-    pub fn segments(self, from: Option<NaiveDateTime>, to: Option<NaiveDateTime>) -> Vec<Segment> {
+    pub fn segments(self, from: Option<NaiveDateTime>, to: Option<NaiveDateTime>) -> &'static [Segment] {
         let all = self.all_segments();
         let first = from.map_or(0, |from| all.partition_point(|segment| segment.start <= from).saturating_sub(1));
         let last = to.map_or(all.len(), |to| all.partition_point(|segment| segment.start < to)).max(first + 1);
-        all[first..last].to_vec()
+        &all[first..last]
     }
 
     /// The instant since which every day of the zone is made of whole quarters of an hour of UTC: its offsets
@@ -165,23 +161,19 @@ impl Zone {
         let from = midnight.checked_sub_signed(far).unwrap_or(NaiveDateTime::MIN);
         let to = midnight.checked_add_signed(far).unwrap_or(NaiveDateTime::MAX);
         let segments = self.segments(Some(from), Some(to));
-        let ends: Vec<_> = segments.iter().skip(1).map(|next| next.start).chain([NaiveDateTime::MAX]).collect();
-        segments.into_iter().zip(ends).map(move |(segment, end)| {
+        let ends = segments.iter().skip(1).map(|next| next.start).chain([NaiveDateTime::MAX]);
+        segments.iter().zip(ends).map(move |(segment, end)| {
             let offset = TimeDelta::seconds(segment.offset.into());
             (segment.start, end, midnight.checked_sub_signed(offset).unwrap_or(midnight))
         })
     }
 
     /// Every segment of the zone. Found once per zone and kept: there are about 600 zones of some
-    /// 2 kB each, so the cache is bounded by what it describes.
-    fn all_segments(self) -> Arc<[Segment]> {
-        static KNOWN: LazyLock<RwLock<HashMap<Tz, Arc<[Segment]>>>> = LazyLock::new(RwLock::default);
-        if let Some(segments) = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&self.0) {
-            return Arc::clone(segments);
-        }
-        let segments = find_segments(self.0);
-        KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(self.0, Arc::clone(&segments));
-        segments
+    /// 2 kB each, so what is kept is bounded by what it describes.
+    fn all_segments(self) -> &'static [Segment] {
+        const ZONES: usize = TZ_VARIANTS.len();
+        static KNOWN: [OnceLock<Vec<Segment>>; ZONES] = [const { OnceLock::new() }; ZONES];
+        KNOWN[self.0 as usize].get_or_init(|| find_segments(self.0))
     }
 }
 
@@ -201,29 +193,41 @@ fn midnight(date: NaiveDate) -> NaiveDateTime {
     date.and_hms_opt(0, 0, 0).unwrap_or(NaiveDateTime::MAX)
 }
 
-/// Walks through the years that the compiled zone database covers, half a day at a time (no zone ever
-/// changed its offset twice within one), and narrows each change down to the second.
-fn find_segments(zone: Tz) -> Arc<[Segment]> {
-    let offset_at = |instant: NaiveDateTime| zone.offset_from_utc_datetime(&instant).fix().local_minus_utc();
+/// How far apart the instants are at which a zone's offset is looked at first: no zone ever left an offset and came
+/// back to it within that.
+const STRIDE: TimeDelta = TimeDelta::days(4);
+
+/// Walks through the years that the compiled zone database covers.
+fn find_segments(zone: Tz) -> Vec<Segment> {
     let year = |year| NaiveDate::from_ymd_opt(year, 1, 1).map_or(NaiveDateTime::MIN, midnight);
-    let (mut before, last, step) = (year(1830), year(2101), TimeDelta::hours(12));
-    let mut known = offset_at(before);
-    let mut segments = vec![Segment { start: NaiveDateTime::MIN, offset: known }];
+    let (mut before, last) = (year(1830), year(2101));
+    let mut segments = vec![Segment { start: NaiveDateTime::MIN, offset: offset_at(zone, before) }];
     while before < last {
-        let after = before + step;
-        let offset = offset_at(after);
-        if offset != known {
-            let (mut low, mut high) = (before, after);
-            while high - low > TimeDelta::seconds(1) {
-                let middle = (low + (high - low) / 2).with_nanosecond(0).unwrap_or(high);
-                if offset_at(middle) == offset { high = middle } else { low = middle }
-            }
-            segments.push(Segment { start: high, offset });
-            known = offset;
-        }
+        let after = before + STRIDE;
+        find_changes(zone, before, Segment { start: after, offset: offset_at(zone, after) }, &mut segments);
         before = after;
     }
-    segments.into()
+    segments
+}
+
+/// Adds the changes after an instant, at which the last of the known segments goes on, up to another instant: narrows
+/// each down to the second by halves.
+fn find_changes(zone: Tz, before: NaiveDateTime, after: Segment, known: &mut Vec<Segment>) {
+    if known.last().is_some_and(|last| last.offset == after.offset) {
+        return;
+    }
+    let length = after.start - before;
+    if length <= TimeDelta::seconds(1) {
+        return known.push(after);
+    }
+    let middle = before + TimeDelta::seconds(length.num_seconds() / 2);
+    find_changes(zone, before, Segment { start: middle, offset: offset_at(zone, middle) }, known);
+    find_changes(zone, middle, after, known);
+}
+
+/// Local time minus UTC, in seconds.
+fn offset_at(zone: Tz, instant: NaiveDateTime) -> i32 {
+    zone.offset_from_utc_datetime(&instant).fix().local_minus_utc()
 }
 
 /// A calendar date as callers write it: `YYYY-MM-DD`, or milliseconds since 1970, of at least eleven digits, for the

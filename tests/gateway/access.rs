@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -31,9 +31,11 @@ use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Backend, TestDatabase, TestGateway, config,
-    process::{PATIENCE, run},
+    Answer, Backend, TestDatabase, TestGateway, config, on_postgres,
+    process::{PATIENCE, Service, run, send},
 };
+
+on_postgres!(nothing_that_is_sent_can_write,);
 
 /// A question to each report that says nothing of single members.
 const AGGREGATES: [(&str, &str); 7] = [
@@ -274,16 +276,12 @@ async fn keys_come_and_go_without_a_restart() {
     let file = folder.path().join("keys");
     std::fs::write(&file, "# none yet\n").unwrap();
     let path = file.to_str().unwrap().to_owned();
-    let gateway = gateway(&[("API_KEYS_FILE", &path), ("ANONYMOUS_SCOPES", "reports")]).await;
-    let reading = tokio::spawn(gateway.authenticator.clone().keep_current(gateway.ending.clone()));
-    let members = "{ members { totalCount } }";
-    let becomes = async |status: u16, key: &str| {
-        let begun = tokio::time::Instant::now();
-        while ask(&gateway, members, &[("x-api-key", key)]).await.status != status {
-            assert!(begun.elapsed() < PATIENCE, "never {status}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    let service = Service::start(&[("API_KEYS_FILE", &path), ("USAGE_LOG_INTERVAL", "off")]).await;
+    let asked = async |key: &str| {
+        let request = post("{ members { totalCount } }", &[("x-api-key", key)]);
+        send(service.address, request).await.unwrap().status.as_u16()
     };
+    let becomes = async |status: u16, key: &str| until(async || asked(key).await == status).await;
     becomes(401, &key).await;
     std::fs::write(&file, &line).unwrap();
     becomes(200, &key).await;
@@ -291,16 +289,24 @@ async fn keys_come_and_go_without_a_restart() {
     let next = invent("board", "members");
     std::fs::write(&file, format!("{line}\n{}\n", next.line)).unwrap();
     becomes(200, &next.key).await;
-    assert_eq!(ask(&gateway, members, &[("x-api-key", &key)]).await.status, 200);
+    assert_eq!(asked(&key).await, 200);
     // A mistake in the file takes nobody's key away.
     std::fs::write(&file, format!("nonsense\n{}\n", next.line)).unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(ask(&gateway, members, &[("x-api-key", &key)]).await.status, 200);
+    until(async || service.log().contains("API keys not read again")).await;
+    assert_eq!(asked(&key).await, 200);
     std::fs::write(&file, &next.line).unwrap();
     becomes(401, &key).await;
-    assert_eq!(ask(&gateway, members, &[("x-api-key", &next.key)]).await.status, 200);
-    gateway.ending.stop.cancel();
-    reading.await.unwrap();
+    assert_eq!(asked(&next.key).await, 200);
+}
+
+/// Waits until it is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it never came about");
 }
 
 #[tokio::test]
@@ -422,25 +428,24 @@ async fn tokens_of_the_identity_provider_are_checked() {
         ("OIDC_CLAIM", "groups"),
         ("OIDC_GRANTS", "analyst=reports, board=reports+members"),
     ];
-    let gateway = gateway(&variables).await;
-    let asked = async |document: &str, token: &str| {
+    let (early, gateway) = (gateway(&variables).await, gateway(&variables).await);
+    let ask_with = async |gateway: &TestGateway, document: &str, token: &str| {
         let bearer = format!("Bearer {token}");
-        ask(&gateway, document, &[("authorization", &bearer)]).await
+        ask(gateway, document, &[("authorization", &bearer)]).await
     };
+    let asked = async |document: &str, token: &str| ask_with(&gateway, document, token).await;
     let heatmap = "{ heatmap { visits } }";
     let claims = json!({ "iss": issuer, "aud": ["other", "analytics"], "sub": "ada", "exp": seconds() + 600, "groups": ["analyst"] });
 
     // Who has no keys to check with says so, and does not let anybody in.
     let unpublished = Provider::default();
     let signer = unpublished.invent("first");
-    let answer = asked(heatmap, &signer.sign(&claims)).await;
+    let answer = ask_with(&early, heatmap, &signer.sign(&claims)).await;
     assert_eq!(
         (refusal(&answer).0, refusal(&answer).1.as_str(), answer.header("retry-after")),
         (503, "SERVICE_UNAVAILABLE", "1")
     );
     provider.0.keys.lock().unwrap().clone_from(&unpublished.0.keys.lock().unwrap());
-    // Nor does it ask the provider again at once.
-    tokio::time::sleep(Duration::from_millis(5_100)).await;
 
     assert_eq!(asked(heatmap, &signer.sign(&claims)).await.status, 200);
     let forbidden = asked("{ members { totalCount } }", &signer.sign(&claims)).await;
@@ -491,16 +496,19 @@ async fn tokens_of_the_identity_provider_are_checked() {
     // A little leeway, for clocks that differ.
     assert_eq!(asked(heatmap, &signer.sign(&with(claims.clone(), "exp", json!(seconds() - 10)))).await.status, 200);
 
-    // A key that is not known has the provider asked, though not for everybody who names one.
-    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    // Who had no keys asks the provider again.
+    until(async || ask_with(&early, heatmap, &signer.sign(&claims)).await.status == 200).await;
+    // A key that is not known has it asked as well, though not for everybody who names one: once in five seconds.
     let second = provider.invent("second");
-    let before = provider.0.fetched.load(Ordering::SeqCst);
-    assert_eq!(asked(heatmap, &second.sign(&claims)).await.status, 200);
+    let (before, begun) = (provider.0.fetched.load(Ordering::SeqCst), Instant::now());
+    until(async || asked(heatmap, &second.sign(&claims)).await.status == 200).await;
     let unknown = Provider::default().invent("third");
     for _ in 0..10 {
         assert_eq!(asked(heatmap, &unknown.sign(&claims)).await.status, 401);
     }
-    assert_eq!(provider.0.fetched.load(Ordering::SeqCst), before + 1);
+    let fetched = provider.0.fetched.load(Ordering::SeqCst) - before;
+    let pauses = usize::try_from(begun.elapsed().as_secs() / 5).unwrap();
+    assert!((1..=1 + pauses).contains(&fetched), "{fetched} times");
     assert_eq!(asked(heatmap, &signer.sign(&claims)).await.status, 200, "keys overlap");
 }
 
@@ -517,7 +525,6 @@ const INJECTIONS: [&str; 8] = [
 ];
 
 /// Of a role that might: the sessions may not, whatever the role may do, and no text becomes a statement.
-#[tokio::test]
 async fn nothing_that_is_sent_can_write() {
     let gateway = TestGateway::on(TestDatabase::recorded(Backend::Postgres).await, &[]).await;
     let database = Database::connect(&config(&gateway.database.url, &[]).database, Access::Report).await.unwrap();

@@ -40,10 +40,12 @@ use tokio_tungstenite::{
 use crate::{
     operations::waiting,
     support::{
-        Answer, Backend, TestDatabase, TestGateway,
+        Answer, Backend, TestDatabase, TestGateway, on_postgres,
         process::{PATIENCE, Service, get, query, send},
     },
 };
+
+on_postgres!(what_is_beyond_is_refused_at_once_and_probes_are_not);
 
 const HEATMAP: &str = "{ heatmap { visits } }";
 
@@ -140,7 +142,6 @@ async fn guessing_keys_is_slow() {
     assert_eq!(gateway.send(from("203.0.113.7", &heatmap(), &[])).await.status, 200);
 }
 
-#[tokio::test]
 async fn what_is_beyond_is_refused_at_once_and_probes_are_not() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let gateway = TestGateway::on(database, &[("MAX_REQUESTS", "2"), ("DB_MAX_CONNECTIONS", "8")]).await;
@@ -355,7 +356,7 @@ async fn http2_is_spoken_and_floods_of_resets_end_their_connection_alone() {
     let (status, answer) = ask_http2(&mut sender, service.address).await.unwrap();
     assert_eq!((status, answer.get("errors")), (200, None));
     // What is sent between requests is not the head of one.
-    sleep(Duration::from_secs(4)).await;
+    sleep(Duration::from_secs(3)).await;
     let many = join_all((0..200).map(|_| {
         let mut sender = sender.clone();
         async move { ask_http2(&mut sender, service.address).await.unwrap().0 }

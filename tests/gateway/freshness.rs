@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::operations::waits_for_a_lock;
 use crate::support::{
-    Answer, Backend, TestDatabase, TestGateway, on_both_databases,
+    Answer, Backend, TestDatabase, TestGateway, on_both_databases, on_postgres,
     process::{Service, get, query},
 };
 
@@ -15,6 +15,8 @@ on_both_databases!(
     the_same_question_is_computed_once_while_nothing_changes,
     clients_may_keep_answers_as_well,
 );
+
+on_postgres!(a_client_that_gives_up_does_not_cancel_the_others,);
 
 const COUNT: &str = "{ dailyUsage(filter: { from: \"2030-01-01\" }) { tokensIssued } }";
 const ONE_MORE: &str = "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2030-01-01 12:00:00')";
@@ -134,7 +136,6 @@ async fn many_who_ask_at_once_cost_the_database_little() {
     assert!(value("coworking_answer_cache_bytes") > 0);
 }
 
-#[tokio::test]
 async fn a_client_that_gives_up_does_not_cancel_the_others() {
     let gateway = std::sync::Arc::new(TestGateway::recorded(Backend::Postgres).await);
     let lock = gateway.database.owner.begin().await.unwrap();

@@ -10,15 +10,17 @@ use uuid::Uuid;
 
 use crate::support::{
     database::{create_postgres_database, fixture, fixture_path, postgres_authority},
+    on_postgres,
     process::{Service, get, send},
 };
+
+on_postgres!(the_legacy_environment_is_all_it_takes, connections_are_encrypted_and_the_server_is_checked,);
 
 /// A password that would break an address it stood in unescaped.
 const PASSWORD: &str = "p@ss/w%rd:#?&' \"";
 /// What stands in `tokens.token` here, and must stand nowhere else.
 const DOOR_CODE: &str = "QX7Z2K";
 
-#[tokio::test]
 async fn the_legacy_environment_is_all_it_takes() {
     let url = create_postgres_database().await;
     let role = format!("reader_{}", Uuid::new_v4().simple());
@@ -117,7 +119,6 @@ fn create_reader(url: &str, role: &str) {
     psql(url, &["-c", &format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'; {columns} {role}; {times} {role}")]);
 }
 
-#[tokio::test]
 async fn connections_are_encrypted_and_the_server_is_checked() {
     let url = create_postgres_database().await;
     let role = format!("reader_{}", Uuid::new_v4().simple());

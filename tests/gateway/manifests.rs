@@ -1,5 +1,5 @@
 //! What validators of manifests cannot see: that names, ports, paths and times fit each other, and the
-//! code. Reads what `make manifests` rendered from `k8s/`.
+//! code. Reads what `make manifests` rendered from `k8s/`, which it has held against Kubernetes' schemas.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -7,25 +7,57 @@ use coworking_analytics::{
     app::DRAIN,
     config::{Config, Environment},
 };
-use k8s_openapi::{
-    Resource,
-    api::{
-        apps::v1::{Deployment, StatefulSet},
-        autoscaling::v2::HorizontalPodAutoscaler,
-        batch::v1::Job,
-        core::v1::{ConfigMap, Container, PodTemplateSpec, Secret, Service},
-        networking::v1::NetworkPolicy,
-        policy::v1::PodDisruptionBudget,
-    },
-    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
-};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Backend, TestGateway};
 
 const NAME: &str = "coworking-analytics";
 type Labels = BTreeMap<String, String>;
+
+/// A place in a manifest, which knows where it is: what is missing there, or of another kind, is told with its path.
+struct Node<'a> {
+    path: String,
+    value: &'a Value,
+}
+
+impl<'a> Node<'a> {
+    /// What is at a JSON pointer below; nothing where the manifest says nothing, or null.
+    fn find(&self, pointer: &str) -> Option<Self> {
+        let value = self.value.pointer(pointer).filter(|value| !value.is_null())?;
+        Some(Self { path: format!("{}{pointer}", self.path), value })
+    }
+
+    fn at(&self, pointer: &str) -> Self {
+        self.find(pointer).unwrap_or_else(|| panic!("{}: no {pointer}", self.path))
+    }
+
+    fn read<T>(&self, pointer: &str, read: impl Fn(&'a Value) -> Option<T>) -> T {
+        let node = self.at(pointer);
+        read(node.value).unwrap_or_else(|| panic!("{}: cannot be {}", node.path, node.value))
+    }
+
+    fn text(&self, pointer: &str) -> &'a str {
+        self.read(pointer, Value::as_str)
+    }
+
+    fn number(&self, pointer: &str) -> u64 {
+        self.read(pointer, Value::as_u64)
+    }
+
+    /// The items of a list; none where there is no list.
+    fn items(&self, pointer: &str) -> Vec<Self> {
+        let Some(list) = self.find(pointer) else { return Vec::new() };
+        let count = list.read("", Value::as_array).len();
+        (0..count).map(|index| list.at(&format!("/{index}"))).collect()
+    }
+
+    /// The names and texts of an object; none where there is no object.
+    fn texts(&self, pointer: &str) -> Labels {
+        let Some(object) = self.find(pointer) else { return Labels::new() };
+        let names = object.read("", Value::as_object).keys();
+        names.map(|name| (name.clone(), object.text(&format!("/{}", name.replace('/', "~1"))).to_owned())).collect()
+    }
+}
 
 /// Everything that one overlay applies.
 struct Overlay {
@@ -43,68 +75,66 @@ impl Overlay {
         })
     }
 
-    fn every<T: Resource + DeserializeOwned>(&self) -> Vec<T> {
-        let is_kind = |resource: &&Value| resource["kind"] == T::KIND && resource["apiVersion"] == T::API_VERSION;
-        let parse = |resource: &Value| {
-            serde_json::from_value(resource.clone()).unwrap_or_else(|error| panic!("{error} in {resource:#}"))
-        };
-        self.resources.iter().filter(is_kind).map(parse).collect()
+    fn every<'a>(&'a self, version: &str, kind: &str) -> Vec<Node<'a>> {
+        let is_kind = |resource: &&Value| resource["kind"] == kind && resource["apiVersion"] == version;
+        let node =
+            |value: &'a Value| Node { path: format!("{}: {kind} {}", self.name, value["metadata"]["name"]), value };
+        self.resources.iter().filter(is_kind).map(node).collect()
     }
 
-    fn deployment(&self) -> Deployment {
-        let mut all = self.every::<Deployment>();
-        all.retain(|deployment| deployment.metadata.name.as_deref() == Some(NAME));
+    fn deployment(&self) -> Node<'_> {
+        let mut all = self.every("apps/v1", "Deployment");
+        all.retain(|deployment| deployment.text("/metadata/name") == NAME);
         assert_eq!(all.len(), 1, "{}", self.name);
         all.remove(0)
     }
 
-    fn template(&self) -> PodTemplateSpec {
-        self.deployment().spec.unwrap().template
+    fn template(&self) -> Node<'_> {
+        self.deployment().at("/spec/template")
     }
 
-    fn container(&self) -> Container {
-        let mut containers = self.template().spec.unwrap().containers;
-        assert_eq!(containers.len(), 1);
+    /// The labels of the gateway's own pods.
+    fn own(&self) -> Labels {
+        self.template().at("/metadata").texts("/labels")
+    }
+
+    fn container(&self) -> Node<'_> {
+        let mut containers = self.template().items("/spec/containers");
+        assert_eq!(containers.len(), 1, "{}", self.name);
         containers.remove(0)
     }
 
     /// The labels of every kind of pod in the overlay.
     fn pods(&self) -> Vec<Labels> {
-        let deployments = self.every::<Deployment>().into_iter().map(|each| each.spec.unwrap().template);
-        let sets = self.every::<StatefulSet>().into_iter().map(|each| each.spec.unwrap().template);
-        let jobs = self.every::<Job>().into_iter().map(|each| each.spec.unwrap().template);
-        deployments.chain(sets).chain(jobs).map(|template| template.metadata.unwrap().labels.unwrap()).collect()
+        let kinds = [("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job")];
+        let all = kinds.into_iter().flat_map(|(version, kind)| self.every(version, kind));
+        all.map(|each| each.at("/spec/template/metadata/labels").texts("")).collect()
     }
 
     /// What the pods' environment holds, from every `ConfigMap` and `Secret` that they name.
     fn environment(&self) -> Labels {
         let mut environment = Labels::new();
-        for source in self.container().env_from.unwrap_or_default() {
-            if let Some(map) = source.config_map_ref {
-                let named = |each: &&ConfigMap| each.metadata.name.as_ref() == Some(&map.name);
-                let maps = self.every::<ConfigMap>();
-                environment
-                    .extend(maps.iter().find(named).unwrap_or_else(|| panic!("no {}", map.name)).data.clone().unwrap());
+        let named =
+            |kind, name: &str| self.every("v1", kind).into_iter().find(|each| each.text("/metadata/name") == name);
+        for source in self.container().items("/envFrom") {
+            if let Some(map) = source.find("/configMapRef") {
+                let name = map.text("/name");
+                let found = named("ConfigMap", name).unwrap_or_else(|| panic!("{}: no ConfigMap {name}", map.path));
+                environment.extend(found.at("/data").texts(""));
             }
-            if let Some(secret) = source.secret_ref {
-                let named = |each: &&Secret| each.metadata.name.as_ref() == Some(&secret.name);
-                let secrets = self.every::<Secret>();
-                let Some(found) = secrets.iter().find(named) else {
+            if let Some(secret) = source.find("/secretRef") {
+                let Some(found) = named("Secret", secret.text("/name")) else {
                     // Made apart from what is applied: see k8s/base/secret.example.yaml.
                     environment.insert("DB_PASSWORD".to_owned(), "secret".to_owned());
                     continue;
                 };
-                let keys = found
-                    .data
-                    .iter()
-                    .flatten()
-                    .map(|(key, _)| key)
-                    .chain(found.string_data.iter().flatten().map(|(key, _)| key));
-                environment.extend(keys.map(|key| (key.clone(), "secret".to_owned())));
+                let keys = [found.texts("/data"), found.texts("/stringData")].into_iter().flat_map(Labels::into_keys);
+                environment.extend(keys.map(|key| (key, "secret".to_owned())));
             }
         }
-        for variable in self.container().env.unwrap_or_default() {
-            environment.insert(variable.name, variable.value.unwrap_or_default());
+        for variable in self.container().items("/env") {
+            let value = variable.find("/value").map_or("", |value| value.text(""));
+            environment.insert(variable.text("/name").to_owned(), value.to_owned());
         }
         environment
     }
@@ -121,35 +151,26 @@ fn selects(selector: &Labels, pod: &Labels) -> bool {
     !selector.is_empty() && selector.iter().all(|(key, value)| pod.get(key) == Some(value))
 }
 
-fn labels(selector: Option<LabelSelector>) -> Labels {
-    selector.and_then(|selector| selector.match_labels).unwrap_or_default()
-}
-
 #[test]
 fn selectors_match_labels() {
     for overlay in Overlay::all() {
-        let own = overlay.template().metadata.unwrap().labels.unwrap();
-        let deployment = overlay.deployment().spec.unwrap();
-        assert!(selects(&labels(Some(deployment.selector)), &own), "{}", overlay.name);
-        for spread in overlay.template().spec.unwrap().topology_spread_constraints.unwrap_or_default() {
-            assert!(selects(&labels(spread.label_selector), &own), "{}: topology spread", overlay.name);
+        let (own, pods, deployment) = (overlay.own(), overlay.pods(), overlay.deployment());
+        assert!(selects(&deployment.texts("/spec/selector/matchLabels"), &own), "{}", deployment.path);
+        for spread in overlay.template().items("/spec/topologySpreadConstraints") {
+            assert!(selects(&spread.texts("/labelSelector/matchLabels"), &own), "{}", spread.path);
         }
-        let budgets = overlay.every::<PodDisruptionBudget>();
+        let budgets = overlay.every("policy/v1", "PodDisruptionBudget");
         assert!(!budgets.is_empty(), "{}", overlay.name);
         for budget in budgets {
-            assert!(selects(&labels(budget.spec.unwrap().selector), &own), "{}: disruption budget", overlay.name);
+            assert!(selects(&budget.texts("/spec/selector/matchLabels"), &own), "{}", budget.path);
         }
-        for policy in overlay.every::<NetworkPolicy>() {
-            let selector = labels(policy.spec.unwrap().pod_selector);
-            assert!(
-                overlay.pods().iter().any(|pod| selects(&selector, pod)),
-                "{}: network policy {selector:?}",
-                overlay.name
-            );
+        for policy in overlay.every("networking.k8s.io/v1", "NetworkPolicy") {
+            let selector = policy.texts("/spec/podSelector/matchLabels");
+            assert!(pods.iter().any(|pod| selects(&selector, pod)), "{}: {selector:?}", policy.path);
         }
-        for service in overlay.every::<Service>() {
-            let selector = service.spec.unwrap().selector.unwrap();
-            assert!(overlay.pods().iter().any(|pod| selects(&selector, pod)), "{}: service {selector:?}", overlay.name);
+        for service in overlay.every("v1", "Service") {
+            let selector = service.texts("/spec/selector");
+            assert!(pods.iter().any(|pod| selects(&selector, pod)), "{}: {selector:?}", service.path);
         }
     }
 }
@@ -160,42 +181,33 @@ async fn probes_ask_for_routes_that_exist_on_ports_that_exist() {
     for overlay in Overlay::all() {
         let container = overlay.container();
         let ports: Vec<_> =
-            container.ports.unwrap().into_iter().map(|port| (port.name.unwrap(), port.container_port)).collect();
+            container.items("/ports").iter().map(|port| (port.text("/name"), port.number("/containerPort"))).collect();
         let config = overlay.config();
-        let expected = [
-            ("http".to_owned(), config.server.address.port()),
-            ("metrics".to_owned(), config.observability.metrics.unwrap().port()),
-        ];
-        assert_eq!(ports, expected.map(|(name, port)| (name, i32::from(port))), "{}", overlay.name);
+        let expected =
+            [("http", config.server.address.port()), ("metrics", config.observability.metrics.unwrap().port())];
+        assert_eq!(ports, expected.map(|(name, port)| (name, u64::from(port))), "{}", overlay.name);
         for (probe, path) in [
-            (container.liveness_probe, "/health_check"),
-            (container.readiness_probe, "/readiness_check"),
-            (container.startup_probe, "/health_check"),
+            ("/livenessProbe", "/health_check"),
+            ("/readinessProbe", "/readiness_check"),
+            ("/startupProbe", "/health_check"),
         ] {
-            let http = probe.unwrap().http_get.unwrap();
-            assert_eq!(
-                (http.path.as_deref(), &http.port),
-                (Some(path), &IntOrString::String("http".to_owned())),
-                "{}",
-                overlay.name
-            );
+            let http = container.at(probe).at("/httpGet");
+            assert_eq!((http.text("/path"), http.text("/port")), (path, "http"), "{}", http.path);
             assert_eq!(gateway.get(path).await.status, 200);
         }
-        for service in overlay.every::<Service>() {
-            let spec = service.spec.unwrap();
-            if !selects(&spec.selector.unwrap(), &overlay.template().metadata.unwrap().labels.unwrap()) {
+        for service in overlay.every("v1", "Service") {
+            if !selects(&service.texts("/spec/selector"), &overlay.own()) {
                 continue;
             }
-            let targets: Vec<_> =
-                spec.ports.unwrap().into_iter().map(|port| (port.port, port.target_port.unwrap())).collect();
-            let public = matches!(spec.type_.as_deref(), Some("LoadBalancer" | "NodePort"));
-            let (port, target) = if public { (5153, "http") } else { (9153, "metrics") };
-            assert_eq!(
-                targets,
-                [(port, IntOrString::String(target.to_owned()))],
-                "{}: metrics stay off the load balancer",
-                overlay.name
-            );
+            let targets: Vec<_> = service
+                .items("/spec/ports")
+                .iter()
+                .map(|port| (port.number("/port"), port.text("/targetPort")))
+                .collect();
+            let public =
+                service.find("/spec/type").is_some_and(|kind| ["LoadBalancer", "NodePort"].contains(&kind.text("")));
+            let expected = if public { (5153, "http") } else { (9153, "metrics") };
+            assert_eq!(targets, [expected], "{}: metrics stay off the load balancer", service.path);
         }
     }
 }
@@ -221,11 +233,11 @@ fn every_variable_is_known_and_makes_sense() {
 #[test]
 fn requests_do_not_exceed_limits() {
     for overlay in Overlay::all() {
-        let resources = overlay.container().resources.unwrap();
-        let (requests, limits) = (resources.requests.unwrap(), resources.limits.unwrap());
-        assert_eq!((limits["cpu"].0.as_str(), limits["memory"].0.as_str()), ("200m", "256Mi"), "{}", overlay.name);
+        let resources = overlay.container().at("/resources");
+        let (requests, limits) = (resources.at("/requests").texts(""), resources.at("/limits"));
+        assert_eq!((limits.text("/cpu"), limits.text("/memory")), ("200m", "256Mi"), "{}", limits.path);
         for (name, request) in requests {
-            assert!(amount(&request.0) <= amount(&limits[&name].0), "{}: {name}", overlay.name);
+            assert!(amount(&request) <= amount(limits.text(&format!("/{name}"))), "{}: {name}", limits.path);
         }
     }
 }
@@ -240,25 +252,27 @@ fn amount(quantity: &str) -> u64 {
 #[test]
 fn the_autoscaler_scales_what_is_there() {
     for overlay in Overlay::all() {
-        let scalers = overlay.every::<HorizontalPodAutoscaler>();
+        let scalers = overlay.every("autoscaling/v2", "HorizontalPodAutoscaler");
         assert_eq!(scalers.len(), 1, "{}", overlay.name);
-        let spec = scalers.into_iter().next().unwrap().spec.unwrap();
-        assert!(spec.min_replicas.unwrap() <= spec.max_replicas, "{}", overlay.name);
-        let target = spec.scale_target_ref;
-        assert_eq!((target.kind.as_str(), Some(target.name)), ("Deployment", overlay.deployment().metadata.name));
+        let spec = scalers[0].at("/spec");
+        assert!(spec.number("/minReplicas") <= spec.number("/maxReplicas"), "{}", spec.path);
+        let target = spec.at("/scaleTargetRef");
+        let deployment = overlay.deployment();
+        let expected = ("Deployment", deployment.text("/metadata/name"));
+        assert_eq!((target.text("/kind"), target.text("/name")), expected, "{}", target.path);
         // Replicas are the autoscaler's: a number here would undo its work at every apply.
-        assert_eq!(overlay.deployment().spec.unwrap().replicas, None, "{}", overlay.name);
+        assert!(deployment.find("/spec/replicas").is_none(), "{}", deployment.path);
     }
 }
 
 #[test]
 fn a_pod_is_given_the_time_that_it_takes_to_drain() {
     for overlay in Overlay::all() {
-        let stop = overlay.container().lifecycle.unwrap().pre_stop.unwrap().sleep.unwrap().seconds;
-        let drain = Duration::from_secs(stop.unsigned_abs()) + DRAIN + overlay.config().server.shutdown_timeout;
-        let grace = overlay.template().spec.unwrap().termination_grace_period_seconds.unwrap();
-        assert!(Duration::from_secs(grace.unsigned_abs()) > drain, "{}: {grace} s for {drain:?}", overlay.name);
-        let strategy = overlay.deployment().spec.unwrap().strategy.unwrap().rolling_update.unwrap();
-        assert_eq!(strategy.max_unavailable, Some(IntOrString::Int(0)), "{}", overlay.name);
+        let stop = overlay.container().number("/lifecycle/preStop/sleep/seconds");
+        let drain = Duration::from_secs(stop) + DRAIN + overlay.config().server.shutdown_timeout;
+        let grace = overlay.template().number("/spec/terminationGracePeriodSeconds");
+        assert!(Duration::from_secs(grace) > drain, "{}: {grace} s for {drain:?}", overlay.name);
+        let strategy = overlay.deployment().at("/spec/strategy/rollingUpdate");
+        assert_eq!(strategy.at("/maxUnavailable").value, &json!(0), "{}", strategy.path);
     }
 }

@@ -19,9 +19,11 @@ use prost::Message as _;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, TestDatabase,
+    Backend, TestDatabase, on_postgres,
     process::{PATIENCE, Service, get, send},
 };
+
+on_postgres!(a_request_is_traced_down_to_its_statement_without_values,);
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -139,7 +141,6 @@ async fn a_chosen_metrics_port_that_is_taken_is_told() {
     assert!(service.log().contains("METRICS_PORT"), "{}", service.log());
 }
 
-#[tokio::test]
 async fn a_request_is_traced_down_to_its_statement_without_values() {
     let (endpoint, received) = collector().await;
     let database = TestDatabase::recorded(Backend::Postgres).await;

@@ -4,7 +4,7 @@ use std::{
     path::Path,
     process::Command,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,14 +16,22 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
-    Backend, TestDatabase, TestGateway, config,
+    Backend, TestDatabase, TestGateway, config, on_postgres,
     process::{PATIENCE, Service, query},
     snapshot,
 };
 
+on_postgres!(
+    a_stop_lets_requests_in_flight_finish,
+    a_stop_does_not_wait_for_ever,
+    a_statement_timeout_cancels_the_statement_in_the_database,
+    a_request_timeout_ends_what_waits_for_a_connection,
+    a_busy_pool_is_no_outage,
+    a_gateway_cannot_write,
+);
+
 const DAILY: &str = "query Daily { dailyUsage { date visits } }";
 
-#[tokio::test]
 async fn a_stop_lets_requests_in_flight_finish() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let mut service =
@@ -45,7 +53,6 @@ async fn a_stop_lets_requests_in_flight_finish() {
     assert!(log.contains("\"operation\":\"Daily\"") && log.contains("every request was answered"), "{log}");
 }
 
-#[tokio::test]
 async fn a_stop_does_not_wait_for_ever() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let variables =
@@ -64,7 +71,6 @@ async fn a_stop_does_not_wait_for_ever() {
     assert!(service.log().contains("SHUTDOWN_TIMEOUT"), "{}", service.log());
 }
 
-#[tokio::test]
 async fn a_statement_timeout_cancels_the_statement_in_the_database() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let gateway = TestGateway::on(database, &[("DB_STATEMENT_TIMEOUT", "200ms")]).await;
@@ -79,7 +85,6 @@ async fn a_statement_timeout_cancels_the_statement_in_the_database() {
     assert_eq!(gateway.post(DAILY, json!({})).await.status, 200);
 }
 
-#[tokio::test]
 async fn a_request_timeout_ends_what_waits_for_a_connection() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let variables = [
@@ -97,7 +102,6 @@ async fn a_request_timeout_ends_what_waits_for_a_connection() {
     }
 }
 
-#[tokio::test]
 async fn a_busy_pool_is_no_outage() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     // An answer that is kept would not wait.
@@ -137,7 +141,6 @@ async fn the_embedded_database_has_a_statement_timeout_too() {
     );
 }
 
-#[tokio::test]
 async fn a_gateway_cannot_write() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = TestDatabase::recorded(backend).await;
@@ -163,8 +166,19 @@ async fn a_database_that_goes_away_and_comes_back_under_load() {
         Service::start(&[("DATABASE_URL", url.trim()), ("USAGE_LOG_INTERVAL", "off"), ("LOG_FORMAT", "json")]).await;
 
     let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(ask_until(service.address, Arc::clone(&stop)))).collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let statuses = Arc::new(Mutex::new(Vec::new()));
+    let ask = || ask_until(service.address, Arc::clone(&stop), Arc::clone(&statuses));
+    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(ask())).collect();
+    let answered = |status| statuses.lock().unwrap().iter().filter(|answered| **answered == status).count();
+    let until = async |status| {
+        let waiting = async {
+            while answered(status) == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("no client was answered {status}"));
+    };
+    until(200).await;
     postgres("stop", &cluster);
     service.wait_for("/readiness_check", 500).await;
     assert_eq!(service.get("/health_check").await.status, 200, "an outage is no reason for a restart");
@@ -177,33 +191,30 @@ async fn a_database_that_goes_away_and_comes_back_under_load() {
         );
         assert_eq!(service.get("/api/reports/user_visits").await.status, 500);
     }
+    until(503).await;
     postgres("start", &cluster);
     service.wait_for("/readiness_check", 200).await;
     let answer = service.query(DAILY).await.unwrap();
     assert_eq!(answer.json()["data"]["dailyUsage"][0], json!({ "date": "2024-03-01", "visits": 18 }));
     stop.store(true, Ordering::Relaxed);
-    let mut statuses = Vec::new();
     for client in clients {
-        statuses.extend(client.await.unwrap());
+        client.await.unwrap();
     }
     postgres("stop", &cluster);
-    let answered = |status| statuses.iter().filter(|answered| **answered == status).count();
-    assert_eq!(answered(200) + answered(503), statuses.len(), "{statuses:?}");
-    assert!(answered(200) > 0 && answered(503) > 0, "{statuses:?}");
+    let all = statuses.lock().unwrap().len();
+    assert_eq!(answered(200) + answered(503), all, "{statuses:?}");
 }
 
-/// Statuses of the same query, asked over and over; a right status with wrong numbers panics.
-async fn ask_until(address: std::net::SocketAddr, stop: Arc<AtomicBool>) -> Vec<u16> {
-    let mut statuses = Vec::new();
+/// Asks the same over and over, and notes the statuses; a right status with wrong numbers panics.
+async fn ask_until(address: std::net::SocketAddr, stop: Arc<AtomicBool>, statuses: Arc<Mutex<Vec<u16>>>) {
     while !stop.load(Ordering::Relaxed) {
         let answer = query(address, DAILY).await.unwrap();
         if answer.status == 200 {
             assert_eq!(answer.json()["data"]["dailyUsage"][0]["visits"], 18);
         }
-        statuses.push(answer.status.as_u16());
+        statuses.lock().unwrap().push(answer.status.as_u16());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    statuses
 }
 
 fn postgres(command: &str, cluster: &Path) -> String {

@@ -13,9 +13,19 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, TestDatabase, TestGateway, config,
+    Backend, TestDatabase, TestGateway, config, on_postgres,
     process::{Service, query, run},
+    rounds,
 };
+
+on_postgres!(
+    reports_read_the_rollup_where_it_is_up_to_date,
+    filling_goes_in_steps_and_reads_stay_exact,
+    a_rollup_that_goes_is_missed_by_nobody,
+    only_one_refreshes_at_a_time,
+    services_fill_and_refresh_it_and_answers_are_fresh,
+    roles_use_what_they_may,
+);
 
 /// Each question twice, in one snapshot: as the rollup answers it, and as only the tokens can.
 const TWICE: &str = "query($zone: TimeZone!, $basis: TimeBasis!, $everybody: DailyUsageFilterInput!, $ids: [Int!]!) {
@@ -79,11 +89,12 @@ async fn asked_twice(gateway: &TestGateway, zone: &str, basis: &str) -> (Value, 
     (both("kept"), both("counted"))
 }
 
-#[tokio::test]
-async fn every_read_is_exact_whatever_happens_meanwhile() {
+#[tokio::test(flavor = "multi_thread")]
+async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
     /// What a writer does at least: the readers of a slow machine need more, until they have compared enough.
-    const TRANSACTIONS: usize = 150;
-    const READS: usize = 30;
+    const TRANSACTIONS: usize = 100;
+    const READS: usize = 20;
+    let (transactions, enough) = (rounds(TRANSACTIONS), rounds(READS));
     let gateway = Arc::new(rolled_up().await);
     let (stop, truncates, reads) =
         (Arc::new(AtomicBool::new(false)), Arc::new(Truncates::default()), Arc::new(AtomicUsize::new(0)));
@@ -120,8 +131,8 @@ async fn every_read_is_exact_whatever_happens_meanwhile() {
             (connect(&gateway.database).await, Arc::clone(&truncates), Arc::clone(&reads));
         writers.push(tokio::spawn(async move {
             let mut random = fastrand::Rng::with_seed(writer);
-            for done in 0..100 * TRANSACTIONS {
-                if done >= TRANSACTIONS && reads.load(Ordering::SeqCst) >= READS {
+            for done in 0..100 * transactions {
+                if done >= transactions && reads.load(Ordering::SeqCst) >= enough {
                     break;
                 }
                 write(&connection, &mut random, &truncates).await;
@@ -137,7 +148,7 @@ async fn every_read_is_exact_whatever_happens_meanwhile() {
         reader.await.unwrap();
     }
     let reads = reads.load(Ordering::SeqCst);
-    assert!(reads >= READS, "only {reads} reads were compared");
+    assert!(reads >= enough, "only {reads} reads were compared");
     assert!(gateway.reports.reads_rollup(), "all of them read the rollup");
     // And with an empty log, all of the answer is the rollup's.
     refresh_to_the_end(&gateway.database.owner).await;
@@ -214,7 +225,6 @@ async fn write(connection: &DatabaseConnection, random: &mut fastrand::Rng, trun
     }
 }
 
-#[tokio::test]
 async fn reports_read_the_rollup_where_it_is_up_to_date() {
     let gateway = rolled_up().await;
     // Only so can a test tell.
@@ -236,7 +246,6 @@ async fn reports_read_the_rollup_where_it_is_up_to_date() {
     assert_same(&kept, &counted);
 }
 
-#[tokio::test]
 async fn filling_goes_in_steps_and_reads_stay_exact() {
     let gateway = TestGateway::empty(Backend::Postgres).await;
     gateway
@@ -277,7 +286,6 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
     assert_eq!((&kept, kept[0].as_array().unwrap().len()), (&counted, 1));
 }
 
-#[tokio::test]
 async fn a_rollup_that_goes_is_missed_by_nobody() {
     let gateway = rolled_up().await;
     rollup::drop_all(&gateway.database.owner).await.unwrap();
@@ -287,7 +295,6 @@ async fn a_rollup_that_goes_is_missed_by_nobody() {
     assert_eq!(gateway.reports.look_for_rollup().await.unwrap(), None);
 }
 
-#[tokio::test]
 async fn only_one_refreshes_at_a_time() {
     let database = rolled_up().await.database;
     database.execute("UPDATE tokens SET used_at = NULL").await;
@@ -299,7 +306,6 @@ async fn only_one_refreshes_at_a_time() {
 }
 
 /// Two services on one database: what is committed is in the next answer of both.
-#[tokio::test]
 async fn services_fill_and_refresh_it_and_answers_are_fresh() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let folder = tempfile::TempDir::new().unwrap();
@@ -341,7 +347,6 @@ async fn services_fill_and_refresh_it_and_answers_are_fresh() {
     assert!(code == 1 && out.is_empty() && err.contains("rollups are for PostgreSQL"), "{err}");
 }
 
-#[tokio::test]
 async fn roles_use_what_they_may() {
     let gateway = rolled_up().await;
     let role = format!("reader_{}", uuid::Uuid::new_v4().simple());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::support::{Backend, TestDatabase, TestGateway, config, on_both_databases};
+use crate::support::{Backend, TestDatabase, TestGateway, config, on_both_databases, on_postgres};
 
 on_both_databases!(
     views_say_what_graphql_says,
@@ -19,6 +19,8 @@ on_both_databases!(
     undoing_removes_the_views_alone,
     what_has_their_name_is_never_replaced,
 );
+
+on_postgres!(a_role_by_the_recipe_sees_the_views_and_nothing_else, whoever_may_read_and_create_can_make_the_views,);
 
 const DAILY_USAGE: &str = "report_daily_usage";
 const USER_VISITS: &str = "report_user_visits";
@@ -149,7 +151,6 @@ async fn what_has_their_name_is_never_replaced(backend: Backend) {
     }
 }
 
-#[tokio::test]
 async fn a_role_by_the_recipe_sees_the_views_and_nothing_else() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let role = follow(&database, "## Views for SQL tools", "sql_tools").await;
@@ -166,7 +167,6 @@ async fn a_role_by_the_recipe_sees_the_views_and_nothing_else() {
     refused(tool, "SELECT token FROM tokens").await;
 }
 
-#[tokio::test]
 async fn whoever_may_read_and_create_can_make_the_views() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     for _ in Migration::ALL {

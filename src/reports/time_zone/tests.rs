@@ -1,8 +1,8 @@
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike as _, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Timelike as _, Utc};
 use chrono_tz::TZ_VARIANTS;
 use proptest::prelude::*;
 
-use super::{Zone, parse_date};
+use super::{Zone, offset_at, parse_date};
 
 fn zones() -> impl Strategy<Value = Zone> {
     (0..TZ_VARIANTS.len()).prop_map(|index| Zone(TZ_VARIANTS[index]))
@@ -141,4 +141,23 @@ proptest! {
         let dates = [0, 899].map(|second| zone.date_at((slot + TimeDelta::seconds(second)).and_utc()));
         prop_assert_eq!(dates[0], dates[1]);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_change_is_passed_over(zone in prop_oneof![zones(), hasty_zones()]) {
+        let day = |year| NaiveDate::from_yo_opt(year, 1).unwrap().and_time(NaiveTime::MIN);
+        let hours = std::iter::successors(Some(day(1830)), |at| Some(*at + TimeDelta::hours(12)));
+        let mut offsets: Vec<_> = hours.take_while(|at| *at < day(2101)).map(|at| offset_at(zone.0, at)).collect();
+        offsets.dedup();
+        prop_assert_eq!(zone.segments(None, None).iter().map(|segment| segment.offset).collect::<Vec<_>>(), offsets);
+    }
+}
+
+/// Those that went back to an offset soonest: within a week.
+fn hasty_zones() -> impl Strategy<Value = Zone> {
+    let names = ["Asia/Gaza", "America/Noronha", "America/Recife", "America/Boa_Vista"];
+    prop::sample::select(names.map(|name| Zone::parse("zone", name).unwrap()).to_vec())
 }

@@ -4,7 +4,6 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
 };
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, SecondsFormat, Weekday};
@@ -163,20 +162,19 @@ impl Space {
     /// The rows as SQL that both databases read.
     pub fn insert(&self) -> String {
         let time = |time: NaiveDateTime| time.format("'%Y-%m-%d %H:%M:%S%.f'").to_string();
-        let mut sql = String::new();
-        for Member { id, joined_at, is_active } in &self.members {
-            let joined_at = time(*joined_at);
-            writeln!(sql, "INSERT INTO users VALUES ({id}, 'First', 'Last', {joined_at}, {is_active});").unwrap();
-        }
-        for Token { user_id, created_at, used_at } in &self.tokens {
-            let (created_at, used_at) = (time(*created_at), used_at.map_or("NULL".to_owned(), time));
-            writeln!(
-                sql,
-                "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES ({user_id}, 'sample', {created_at}, {used_at});"
-            )
-            .unwrap();
-        }
-        sql
+        let member = |Member { id, joined_at, is_active }: &Member| {
+            format!("({id}, 'First', 'Last', {}, {is_active})", time(*joined_at))
+        };
+        let token = |Token { user_id, created_at, used_at }: &Token| {
+            format!("({user_id}, 'sample', {}, {})", time(*created_at), used_at.map_or("NULL".to_owned(), time))
+        };
+        let members: Vec<_> = self.members.iter().map(member).collect();
+        let tokens: Vec<_> = self.tokens.iter().map(token).collect();
+        format!(
+            "INSERT INTO users VALUES {}; INSERT INTO tokens (user_id, token, created_at, used_at) VALUES {};",
+            members.join(", "),
+            tokens.join(", ")
+        )
     }
 
     /// Sums by what `place` makes of a moment; what it makes nothing of does not count.

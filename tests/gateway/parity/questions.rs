@@ -4,10 +4,20 @@ use chrono::{Datelike as _, Days, Months, NaiveDate};
 use coworking_analytics::reports::rollup::{self, Progress};
 use serde_json::{Value, json};
 
-use super::{agree_page_by_page, basis, date, filled, invent, model::Space, range, read_back, users, zone};
-use crate::support::{Backend, TestGateway, now};
+use super::{agree_page_by_page, basis, date, filled, model::Space, range, read_back, users, zone};
+use crate::support::{Backend, TestGateway, now, on_postgres, rounds};
 
-const QUESTIONS: usize = 40;
+on_postgres!(
+    usage_agrees,
+    days_with_running_sums_agree,
+    heatmap_agrees,
+    active_users_agree,
+    retention_agrees,
+    members_agree,
+    token_funnel_agrees,
+);
+
+const QUESTIONS: usize = 30;
 const WEEKDAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
 /// The short ones first: only these are cut into hours.
 const RANGES: [&str; 14] = [
@@ -70,44 +80,37 @@ const TOKEN_FUNNEL: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZ
     tokenFunnel(filter: $filter, timeZone: $zone) {
         issued used unused conversionRate usedBeforeIssued timeToUse { count median p90 p99 } } }";
 
-#[tokio::test]
 async fn usage_agrees() {
     agree(1, USAGE, "usage", usage_question, Space::usage).await;
 }
 
-#[tokio::test]
 async fn days_with_running_sums_agree() {
     agree(2, DAILY, "dailyUsage", daily_question, |space, question| Ok(json!(space.daily_series(question)))).await;
 }
 
-#[tokio::test]
 async fn heatmap_agrees() {
     agree(3, HEATMAP, "heatmap", heatmap_question, |space, question| Ok(space.heatmap(question))).await;
 }
 
-#[tokio::test]
 async fn active_users_agree() {
     agree(4, ACTIVE_USERS, "activeUsers", active_users_question, Space::active_users).await;
 }
 
-#[tokio::test]
 async fn retention_agrees() {
     agree(5, RETENTION, "retention", retention_question, Space::retention).await;
 }
 
-#[tokio::test]
 async fn members_agree() {
     let (mut random, space, gateways) = world(6).await;
-    for _ in 0..QUESTIONS {
+    for _ in 0..rounds(QUESTIONS) {
         let question = members_question(&mut random);
-        let expected = space.members(&question);
+        let expected = read_back(&space.members(&question));
         for gateway in &gateways {
             agree_page_by_page(gateway, MEMBERS, "members", &question, &expected, |_, _| {}).await;
         }
     }
 }
 
-#[tokio::test]
 async fn token_funnel_agrees() {
     agree(7, TOKEN_FUNNEL, "tokenFunnel", funnel_question, |space, question| Ok(space.token_funnel(question))).await;
 }
@@ -115,9 +118,7 @@ async fn token_funnel_agrees() {
 /// A space of its own for each report, the third time beside a rollup; a failure prints the question, and the seed
 /// repeats it.
 async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 3]) {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let space = invent(&mut random);
-    let (sqlite, postgres) = (filled(Backend::Sqlite, &space).await, filled(Backend::Postgres, &space).await);
+    let (random, space, [sqlite, postgres]) = super::world(seed).await;
     let rolled = filled(Backend::Postgres, &space).await;
     rollup::create(&rolled.database.owner).await.unwrap();
     while rollup::refresh(&rolled.database.owner).await.unwrap() != Progress::Done {}
@@ -137,7 +138,7 @@ async fn agree(
     model: impl Fn(&Space, &Value) -> Result<Value, &'static str>,
 ) {
     let (mut random, space, gateways) = world(seed).await;
-    for _ in 0..QUESTIONS {
+    for _ in 0..rounds(QUESTIONS) {
         let question = ask(&mut random);
         let expected = model(&space, &question).map(|expected| read_back(&expected));
         for gateway in &gateways {
@@ -158,6 +159,9 @@ async fn agree(
 
 /// Compares all of two answers; a failure shows the first value that differs, and where it is.
 fn alike(answer: &Value, expected: &Value, path: &str, context: &str) {
+    if answer == expected {
+        return;
+    }
     match (answer, expected) {
         (Value::Array(rows), Value::Array(expected)) => {
             for (index, (row, expected)) in rows.iter().zip(expected).enumerate() {

@@ -69,6 +69,8 @@ pub fn fixture(name: &str) -> String {
 /// The PostgreSQL that `make test` started. Nothing is skipped without it: the test fails.
 #[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
 pub fn postgres_url() -> String {
+    let test = std::thread::current().name().map(str::to_owned).filter(|name| name.contains("::"));
+    assert!(test.is_none_or(|test| test.contains("postgres")), "a test that needs PostgreSQL is made by on_postgres!");
     std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set; run the tests with `make test`")
 }
 

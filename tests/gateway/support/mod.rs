@@ -13,7 +13,6 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use coworking_analytics::{
-    access::Authenticator,
     clock::Clock,
     config::{Config, Environment},
     database::{Access, Database},
@@ -45,13 +44,23 @@ macro_rules! on_both_databases {
 }
 pub(crate) use on_both_databases;
 
+/// Tests that need PostgreSQL: `make check` leaves out whatever has `postgres` in its name.
+macro_rules! on_postgres {
+    ($($test:ident),+ $(,)?) => {
+        mod only_postgres {
+            $(#[tokio::test]
+            async fn $test() { super::$test().await })+
+        }
+    };
+}
+pub(crate) use on_postgres;
+
 /// The service on a database of its own, without a socket.
 pub struct TestGateway {
     pub router: Router,
     pub reports: Reports,
     pub database: TestDatabase,
     pub ending: Ending,
-    pub authenticator: Authenticator,
     /// What its clock shows; it stands still unless a test moves it.
     pub now: Arc<Mutex<DateTime<Utc>>>,
 }
@@ -96,8 +105,7 @@ impl TestGateway {
         let reports = Reports::new(pool, Clock::of(move || *shown.lock().unwrap()));
         let ending = Ending::default();
         let gateway = Gateway::new(reports.clone(), &config, ending.clone()).unwrap();
-        let authenticator = gateway.authenticator.clone();
-        Self { router: http::router(gateway), authenticator, reports, database, ending, now }
+        Self { router: http::router(gateway), reports, database, ending, now }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -134,6 +142,9 @@ pub fn config(url: &str, variables: &[(&str, &str)]) -> Config {
     let usual = [
         ("DATABASE_URL", url),
         ("DB_MAX_CONNECTIONS", "4"),
+        // A busy machine is no outage.
+        ("DB_ACQUIRE_TIMEOUT", "20s"),
+        ("REQUEST_TIMEOUT", "30s"),
         ("ANONYMOUS_SCOPES", "reports,members"),
         ("RATE_LIMIT", "off"),
     ];
@@ -151,6 +162,12 @@ pub async fn read(response: Response) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+}
+
+/// How often a test tries something at random, where so often is usual: `ROUNDS=10` makes it ten times as often.
+#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
+pub fn rounds(usual: usize) -> usize {
+    usual * std::env::var("ROUNDS").map_or(1, |times| times.parse().unwrap())
 }
 
 /// So many texts, one after the other.

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -23,30 +23,22 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The binary that these tests were built with.
 const BINARY: &str = env!("CARGO_BIN_EXE_coworking-analytics");
 
-/// The binary that the image holds.
-#[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
-pub fn release() -> PathBuf {
-    std::env::var_os("GATEWAY_RELEASE_BIN")
-        .expect("GATEWAY_RELEASE_BIN is not set; run the tests with `make test`")
-        .into()
-}
-
-/// A binary, ready to be given arguments: in a folder of its own, with nothing set.
-fn command(binary: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(binary);
+/// A program, ready to be given arguments: in a folder of its own, with nothing set.
+fn command(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().current_dir(folder).stdin(Stdio::null());
     command
 }
 
 /// Runs the binary to its end: exit code, standard output, standard error.
 pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
-    output_of(command(Path::new(BINARY), folder).envs(variables.iter().copied()).args(arguments))
+    output_of(command(BINARY, folder).envs(variables.iter().copied()).args(arguments))
 }
 
 /// The same without arguments, where no file may grow beyond 20 KiB: a disk that is full.
 pub fn run_without_room(folder: &Path, variables: &[(&str, &str)]) -> (i32, String, String) {
     let script = "trap '' XFSZ; ulimit -f 40; exec \"$0\"";
-    output_of(command(Path::new("/bin/sh"), folder).envs(variables.iter().copied()).args(["-c", script, BINARY]))
+    output_of(command("/bin/sh", folder).envs(variables.iter().copied()).args(["-c", script, BINARY]))
 }
 
 fn output_of(command: &mut Command) -> (i32, String, String) {
@@ -72,28 +64,25 @@ impl Service {
 
     /// Starts the binary without arguments.
     pub fn spawn(variables: &[(&str, &str)]) -> Self {
-        Self::spawn_in(Path::new(BINARY), TempDir::new().unwrap(), variables)
-    }
-
-    /// Starts another build of the binary without arguments.
-    pub fn spawn_release(binary: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::spawn_in(binary, TempDir::new().unwrap(), variables)
+        Self::spawn_in(TempDir::new().unwrap(), variables)
     }
 
     /// Starts an ended service anew, in the same folder, with nothing set.
     pub async fn start_again(mut self) -> Self {
         let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
-        let service = Self::spawn_in(Path::new(BINARY), folder, &[]);
+        let service = Self::spawn_in(folder, &[]);
         service.wait_for("/readiness_check", 200).await;
         service
     }
 
-    fn spawn_in(binary: &Path, folder: TempDir, variables: &[(&str, &str)]) -> Self {
+    fn spawn_in(folder: TempDir, variables: &[(&str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        let child = command(binary, folder.path())
+        let child = command(BINARY, folder.path())
             .env("APP_PORT", address.port().to_string())
             .env("METRICS_PORT", "0")
+            // A busy machine is no outage.
+            .env("DB_ACQUIRE_TIMEOUT", "12s")
             // How much each may ask is tested apart.
             .env("RATE_LIMIT", "off")
             .envs(variables.iter().copied())
