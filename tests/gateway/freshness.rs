@@ -119,21 +119,39 @@ async fn many_who_ask_at_once_cost_the_database_little() {
     let service =
         Service::start(&[("DATABASE_URL", &database.url), ("USAGE_LOG_INTERVAL", "off"), ("METRICS_PORT", &port)])
             .await;
-    let asked = (0..400).map(|_| query(service.address, "{ dailyUsage { date visits uniqueVisitors } }"));
-    let answers = futures_util::future::join_all(asked).await;
-    let first = answers[0].as_ref().unwrap().body.clone();
-    assert!(answers.into_iter().all(|answer| answer.unwrap().body == first));
-    let text = get(metrics, "/metrics").await.unwrap().body;
-    let value = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
-            .unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    let counted = async || {
+        let text = get(metrics, "/metrics").await.unwrap().body;
+        [
+            "coworking_report_executions_total{report=\"daily_usage\",outcome=\"ok\"}",
+            "coworking_answer_cache_requests_total{outcome=\"miss\"}",
+            "coworking_answer_cache_requests_total{outcome=\"hit\"}",
+            "coworking_answer_cache_requests_total{outcome=\"bypass\"}",
+            "coworking_version_checks_total{outcome=\"ok\"}",
+            "coworking_answer_cache_bytes",
+        ]
+        .map(|name| {
+            text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or_default()
+        })
     };
-    assert_eq!(value("coworking_report_executions_total{report=\"daily_usage\",outcome=\"ok\"}"), 1);
-    assert_eq!(value("coworking_answer_cache_requests_total{outcome=\"miss\"}"), 1);
-    assert_eq!(value("coworking_answer_cache_requests_total{outcome=\"hit\"}"), 399);
-    assert!(value("coworking_version_checks_total{outcome=\"ok\"}") < 400, "checks are shared");
-    assert!(value("coworking_answer_cache_bytes") > 0);
+    for (round, crowd) in [400, 200, 100, 50, 50, 50, 50, 50].into_iter().enumerate() {
+        let before = counted().await;
+        let document = format!("{{ dailyUsage(first: {}) {{ date visits uniqueVisitors }} }}", 100 + round);
+        let answers = futures_util::future::join_all((0..crowd).map(|_| query(service.address, &document))).await;
+        let first = answers[0].as_ref().unwrap().body.clone();
+        assert!(answers.into_iter().all(|answer| answer.unwrap().body == first));
+        let after = counted().await;
+        let [executed, missed, hit, bypassed, checked, _] = std::array::from_fn(|at| after[at] - before[at]);
+        // A check took longer than it may, on a machine that is busy, and whoever waited for it went on without: less is
+        // asked of that machine.
+        if bypassed > 0 {
+            continue;
+        }
+        assert_eq!((executed, missed, hit), (1, 1, crowd - 1));
+        assert!((1..crowd).contains(&checked), "checks are shared: {checked}");
+        assert!(after[5] > 0, "answers are kept");
+        return;
+    }
+    panic!("checks of the version always take too long");
 }
 
 async fn a_client_that_gives_up_does_not_cancel_the_others() {
