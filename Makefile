@@ -68,7 +68,8 @@ rust-test: build packages promtool manifests
 client-test: build packages $(NODE_MODULES) target/clients-venv/installed.txt
 	$(STEP) env GATEWAY_BIN=$(BINARY) node --test --test-concurrency=3 tests/clients/*.test.mjs
 
-# Four of the faults that `make faults` makes. Last, and alone: how long a gateway takes to recover depends on what else the machine does.
+# Four of the faults that `make faults` makes. Last, and alone: how long a gateway takes to recover depends on what else
+# the machine does.
 quick-faults: build packages $(if $(STEPS),rust-test client-test lint)
 	$(STEP) env GATEWAY_BIN=$(BINARY) tests/faults/run.py --quick
 
