@@ -22,9 +22,9 @@ test:
 # The longest first.
 steps: build rust-test client-test quick-faults manifests check-pipeline lint web-check dependencies format
 
-# The quick round while working: no PostgreSQL, browser or Node, and nothing is installed.
+# The quick round while working: no PostgreSQL, browser, Node, promtool or rendered manifests, and nothing is installed.
 check: format lint
-	cargo test --workspace --locked -- --skip postgres
+	cargo test --workspace --locked -- --skip postgres --skip promtool --skip manifests
 
 # Whatever is tested, compiled.
 build:
