@@ -18,7 +18,7 @@ use crate::{
     },
     database::{Access, Database, Failure},
     graphql, probe,
-    reports::rollup::{self, Progress, Status},
+    reports::rollup::{self, Portion, Position, Progress, Status},
     seed::{self, SeedError},
     telemetry::Telemetry,
 };
@@ -133,6 +133,10 @@ enum RollupStep {
     Refresh,
     /// Count everything anew
     Rebuild,
+    /// Compare all of it with the tokens; exit code 1, and everything is counted anew, when they differ
+    Verify,
+    /// Make the triggers of an earlier version's rollup, or of new partitions, anew, and count everything anew
+    Upgrade,
     /// Remove it; reports read the tokens again
     Drop,
 }
@@ -264,31 +268,56 @@ async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
     }
 }
 
+/// How long building an index may wait for transactions that are open.
+const ROLLUP_PATIENCE: Duration = Duration::from_mins(1);
+
 async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
     let kept = async {
         let database = open(config).await?;
         let connection = database.connection();
+        let mut differences = Vec::new();
         match step {
-            RollupStep::Create => rollup::create(connection).await?,
+            RollupStep::Create => rollup::create(connection, ROLLUP_PATIENCE).await?,
+            RollupStep::Upgrade => rollup::upgrade(connection, ROLLUP_PATIENCE).await?,
             RollupStep::Rebuild => rollup::rebuild(connection).await?,
-            RollupStep::Drop => rollup::drop_all(connection).await?,
+            RollupStep::Drop => {
+                // What gateways that run need to look for it again, and to end what they are at.
+                let notice = config.database.rollup_refresh_interval + config.server.request_timeout;
+                rollup::drop_all(connection, notice).await?;
+            }
+            RollupStep::Verify => differences = verify(connection).await?,
             RollupStep::Status | RollupStep::Refresh => {}
         }
         let status = rollup::status(connection).await?;
-        if status.is_none() || matches!(step, RollupStep::Status) {
-            return Ok(status);
+        if status.is_some() && !matches!(step, RollupStep::Status | RollupStep::Verify) {
+            refresh(connection).await?;
         }
-        refresh(connection).await?;
-        rollup::status(connection).await
+        Ok((rollup::status(connection).await?, differences, rollup::unsafe_rollups(connection).await?))
     };
     match kept.await {
-        Ok(None) => print("no rollup\n"),
-        Ok(Some(Status { generation, refreshed_at, log_rows, is_behind })) => {
-            let refreshed = refreshed_at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339());
-            let state = if is_behind { "behind" } else { "up to date" };
-            print(&format!(
-                "rollup {state}: {generation} refreshes, the last {refreshed}; {log_rows} rows in the log\n"
-            ))
+        Ok((status, differences, unsafe_rollups)) => {
+            let mut text = match status {
+                None => "no rollup\n".to_owned(),
+                Some(Status { trouble: Some(trouble), .. }) => format!("rollup not used: {trouble}\n"),
+                Some(Status { generation, refreshed_at, log_rows, is_behind, .. }) => {
+                    let refreshed = refreshed_at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339());
+                    let state = if is_behind { "behind" } else { "up to date" };
+                    format!(
+                        "rollup {state}: {generation} refreshes, the last {refreshed}; {log_rows} rows in the log\n"
+                    )
+                }
+            };
+            for problem in unsafe_rollups {
+                text += &format!("UNSAFE: {problem}; run `coworking-analytics rollup upgrade` as its owner now\n");
+            }
+            let code = print(&text);
+            if differences.is_empty() {
+                return code;
+            }
+            let places = differences.join(", ");
+            let _ =
+                writeln!(std::io::stderr(), "the rollup was not what the tokens say, and is counted anew: {places}");
+            ExitCode::FAILURE
         }
         Err(error) => refused(config, error),
     }
@@ -298,13 +327,22 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
 async fn refresh(connection: &DatabaseConnection) -> Result<(), DbErr> {
     loop {
         match rollup::refresh(connection).await? {
-            Progress::Done => return Ok(()),
-            Progress::Busy => {
-                info!("another process is refreshing: waiting for it");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
+            Progress::Done | Progress::Barred => return Ok(()),
+            Progress::Busy => info!("another process is refreshing: waiting for it"),
             Progress::Underway { slots_until, users_until } => info!(slots_until, users_until, "filling the rollup"),
         }
+    }
+}
+
+/// From one end to the other, with progress; the first places that differ.
+async fn verify(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let mut position = Position::default();
+    loop {
+        let differences = rollup::verify(connection, &mut position, Portion::Large).await?;
+        if !differences.is_empty() || position.is_at_an_end() {
+            return Ok(differences);
+        }
+        info!(?position, "comparing the rollup");
     }
 }
 

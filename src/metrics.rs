@@ -25,6 +25,7 @@ const READY: &str = "coworking_ready";
 const VISITS_TODAY: &str = "coworking_visits_today";
 const ISSUED_TODAY: &str = "coworking_tokens_issued_today";
 const ROLLUP_LOG: &str = "coworking_rollup_log_rows";
+const ROLLUP_DIFFERENCES: &str = "coworking_rollup_differences_total";
 const ANSWERS: &str = "coworking_answer_cache_requests_total";
 const ANSWER_BYTES: &str = "coworking_answer_cache_bytes";
 const VERSION_CHECKS: &str = "coworking_version_checks_total";
@@ -92,6 +93,7 @@ fn describe() {
         VERSION_CHECKS,
         "Look-ups whether the data changed, each for all requests that wait, by outcome."
     );
+    describe_counter!(ROLLUP_DIFFERENCES, "Places of the rollup that were found not to be what the tokens say.");
     describe_gauge!(ROLLUP_LOG, "Stretches of time, and members, that the rollup has yet to count anew.");
     describe_gauge!(LIVE_CONNECTIONS, "WebSockets and event streams that are open, by transport.");
     describe_gauge!(SUBSCRIBERS, "Subscriptions that are followed.");
@@ -177,6 +179,11 @@ pub fn rollup_refreshed(succeeded: bool, log_rows: i64) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         gauge!(ROLLUP_LOG).set(log_rows as f64);
     }
+}
+
+/// So many places of the rollup were not what the tokens say.
+pub fn rollup_differed(places: usize) {
+    counter!(ROLLUP_DIFFERENCES).increment(u64::try_from(places).unwrap_or(u64::MAX));
 }
 
 /// A report was made, or failed.

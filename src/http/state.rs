@@ -28,7 +28,7 @@ pub(super) async fn status(
     let rollup = match gateway.reports.look_for_rollup().await {
         Ok(Some(status)) => json!({
             "isBehind": status.is_behind, "refreshes": status.generation, "refreshedAt": status.refreshed_at,
-            "logRows": status.log_rows, "isRead": gateway.reports.reads_rollup(),
+            "logRows": status.log_rows, "isRead": gateway.reports.reads_rollup(), "trouble": status.trouble,
         }),
         Ok(None) => Value::Null,
         Err(error) => {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     database::Database,
     metrics,
     reports::{
         Error, Reports,
-        rollup::{self, Progress, Status},
+        rollup::{self, Portion, Position, Progress, Status},
     },
 };
 
@@ -20,14 +20,20 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let keep = async {
-        let mut read_before = None;
+        let mut announced = None;
+        let mut position = Position::default();
         loop {
             ticks.tick().await;
-            match keep_once(&reports, &maintenance).await {
+            match keep_once(&reports, &maintenance, &mut position).await {
                 Ok(status) => {
-                    metrics::rollup_refreshed(true, status.map_or(0, |status| status.log_rows));
-                    announce(&reports, read_before, status);
-                    read_before = Some(reports.reads_rollup());
+                    metrics::rollup_refreshed(true, status.as_ref().map_or(0, |status| status.log_rows));
+                    let state =
+                        Some((reports.reads_rollup(), status.as_ref().and_then(|status| status.trouble.clone())));
+                    if announced != state {
+                        announce(&reports, status);
+                        warn_of_unsafe(&maintenance).await;
+                        announced = state;
+                    }
                 }
                 Err(error) => {
                     metrics::rollup_refreshed(false, 0);
@@ -40,25 +46,50 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
 }
 
 /// Says which way reports go, at first and whenever that changes.
-fn announce(reports: &Reports, read_before: Option<bool>, status: Option<Status>) {
-    let reads = reports.reads_rollup();
-    if read_before == Some(reads) {
-        return;
-    }
+fn announce(reports: &Reports, status: Option<Status>) {
     match status {
-        Some(Status { generation, .. }) if reads => info!(generation, "reports read the rollup from now on"),
+        Some(Status { trouble: Some(trouble), .. }) => {
+            warn!(trouble, "reports read the tokens: the rollup is not used")
+        }
+        Some(Status { generation, .. }) if reports.reads_rollup() => {
+            info!(generation, "reports read the rollup from now on");
+        }
         Some(_) => info!("reports read the tokens: the rollup is behind"),
         None => info!("reports read the tokens: there is no rollup, or this role may not read it"),
     }
 }
 
-async fn keep_once(reports: &Reports, maintenance: &Database) -> Result<Option<Status>, Error> {
+/// Also of one that nobody reads here.
+async fn warn_of_unsafe(maintenance: &Database) {
+    for problem in rollup::unsafe_rollups(maintenance.connection()).await.unwrap_or_default() {
+        error!(
+            problem,
+            "UNSAFE: run `coworking-analytics rollup upgrade` as the owner of the rollup now; see SECURITY.md"
+        );
+    }
+}
+
+async fn keep_once(
+    reports: &Reports,
+    maintenance: &Database,
+    position: &mut Position,
+) -> Result<Option<Status>, Error> {
     let status = reports.look_for_rollup().await?;
-    if status.is_none() || !rollup::is_refreshable(maintenance.connection()).await? {
+    let connection = maintenance.connection();
+    if status.as_ref().is_none_or(|status| status.trouble.is_some()) || !rollup::is_refreshable(connection).await? {
         return Ok(status);
     }
-    while let Progress::Underway { slots_until, users_until } = rollup::refresh(maintenance.connection()).await? {
+    while let Progress::Underway { slots_until, users_until } = rollup::refresh(connection).await? {
         info!(slots_until, users_until, "filling the rollup");
+    }
+    // A little of it each time: all of it within hours.
+    let differences = rollup::verify(connection, position, Portion::Small).await?;
+    if !differences.is_empty() {
+        metrics::rollup_differed(differences.len());
+        error!(
+            places = differences.join(", "),
+            "the rollup was not what the tokens say: it counts everything anew; find out who changed either past the triggers"
+        );
     }
     reports.look_for_rollup().await
 }

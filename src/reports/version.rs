@@ -62,7 +62,7 @@ async fn check_for_all(
         waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()).take(WAITING));
         next = Instant::now() + PAUSE;
         let version = match database.ensure_available() {
-            Ok(()) => timeout(PATIENCE, check(&database, &rollup)).await.ok().and_then(Result::ok),
+            Ok(()) => timeout(PATIENCE, check(&database, &rollup)).await.ok().and_then(Result::ok).flatten(),
             Err(_) => None,
         };
         metrics::version_checked(version.is_some());
@@ -76,29 +76,44 @@ async fn check_for_all(
 /// Another server, or the same one after a crash that took its last commits, may have seen as many transactions.
 const SERVER: &str = "pg_postmaster_start_time(), pg_backend_pid()";
 
-async fn check(database: &Database, rollup: &Rollup) -> Result<Version, DbErr> {
+/// None where rows may change past this server, without a transaction here: in a foreign table, also one behind a view or a
+/// partition, and in a database of Citus.
+async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, DbErr> {
     let connection = database.watching();
     if connection.get_database_backend() == DbBackend::Sqlite {
         let version = text(connection, "SELECT CAST(data_version AS TEXT) AS version FROM pragma_data_version").await?;
-        return Ok(Version(format!("file {} {}", database.watching_since(), version.unwrap_or_default()).into()));
+        return Ok(Some(Version(format!("file {} {}", database.watching_since(), version.unwrap_or_default()).into())));
     }
     if rollup.is_usable() {
-        // Between two refreshes the log only grows.
+        // Between two refreshes the log only grows, as long as the tables are those that it follows.
         let of_rollup = format!(
-            "SELECT concat_ws(' ', 'rollup', {SERVER}, identity, generation, (SELECT count(*) FROM rollup_log)) AS version \
-             FROM rollup_state"
+            "SELECT concat_ws(' ', 'rollup', {SERVER}, generation, refresh_id, fingerprint, \
+                 (SELECT count(*) FROM rollup_log)) AS version \
+             FROM rollup_state WHERE fingerprint = rollup_fingerprint(to_regclass('tokens'), to_regclass('users'))"
         );
         if let Ok(Some(version)) = text(connection, &of_rollup).await {
-            return Ok(Version(version.into()));
+            return Ok(Some(Version(version.into())));
         }
     }
     // Which transactions can be seen: whatever is written anywhere in the cluster changes that. A standby's snapshot
     // leaves out those that are under way; there, the place in the log moves whenever one is seen to be committed.
     let of_snapshot = format!(
-        "SELECT concat_ws(' ', 'snapshot', {SERVER}, pg_current_snapshot(), \
-         CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END) AS version"
+        "WITH RECURSIVE parts (id) AS ( \
+             SELECT unnest(ARRAY[to_regclass('tokens'), to_regclass('users')])::OID \
+             UNION \
+             SELECT part.id FROM parts CROSS JOIN LATERAL ( \
+                 SELECT inhrelid FROM pg_inherits WHERE inhparent = parts.id \
+                 UNION ALL \
+                 SELECT refobjid FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::REGCLASS AND objid = pg_rewrite.oid \
+                 WHERE ev_class = parts.id AND refclassid = 'pg_class'::REGCLASS \
+             ) AS part (id) \
+         ) \
+         SELECT concat_ws(' ', 'snapshot', {SERVER}, pg_current_snapshot(), \
+             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END) AS version \
+         WHERE to_regclass('pg_catalog.pg_dist_partition') IS NULL \
+         AND NOT EXISTS (SELECT FROM parts JOIN pg_class ON pg_class.oid = id WHERE relkind = 'f')"
     );
-    Ok(Version(text(connection, &of_snapshot).await?.unwrap_or_default().into()))
+    Ok(text(connection, &of_snapshot).await?.map(|version| Version(version.into())))
 }
 
 async fn text(connection: &DatabaseConnection, sql: &str) -> Result<Option<String>, DbErr> {

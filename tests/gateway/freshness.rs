@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::operations::waits_for_a_lock;
 use crate::support::{
-    Answer, Backend, TestDatabase, TestGateway, on_both_databases, on_postgres,
+    Answer, Backend, PATIENCE, TestDatabase, TestGateway, on_both_databases, on_postgres,
     process::{Service, get, query},
 };
 
@@ -49,7 +49,7 @@ async fn the_same_question_is_computed_once_while_nothing_changes(backend: Backe
     let gateway = TestGateway::recorded(backend).await;
     // Every test has a database of its own, but PostgreSQL tells changes of the whole cluster.
     if backend == Backend::Postgres {
-        coworking_analytics::reports::rollup::create(&gateway.database.owner).await.unwrap();
+        coworking_analytics::reports::rollup::create(&gateway.database.owner, PATIENCE).await.unwrap();
         while coworking_analytics::reports::rollup::refresh(&gateway.database.owner).await.unwrap()
             != coworking_analytics::reports::rollup::Progress::Done
         {}

@@ -1,8 +1,11 @@
 //! The rollup beside the tokens: whatever happens to them, reading it gives what reading them gives.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use coworking_analytics::{
@@ -13,7 +16,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, TestDatabase, TestGateway, config, on_postgres,
+    Backend, PATIENCE, TestDatabase, TestGateway, config, on_postgres,
     process::{Service, query, run},
     rounds,
 };
@@ -65,7 +68,7 @@ async fn refresh_to_the_end(connection: &DatabaseConnection) {
 /// The recorded data with a rollup that is up to date, and read.
 async fn rolled_up() -> TestGateway {
     let gateway = TestGateway::recorded(Backend::Postgres).await;
-    rollup::create(&gateway.database.owner).await.unwrap();
+    rollup::create(&gateway.database.owner, PATIENCE).await.unwrap();
     refresh_to_the_end(&gateway.database.owner).await;
     gateway.reports.look_for_rollup().await.unwrap();
     assert!(gateway.reports.reads_rollup());
@@ -121,7 +124,7 @@ async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
         tokio::spawn(async move {
             while !stop.load(Ordering::SeqCst) {
                 rollup::refresh(&connection).await.unwrap();
-                tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+                tokio::time::sleep(Duration::from_millis(3)).await;
             }
         })
     };
@@ -257,7 +260,7 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
              FROM generate_series(TIMESTAMP '2020-01-01', '2020-12-31', '5 hours') AS at",
         )
         .await;
-    rollup::create(&gateway.database.owner).await.unwrap();
+    rollup::create(&gateway.database.owner, PATIENCE).await.unwrap();
     let mut steps = 0;
     loop {
         // Read before it pays, and so before the gateway would.
@@ -266,12 +269,15 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
         assert_same(&kept, &counted);
         match rollup::refresh(&gateway.database.owner).await.unwrap() {
             Progress::Done => break,
-            Progress::Busy => panic!("nobody else is at it"),
+            other @ (Progress::Busy | Progress::Barred) => {
+                panic!("{other:?}: nobody else is at it, and all is in its place")
+            }
             Progress::Underway { slots_until, .. } => assert!(slots_until.is_some()),
         }
         steps += 1;
     }
     assert!((5..20).contains(&steps), "{steps} steps");
+    gateway.reports.look_for_rollup().await.unwrap();
     assert!(gateway.reports.reads_rollup());
     // An empty table, and what comes after it.
     gateway.database.execute("TRUNCATE tokens").await;
@@ -288,7 +294,7 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
 
 async fn a_rollup_that_goes_is_missed_by_nobody() {
     let gateway = rolled_up().await;
-    rollup::drop_all(&gateway.database.owner).await.unwrap();
+    rollup::drop_all(&gateway.database.owner, Duration::ZERO).await.unwrap();
     let day = gateway.query("{ dailyUsage(first: 1) { visits } }").await;
     assert_eq!(day["dailyUsage"][0]["visits"], 18);
     assert!(!gateway.reports.reads_rollup());
@@ -300,9 +306,11 @@ async fn only_one_refreshes_at_a_time() {
     database.execute("UPDATE tokens SET used_at = NULL").await;
     database.execute("BEGIN; LOCK TABLE rollup_state IN EXCLUSIVE MODE").await;
     let other = connect(&database).await;
-    assert_eq!(rollup::refresh(&other).await.unwrap(), Progress::Busy);
+    let turn = rollup::refresh(&other);
+    tokio::pin!(turn);
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut turn).await.is_err(), "it waits for its turn");
     database.execute("ROLLBACK").await;
-    assert_ne!(rollup::refresh(&other).await.unwrap(), Progress::Busy);
+    assert!(matches!(turn.await.unwrap(), Progress::Underway { .. } | Progress::Done));
 }
 
 /// Two services on one database: what is committed is in the next answer of both.
@@ -337,11 +345,12 @@ async fn services_fill_and_refresh_it_and_answers_are_fresh() {
             assert_eq!(visits, number, "{answer}");
         }
     }
+    let quick = [("DATABASE_URL", database.url.as_str()), ("REQUEST_TIMEOUT", "2s"), ("DB_STATEMENT_TIMEOUT", "1s")];
     let refreshes = |out: &str| out.split(' ').find_map(|word| word.parse::<i64>().ok()).unwrap();
     let (_, status, _) = run(folder.path(), &variables, &["rollup", "status"]);
     assert!(refreshes(&status) > refreshes(&out), "{status}");
     assert!(services[0].log().contains("reports read the rollup"), "{}", services[0].log());
-    let (code, out, err) = run(folder.path(), &variables, &["rollup", "drop"]);
+    let (code, out, err) = run(folder.path(), &quick, &["rollup", "drop"]);
     assert_eq!((code, out.as_str()), (0, "no rollup\n"), "{err}");
     let (code, out, err) = run(folder.path(), &[("LOG_FORMAT", "json")], &["rollup", "create"]);
     assert!(code == 1 && out.is_empty() && err.contains("rollups are for PostgreSQL"), "{err}");

@@ -2,8 +2,11 @@
 //! minutes of UTC, of which every current time zone's days are made, and by member. PostgreSQL only, and
 //! only where somebody made them: see `docs/architecture.md`.
 
+mod install;
+mod place;
 mod read;
 mod refresh;
+mod verify;
 
 use std::sync::{
     Arc,
@@ -11,31 +14,18 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, TransactionTrait as _,
-};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
 
 pub(super) use self::read::{around_log, counts, visitors};
-pub use self::refresh::{Progress, refresh};
+use self::{install::Check, place::Place};
+pub use self::{
+    install::{create, drop_all, rebuild, upgrade},
+    refresh::{Progress, refresh},
+    verify::{Portion, Position, verify},
+};
 
 /// With more rows in the log than this, reading past the rollup costs less than reading around the log.
 const LOG_MAX: i64 = 5_000;
-
-/// The tables, triggers and functions, in one transaction.
-const CREATE: &str = include_str!("create.sql");
-const RETIRE: &str = include_str!("retire.sql");
-const DROP: &str = include_str!("drop.sql");
-
-/// Logs that all is out of date.
-const EVERYTHING: &str = "INSERT INTO rollup_log (slots, users) VALUES (tsrange('-infinity', 'infinity'), int8range(-2147483648, 2147483648))";
-
-/// What the live part of an answer needs: one index range for each stretch of the log. Built without
-/// keeping writers waiting, and kept when the rollup goes.
-const INDEXES: [&str; 3] = [
-    "CREATE INDEX CONCURRENTLY IF NOT EXISTS tokens_created_at_used_at_index ON tokens (created_at) INCLUDE (used_at)",
-    "CREATE INDEX CONCURRENTLY IF NOT EXISTS tokens_used_at_index ON tokens (used_at) WHERE used_at IS NOT NULL",
-    "CREATE INDEX CONCURRENTLY IF NOT EXISTS tokens_user_id_used_at_index ON tokens (user_id) INCLUDE (used_at)",
-];
 
 /// Whether reports may read the rollup. Cheap to clone; found out, and kept right, by [`Rollup::look`].
 #[derive(Debug, Clone, Default)]
@@ -44,7 +34,7 @@ pub struct Rollup {
 }
 
 /// What is known of a database's rollup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromQueryResult)]
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
 pub struct Status {
     /// How many refreshes there were.
     pub generation: i64,
@@ -54,6 +44,8 @@ pub struct Status {
     pub log_rows: i64,
     /// Whether long stretches are out of date, as all is before the first refreshes.
     pub is_behind: bool,
+    /// Why it is not read, and will not be until somebody does something: a sentence. None where all is well.
+    pub trouble: Option<String>,
 }
 
 impl Rollup {
@@ -74,7 +66,7 @@ impl Rollup {
     /// What the database says.
     pub async fn look(&self, connection: &DatabaseConnection) -> Result<Option<Status>, DbErr> {
         let status = status(connection).await?;
-        let pays = status.is_some_and(|status| !status.is_behind && status.log_rows <= LOG_MAX);
+        let pays = status.as_ref().is_some_and(|status| !status.is_behind && status.log_rows <= LOG_MAX);
         self.usable.store(pays, Ordering::Relaxed);
         Ok(status)
     }
@@ -88,13 +80,66 @@ pub async fn status(connection: &DatabaseConnection) -> Result<Option<Status>, D
     if connection.get_database_backend() != DbBackend::Postgres || !may(connection, "SELECT").await? {
         return Ok(None);
     }
+    if let Some(trouble) = stranger(connection).await? {
+        let (generation, refreshed_at, log_rows) = (0, None, 0);
+        return Ok(Some(Status { generation, refreshed_at, log_rows, is_behind: true, trouble: Some(trouble) }));
+    }
     // Counted no further than it matters.
-    let sql = "SELECT generation, refreshed_at, \
+    let sql = "SELECT generation, refreshed_at, NULL AS trouble, \
                    (SELECT count(*) FROM (SELECT FROM rollup_log LIMIT 100000) AS log) AS log_rows, \
-                   EXISTS (SELECT FROM rollup_log WHERE upper(slots) > lower(slots) + INTERVAL '40 days' \
-                           OR upper(users) > lower(users) + 20000) AS is_behind \
+                   fingerprint IS DISTINCT FROM rollup_fingerprint(to_regclass('tokens'), to_regclass('users')) \
+                   OR EXISTS (SELECT FROM rollup_log \
+                              WHERE lower_inf(slots) OR upper_inf(slots) OR upper(slots) > lower(slots) + INTERVAL '40 days' \
+                              OR lower_inf(users) OR upper_inf(users) OR upper(users) > lower(users) + 20000) AS is_behind \
                FROM rollup_state";
-    Status::find_by_statement(Statement::from_string(DbBackend::Postgres, sql)).one(connection).await
+    let status = Status::find_by_statement(Statement::from_string(DbBackend::Postgres, sql)).one(connection).await?;
+    let Some(mut status) = status else { return Ok(None) };
+    if status.is_behind {
+        let place = Place::of(connection).await?;
+        if refresh::is_followed(connection, &place).await? == Some(false) {
+            let faults = install::faults(connection, &place, Check::TablesAndTriggers).await?;
+            status.trouble = (!faults.is_empty()).then(|| faults.join("; "));
+        }
+    }
+    Ok(Some(status))
+}
+
+/// Why what looks like a rollup is none that this version may trust; none where it is one.
+async fn stranger(connection: &DatabaseConnection) -> Result<Option<String>, DbErr> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_attribute \
+                   WHERE attrelid = to_regclass('rollup_state') AND attname = 'fingerprint' AND NOT attisdropped) AS is_current, \
+                   (SELECT format('%s belongs to %s', oid::REGCLASS, pg_get_userbyid(relowner)) FROM pg_class \
+                    WHERE relname IN ('rollup_slots', 'rollup_visitors', 'rollup_users', 'rollup_log', 'rollup_state') \
+                    AND relnamespace = tokens.relnamespace \
+                    AND relowner NOT IN (SELECT oid FROM pg_roles WHERE rolsuper OR rolname = 'coworking_rollup' OR oid = tokens.relowner) \
+                    LIMIT 1) AS strange \
+               FROM pg_class AS tokens WHERE tokens.oid = to_regclass('tokens')";
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    let Some(row) = row else { return Ok(None) };
+    if let Some(strange) = row.try_get::<Option<String>>("", "strange")? {
+        return Ok(Some(format!(
+            "{strange}, who owns neither tokens nor a rollup: it is not trusted; look who made it"
+        )));
+    }
+    let is_current: bool = row.try_get("", "is_current")?;
+    Ok((!is_current).then(|| "it is an earlier version's: run `coworking-analytics rollup upgrade`".to_owned()))
+}
+
+/// Rollups of this database whose functions, which have the rights of their owners, run what whoever writes a token
+/// puts in their way: earlier versions made such. A sentence for each.
+///
+/// # Errors
+/// What the database says.
+pub async fn unsafe_rollups(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    if connection.get_database_backend() != DbBackend::Postgres {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT DISTINCT format('the rollup in schema %s lets whoever may write tokens act as %s', nspname, pg_get_userbyid(proowner)) AS sentence \
+               FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace \
+               WHERE proname LIKE 'rollup\\_log\\_%' AND prosecdef AND prorettype = 'trigger'::REGTYPE \
+               AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), FALSE)";
+    let rows = connection.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    rows.iter().map(|row| row.try_get("", "sentence")).collect()
 }
 
 /// Whether this role may refresh the rollup, here and now: not on a standby, for one.
@@ -106,81 +151,13 @@ pub async fn is_refreshable(connection: &DatabaseConnection) -> Result<bool, DbE
 }
 
 async fn may(connection: &DatabaseConnection, privilege: &str) -> Result<bool, DbErr> {
-    let sql = "SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), $1)), false) \
-                   AND count(to_regclass(name)) = 5 \
+    // Beside the tokens: those of a schema that comes before them are about others.
+    let sql = "SELECT coalesce(bool_and(has_table_privilege(pg_class.oid, $1)), false) AND count(pg_class.oid) = 5 \
                    AND ($1 = 'SELECT' OR NOT pg_is_in_recovery()) AS may \
-               FROM unnest(ARRAY['rollup_slots', 'rollup_visitors', 'rollup_users', 'rollup_log', 'rollup_state']) AS name";
+               FROM unnest(ARRAY['rollup_slots', 'rollup_visitors', 'rollup_users', 'rollup_log', 'rollup_state']) AS name \
+               LEFT JOIN pg_class ON pg_class.oid = to_regclass(name) \
+                   AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('tokens'))";
     let row =
         connection.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [privilege.into()])).await?;
     row.map_or(Ok(false), |row| row.try_get("", "may"))
-}
-
-/// Makes the rollup, still empty: every read stays exact, and the next refreshes fill it.
-///
-/// # Errors
-/// When there is one already, the database is no PostgreSQL, or what it says.
-pub async fn create(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    only_postgres(connection)?;
-    if exists(connection).await? {
-        let problem = "there is a rollup already; `rollup refresh` brings it up to date, `rollup rebuild` counts anew";
-        return Err(DbErr::Custom(problem.to_owned()));
-    }
-    for index in INDEXES {
-        connection.execute_unprepared(index).await?;
-    }
-    // Nothing is counted yet. By now the triggers see every write.
-    patiently(connection, &[CREATE, EVERYTHING]).await
-}
-
-/// Counts everything anew: at once all is out of date, and the next refreshes fill it.
-///
-/// # Errors
-/// When there is no rollup, the database is no PostgreSQL, or what it says.
-pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    only_postgres(connection)?;
-    if !exists(connection).await? {
-        return Err(DbErr::Custom("there is no rollup; `rollup create` makes one".to_owned()));
-    }
-    connection.execute_unprepared(EVERYTHING).await.map(drop)
-}
-
-/// Removes the rollup; its indexes stay. Reads stay exact meanwhile.
-///
-/// # Errors
-/// What the database says.
-pub async fn drop_all(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    only_postgres(connection)?;
-    if !exists(connection).await? {
-        return Ok(());
-    }
-    // Step by step: writers lock tokens before the log, and readers the log before tokens, so that whoever
-    // locked both exclusively would be at odds with one of them. Retired first, since then nobody takes the
-    // log for all that changes any more.
-    patiently(connection, &[EVERYTHING, RETIRE]).await?;
-    patiently(connection, &["DROP TRIGGER IF EXISTS rollup_users_changed ON users"]).await?;
-    patiently(connection, &[DROP]).await
-}
-
-async fn exists(connection: &DatabaseConnection) -> Result<bool, DbErr> {
-    let sql = "SELECT to_regclass('rollup_state') IS NOT NULL AS rollup_exists";
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-    row.map_or(Ok(false), |row| row.try_get("", "rollup_exists"))
-}
-
-/// Runs statements in a transaction that does not wait long for locks: what has to wait for writers makes
-/// later ones wait as well.
-async fn patiently(connection: &DatabaseConnection, scripts: &[&str]) -> Result<(), DbErr> {
-    let transaction = connection.begin().await?;
-    transaction.execute_unprepared("SET LOCAL lock_timeout = '5s'").await?;
-    for script in scripts {
-        transaction.execute_unprepared(script).await?;
-    }
-    transaction.commit().await
-}
-
-fn only_postgres(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    if connection.get_database_backend() == DbBackend::Postgres {
-        return Ok(());
-    }
-    Err(DbErr::Custom("rollups are for PostgreSQL; SQLite answers from the tokens directly".to_owned()))
 }

@@ -111,7 +111,7 @@ pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStateme
     let mut live = Query::select();
     live.expr_as(Expr::col(column), name::AT)
         .expr_as(Expr::cust("int4send(user_id)"), name::MEMBERS)
-        .from_subquery(stretches(), "live")
+        .from_subquery(stretches(TIMES), "live")
         .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
     kept.union(UnionType::All, live).order_by(name::AT, Order::Asc);
     let mut with = WithClause::new();
@@ -119,12 +119,20 @@ pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStateme
     Some(kept.with_cte(with).take())
 }
 
-/// What is out of date, as one multirange, which merges what was logged twice.
+/// Whether the tables are those that the log follows, unchanged past its triggers: only then does it say what is out of date.
+const IS_FOLLOWED: &str =
+    "(SELECT fingerprint FROM rollup_state) = rollup_fingerprint(to_regclass('tokens'), to_regclass('users'))";
+
+/// What is out of date, as one multirange, which merges what was logged twice; and what is never kept: years before 1 and
+/// from 10000 on.
 fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
-    let logged = "coalesce(range_agg(slots), '{}')";
+    let logged = format!(
+        "CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(slots), '{{}}') + '{{(,0001-01-01),[10000-01-01,)}}'::TSMULTIRANGE \
+         ELSE '{{(,)}}' END"
+    );
     let all = match since {
         None => Expr::cust(logged),
-        Some(since) => Expr::cust_with_values(format!("{logged} + tsmultirange(tsrange('-infinity', $1))"), [since]),
+        Some(since) => Expr::cust_with_values(format!("{logged} + tsmultirange(tsrange(NULL, $1))"), [since]),
     };
     cte(Query::select().expr_as(all, name::LOGGED).from("rollup_log").take())
 }
@@ -159,7 +167,7 @@ fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
         .expr_as(one(is_issue), name::ISSUED)
         .expr_as(Expr::cust(if is_issue { "(used_at IS NOT NULL)::INTEGER" } else { "0" }), name::ISSUED_AND_USED)
         .expr_as(one(!is_issue), name::USED)
-        .from_subquery(stretches(), "live")
+        .from_subquery(stretches(TIMES), "live")
         .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
     kept.union(UnionType::All, live);
     kept
@@ -177,18 +185,24 @@ fn touched(column: token::Column, bounds: UtcBounds) -> SelectStatement {
     let at = Expr::col((token::Entity, column));
     Query::select()
         .from(token::Entity)
-        .cond_where(
-            within(&at, bounds)
-                .add(at.clone().gte(Expr::cust("lower(stretch)")))
-                .add(at.lt(Expr::cust("upper(stretch)"))),
-        )
+        .cond_where(within(&at, bounds).add(at.clone().gte(Expr::col("first"))).add(at.lte(Expr::col("last"))))
         .offset(0)
         .take()
 }
 
+/// The first and the last value of a stretch: times have microseconds, and both infinities.
+const TIMES: [&str; 2] =
+    ["coalesce(lower(stretch), '-infinity')", "coalesce(upper(stretch), 'infinity') - INTERVAL '1 microsecond'"];
+const IDS: [&str; 2] = ["coalesce(lower(stretch), -2147483648)", "coalesce(upper(stretch), 2147483648) - 1"];
+
 /// One row for each stretch that is out of date.
-fn stretches() -> SelectStatement {
-    Query::select().expr_as(Expr::cust("unnest(logged)"), "stretch").from(name::STRETCHES).take()
+fn stretches([first, last]: [&'static str; 2]) -> SelectStatement {
+    let each = Query::select().expr_as(Expr::cust("unnest(logged)"), "stretch").from(name::STRETCHES).take();
+    Query::select()
+        .expr_as(Expr::cust(first), "first")
+        .expr_as(Expr::cust(last), "last")
+        .from_subquery(each, "each")
+        .take()
 }
 
 /// Tokens of all time, counted by member: `direct` counts them from the tokens, and is left with the members
@@ -198,16 +212,14 @@ pub(in crate::reports) fn around_log(
     ids: Option<&[i32]>,
     visit_times: bool,
 ) -> (CommonTableExpression, SelectStatement) {
-    let logged =
-        Query::select().expr_as(Expr::cust("coalesce(range_agg(users), '{}')"), name::LOGGED).from("rollup_log").take();
+    let logged = format!("CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(users), '{{}}') ELSE '{{(,)}}' END");
+    let logged = Query::select().expr_as(Expr::cust(logged), name::LOGGED).from("rollup_log").take();
     let user_id = Expr::col((token::Entity, token::Column::UserId));
     direct.join_subquery(
         JoinType::InnerJoin,
-        stretches(),
+        stretches(IDS),
         "live",
-        Cond::all()
-            .add(user_id.clone().gte(Expr::cust("lower(stretch)")))
-            .add(user_id.lt(Expr::cust("upper(stretch)"))),
+        Cond::all().add(user_id.clone().gte(Expr::col("first"))).add(user_id.lte(Expr::col("last"))),
     );
     let mut kept = Query::select();
     // Column by column what the direct statement answers.

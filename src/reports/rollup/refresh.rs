@@ -3,15 +3,23 @@
 //! meanwhile stays in the log. Nothing is added or subtracted, so nothing can drift.
 
 use sea_orm::{
-    AccessMode, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    QueryResult, Statement, TransactionTrait as _, Value,
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    QueryResult, RuntimeErr, Statement, TransactionTrait as _, Value,
+};
+use tracing::warn;
+
+use super::{
+    install::{Check, begin_anew, faults},
+    place::Place,
 };
 
 /// What one step did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// Another process is at it.
+    /// Another process is at it, and has been for a while.
     Busy,
+    /// The rollup cannot follow the tables: [`Status::trouble`](super::Status::trouble) says why. Reports read the tokens.
+    Barred,
     /// Everything is up to date.
     Done,
     /// Counted up to there; there is more to do.
@@ -19,162 +27,297 @@ pub enum Progress {
         /// The end of the time that was counted.
         slots_until: Option<String>,
         /// The member up to whom was counted.
-        users_until: Option<i64>,
+        users_until: Option<String>,
     },
 }
 
-/// A step counts no more than so much time, and so many members.
+/// A step counts no more than so much time, from the first token on that it is about, and the members of so many tokens.
 const SLOTS_PER_STEP: &str = "32 days";
-const USERS_PER_STEP: i64 = 20_000;
+const TOKENS_PER_STEP: i64 = 200_000;
 
-/// The part of the log that this step works off, and the rest; nothing beyond the rows that there are.
+/// The part that a step is about, and the rest: whole slots of the years 1 to 9999, of which `{pending}` is to be counted. Time
+/// without tokens costs nothing, however much of it there is.
 const SLOTS: &str = "
-WITH extent AS (
-    SELECT tsrange(min(at), max(at), '[]') AS whole FROM (
-        (SELECT created_at AS at FROM tokens ORDER BY created_at LIMIT 1)
-        UNION ALL (SELECT created_at FROM tokens ORDER BY created_at DESC LIMIT 1)
-        UNION ALL (SELECT used_at FROM tokens WHERE used_at IS NOT NULL ORDER BY used_at LIMIT 1)
-        UNION ALL (SELECT used_at FROM tokens WHERE used_at IS NOT NULL ORDER BY used_at DESC LIMIT 1)
-        UNION ALL SELECT min(slot) FROM rollup_slots
-        UNION ALL SELECT max(slot) FROM rollup_slots
-    ) AS ends
-), logged AS (
-    SELECT coalesce(range_agg(slots), '{}') AS slots FROM rollup_log
-), bounded AS (
-    -- Whole slots: what is cut to the extent begins and ends with one.
-    SELECT slots * tsmultirange(tsrange(
-        date_bin('15 minutes', lower(whole), TIMESTAMP '2000-01-01'),
-        date_bin('15 minutes', upper(whole), TIMESTAMP '2000-01-01') + INTERVAL '15 minutes'
-    )) AS slots FROM logged, extent WHERE isfinite(lower(whole))
+WITH pending AS (
+    SELECT {pending} * '{[0001-01-01,10000-01-01)}'::TSMULTIRANGE AS slots FROM {schema}.rollup_log
+), first AS (
+    SELECT slots, (SELECT min(at) FROM (
+        (SELECT created_at AS at FROM {tokens} WHERE created_at >= lower(slots) ORDER BY created_at LIMIT 1)
+        UNION ALL (SELECT used_at FROM {tokens} WHERE used_at >= lower(slots) ORDER BY used_at LIMIT 1)
+        UNION ALL (SELECT slot FROM {schema}.rollup_slots WHERE slot >= lower(slots) ORDER BY slot LIMIT 1)
+    ) AS events) AS at FROM pending
 ), step AS (
-    SELECT slots, tsmultirange(tsrange(NULL, lower(slots) + $1::INTERVAL)) AS now FROM bounded
+    SELECT slots, tsmultirange(tsrange(NULL, CASE
+        WHEN at < '9999-01-01' THEN date_bin('15 minutes', at, TIMESTAMP '2000-01-01') + $1::INTERVAL
+    END)) AS now FROM first
 )
 SELECT (slots * now)::TEXT AS work, (slots - now)::TEXT AS rest, upper(slots * now)::TEXT AS until FROM step";
 
 const USERS: &str = "
-WITH extent AS (
-    SELECT int8range(min(id), max(id), '[]') AS whole FROM (
-        (SELECT user_id::BIGINT AS id FROM tokens ORDER BY user_id LIMIT 1)
-        UNION ALL (SELECT user_id FROM tokens ORDER BY user_id DESC LIMIT 1)
-        UNION ALL SELECT min(user_id) FROM rollup_users
-        UNION ALL SELECT max(user_id) FROM rollup_users
-    ) AS ends
-), logged AS (
-    SELECT coalesce(range_agg(users), '{}') AS users FROM rollup_log
-), bounded AS (
-    SELECT users * int8multirange(whole) AS users FROM logged, extent WHERE lower(whole) IS NOT NULL
+WITH pending AS (
+    SELECT {pending} * '{[-2147483648,2147483648)}'::INT8MULTIRANGE AS users FROM {schema}.rollup_log
+), first AS (
+    SELECT users, (SELECT min(id) FROM (
+        (SELECT user_id AS id FROM {tokens} WHERE user_id >= lower(users) ORDER BY user_id LIMIT 1)
+        UNION ALL (SELECT user_id FROM {schema}.rollup_users WHERE user_id >= lower(users) ORDER BY user_id LIMIT 1)
+    ) AS members) AS id FROM pending
 ), step AS (
-    SELECT users, int8multirange(int8range(NULL, lower(users) + $1)) AS now FROM bounded
+    SELECT users, int8multirange(int8range(NULL, (
+        SELECT user_id::BIGINT + 1 FROM {tokens} WHERE user_id >= id ORDER BY user_id OFFSET $1 LIMIT 1
+    ))) AS now FROM first
 )
 SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * now) AS until FROM step";
 
-/// `OFFSET 0` keeps each stretch one index range scan: joined, it is taken for a ninth of the table.
-const COUNT_SLOTS: [&str; 4] = [
-    "DELETE FROM rollup_slots USING unnest($1::TSMULTIRANGE) AS stretch
-     WHERE slot >= lower(stretch) AND slot < upper(stretch)",
-    "INSERT INTO rollup_slots (slot, issued, issued_and_used, used)
-     SELECT slot, sum(issued), sum(issued_and_used), sum(used) FROM (
-         SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot,
-                1 AS issued, (used_at IS NOT NULL)::INTEGER AS issued_and_used, 0 AS used
-         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-             SELECT created_at, used_at FROM tokens
-             WHERE created_at >= lower(stretch) AND created_at < upper(stretch) OFFSET 0
-         ) AS issues
-         UNION ALL
-         SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), 0, 0, 1
-         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-             SELECT used_at FROM tokens WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
-         ) AS uses
-     ) AS events GROUP BY slot",
-    "DELETE FROM rollup_visitors USING unnest($1::TSMULTIRANGE) AS stretch
-     WHERE slot >= lower(stretch) AND slot < upper(stretch)",
-    "INSERT INTO rollup_visitors (slot, by_issue, by_use)
-     SELECT slot, coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE is_issue), ''),
-            coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE NOT is_issue), '')
-     FROM (
-         SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot, user_id, TRUE AS is_issue
-         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-             SELECT created_at, user_id FROM tokens
-             WHERE created_at >= lower(stretch) AND created_at < upper(stretch) AND used_at IS NOT NULL OFFSET 0
-         ) AS issues
-         UNION
-         SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), user_id, FALSE
-         FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-             SELECT used_at, user_id FROM tokens WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
-         ) AS uses
-     ) AS events GROUP BY slot",
+/// What is kept of a part, `$1`, as the tokens have it. `OFFSET 0` keeps each stretch one index range scan: joined, it is taken
+/// for a ninth of the table.
+pub(super) const COUNTS: [Counts; 3] = [
+    Counts {
+        table: "rollup_slots",
+        key: "slot",
+        columns: "slot, issued, issued_and_used, used",
+        range: "TSMULTIRANGE",
+        counted: "
+SELECT slot, sum(issued) AS issued, sum(issued_and_used) AS issued_and_used, sum(used) AS used FROM (
+    SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot,
+           1 AS issued, (used_at IS NOT NULL)::INTEGER AS issued_and_used, 0 AS used
+    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+        SELECT created_at, used_at FROM {tokens}
+        WHERE created_at >= lower(stretch) AND created_at < upper(stretch) OFFSET 0
+    ) AS issues
+    UNION ALL
+    SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), 0, 0, 1
+    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+        SELECT used_at FROM {tokens} WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
+    ) AS uses
+) AS events GROUP BY slot",
+    },
+    Counts {
+        table: "rollup_visitors",
+        key: "slot",
+        columns: "slot, by_issue, by_use",
+        range: "TSMULTIRANGE",
+        counted: "
+SELECT slot, coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE is_issue), '') AS by_issue,
+       coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE NOT is_issue), '') AS by_use
+FROM (
+    SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot, user_id, TRUE AS is_issue
+    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+        SELECT created_at, user_id FROM {tokens}
+        WHERE created_at >= lower(stretch) AND created_at < upper(stretch) AND used_at IS NOT NULL OFFSET 0
+    ) AS issues
+    UNION
+    SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), user_id, FALSE
+    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+        SELECT used_at, user_id FROM {tokens} WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
+    ) AS uses
+) AS events GROUP BY slot",
+    },
+    Counts {
+        table: "rollup_users",
+        key: "user_id",
+        columns: "user_id, issued, used, first_visit_at, last_visit_at",
+        range: "INT8MULTIRANGE",
+        counted: "
+SELECT user_id, count(*) AS issued, count(used_at) AS used, min(used_at) AS first_visit_at, max(used_at) AS last_visit_at
+FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
+    SELECT user_id, used_at FROM {tokens} WHERE user_id >= lower(stretch) AND user_id < upper(stretch) OFFSET 0
+) AS members GROUP BY user_id",
+    },
 ];
 
-const COUNT_USERS: [&str; 2] = [
-    "DELETE FROM rollup_users USING unnest($1::INT8MULTIRANGE) AS stretch
-     WHERE user_id >= lower(stretch) AND user_id < upper(stretch)",
-    "INSERT INTO rollup_users (user_id, issued, used, first_visit_at, last_visit_at)
-     SELECT user_id, count(*), count(used_at), min(used_at), max(used_at)
-     FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
-         SELECT user_id, used_at FROM tokens WHERE user_id >= lower(stretch) AND user_id < upper(stretch) OFFSET 0
-     ) AS members
-     GROUP BY user_id",
-];
+/// A table of counts, and how it follows from the tokens.
+pub(super) struct Counts {
+    table: &'static str,
+    key: &'static str,
+    columns: &'static str,
+    range: &'static str,
+    counted: &'static str,
+}
+
+impl Counts {
+    /// What is kept of the part.
+    fn kept(&self) -> String {
+        let Self { table, key, range, .. } = self;
+        format!(
+            "{{schema}}.{table} USING unnest($1::{range}) AS stretch WHERE {key} >= lower(stretch) AND {key} < upper(stretch)"
+        )
+    }
+
+    /// Counts the part anew.
+    async fn count(&self, step: &DatabaseTransaction, place: &Place, part: &str) -> Result<(), DbErr> {
+        run(step, &place.sql(&format!("DELETE FROM {}", self.kept())), [part.into()]).await?;
+        let insert = format!("INSERT INTO {{schema}}.{} ({}) {}", self.table, self.columns, self.counted);
+        run(step, &place.sql(&insert), [part.into()]).await
+    }
+
+    /// Where in the part what is kept is not what the tokens say: the first few places.
+    pub(super) async fn differences(
+        &self,
+        step: &DatabaseTransaction,
+        place: &Place,
+        part: &str,
+    ) -> Result<Vec<String>, DbErr> {
+        let Self { table, key, columns, counted, .. } = self;
+        let kept = self.kept().replace(" USING ", ", ");
+        let sql = format!(
+            "WITH kept AS (SELECT {columns} FROM {kept}), counted AS ({counted}) \
+             SELECT DISTINCT {key}::TEXT AS place FROM \
+             ((TABLE kept EXCEPT TABLE counted) UNION ALL (TABLE counted EXCEPT TABLE kept)) AS different ORDER BY 1 LIMIT 5"
+        );
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, place.sql(&sql), [part.into()]);
+        let rows = step.query_all_raw(statement).await?;
+        rows.iter().map(|row| Ok(format!("{table} {}", row.try_get::<String>("", "place")?))).collect()
+    }
+}
+
+/// What is to be counted next of what is pending, which is an expression over the log.
+pub(super) async fn next_slots(
+    step: &DatabaseTransaction,
+    place: &Place,
+    pending: &str,
+    per_step: &str,
+) -> Result<Part, DbErr> {
+    let sql = place.sql(&SLOTS.replace("{pending}", pending));
+    Part::of(one(step, &sql, [per_step.into()]).await?, |row| row.try_get("", "until"))
+}
+
+/// The same of members.
+pub(super) async fn next_users(
+    step: &DatabaseTransaction,
+    place: &Place,
+    pending: &str,
+    tokens: i64,
+) -> Result<Part, DbErr> {
+    let sql = place.sql(&USERS.replace("{pending}", pending));
+    let until = |row: &QueryResult| Ok(row.try_get::<Option<i64>>("", "until")?.map(|until| until.to_string()));
+    Part::of(one(step, &sql, [tokens.into()]).await?, until)
+}
+
+/// A part of what is pending, as multiranges.
+pub(super) struct Part {
+    pub(super) work: String,
+    rest: String,
+    /// The end of the part; none where it is empty.
+    pub(super) until: Option<String>,
+}
+
+impl Part {
+    fn of(
+        row: Option<QueryResult>,
+        until: impl Fn(&QueryResult) -> Result<Option<String>, DbErr>,
+    ) -> Result<Self, DbErr> {
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("what is pending".to_owned()))?;
+        Ok(Self { work: row.try_get("", "work")?, rest: row.try_get("", "rest")?, until: until(&row)? })
+    }
+
+    pub(super) fn is_last(&self) -> bool {
+        self.rest == "{}"
+    }
+}
+
+/// What changed since it was last counted, as the log has it.
+const LOGGED_SLOTS: &str = "coalesce(range_agg(slots), '{}')";
+const LOGGED_USERS: &str = "coalesce(range_agg(users), '{}')";
+
+/// How long to wait for another process's step.
+const TURN: &str = "60s";
+
+/// A transaction on the rollup that shows one state of the data, and trusts no search path.
+pub(super) async fn begin(connection: &DatabaseConnection, mode: AccessMode) -> Result<DatabaseTransaction, DbErr> {
+    let step = connection.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(mode)).await?;
+    // Compiling its expressions takes longer than a step.
+    step.execute_unprepared(
+        "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = '5min'; SET LOCAL jit = off",
+    )
+    .await?;
+    Ok(step)
+}
+
+/// Whether the tables are still those that the log follows; false as well where a rollup is about to go.
+pub(super) async fn is_followed(step: &impl ConnectionTrait, place: &Place) -> Result<Option<bool>, DbErr> {
+    let sql = place.sql(
+        "SELECT coalesce(fingerprint = {schema}.rollup_fingerprint('{tokens}', '{users}'), FALSE) AS is_followed \
+         FROM {schema}.rollup_state",
+    );
+    let row = step.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    row.map(|row| row.try_get("", "is_followed")).transpose()
+}
 
 /// Takes one step.
 ///
 /// # Errors
 /// What the database says; then nothing has changed.
 pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr> {
-    let step = connection.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadWrite)).await?;
-    // Compiling its expressions takes longer than a step.
-    step.execute_unprepared("SET LOCAL statement_timeout = '5min'; SET LOCAL jit = off").await?;
-    // One at a time, across all processes, and before the snapshot is taken: locking takes none.
-    if let Err(error) = step.execute_unprepared("LOCK TABLE rollup_state IN EXCLUSIVE MODE NOWAIT").await {
+    let place = Place::of(connection).await?;
+    let step = begin(connection, AccessMode::ReadWrite).await?;
+    // One at a time, across all processes, and before the snapshot is taken: locking takes none. Waiting for a turn, rather
+    // than being refused, leaves no error in the server's log.
+    let lock = format!("SET LOCAL lock_timeout = '{TURN}'; LOCK TABLE {{schema}}.rollup_state IN EXCLUSIVE MODE");
+    if let Err(error) = step.execute_unprepared(&place.sql(&lock)).await {
         step.rollback().await?;
-        return if error.to_string().contains("could not obtain lock") { Ok(Progress::Busy) } else { Err(error) };
+        return if code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) { Ok(Progress::Busy) } else { Err(error) };
     }
-    // A rollup that is about to go has no state any more.
-    let is_empty = one(&step, "SELECT NOT EXISTS (SELECT FROM rollup_log, rollup_state) AS is_empty", []).await?;
-    if is_empty.map_or(Ok(false), |row| row.try_get::<bool>("", "is_empty"))? {
+    let Some(is_followed) = is_followed(&step, &place).await? else {
+        // A rollup that is about to go has no state any more.
+        step.rollback().await?;
+        return Ok(Progress::Done);
+    };
+    if !is_followed {
+        return follow_again(step, &place).await;
+    }
+    let is_empty = place.sql("SELECT NOT EXISTS (SELECT FROM {schema}.rollup_log) AS is_empty");
+    if one(&step, &is_empty, []).await?.map_or(Ok(false), |row| row.try_get::<bool>("", "is_empty"))? {
         step.rollback().await?;
         return Ok(Progress::Done);
     }
-    let slots = one(&step, SLOTS, [SLOTS_PER_STEP.into()]).await?;
-    let users = one(&step, USERS, [USERS_PER_STEP.into()]).await?;
-    run(&step, "DELETE FROM rollup_log", []).await?;
-    let slots_until =
-        work_off(&step, slots.as_ref(), &COUNT_SLOTS, "INSERT INTO rollup_log (slots) SELECT unnest($1::TSMULTIRANGE)")
-            .await?;
-    let users_until = work_off(
-        &step,
-        users.as_ref(),
-        &COUNT_USERS,
-        "INSERT INTO rollup_log (users) SELECT unnest($1::INT8MULTIRANGE)",
-    )
-    .await?;
-    run(&step, "UPDATE rollup_state SET generation = generation + 1, refreshed_at = now()", []).await?;
+    let slots = next_slots(&step, &place, LOGGED_SLOTS, SLOTS_PER_STEP).await?;
+    let users = next_users(&step, &place, LOGGED_USERS, TOKENS_PER_STEP).await?;
+    run(&step, &place.sql("DELETE FROM {schema}.rollup_log"), []).await?;
+    let [by_slot, visitors, by_member] = COUNTS;
+    by_slot.count(&step, &place, &slots.work).await?;
+    visitors.count(&step, &place, &slots.work).await?;
+    by_member.count(&step, &place, &users.work).await?;
+    for (part, log) in [
+        (&slots, "INSERT INTO {schema}.rollup_log (slots) SELECT unnest($1::TSMULTIRANGE)"),
+        (&users, "INSERT INTO {schema}.rollup_log (users) SELECT unnest($1::INT8MULTIRANGE)"),
+    ] {
+        run(&step, &place.sql(log), [part.rest.clone().into()]).await?;
+    }
+    let done = "UPDATE {schema}.rollup_state SET generation = generation + 1, refresh_id = gen_random_uuid(), refreshed_at = now()";
+    run(&step, &place.sql(done), []).await?;
     step.commit().await?;
-    if !slots_until && !users_until {
+    if slots.is_last() && users.is_last() {
         return Ok(Progress::Done);
     }
-    Ok(Progress::Underway {
-        slots_until: slots.filter(|_| slots_until).and_then(|row| row.try_get("", "until").ok()),
-        users_until: users.filter(|_| users_until).and_then(|row| row.try_get("", "until").ok()),
-    })
+    let until = |part: Part| if part.is_last() { None } else { part.until };
+    Ok(Progress::Underway { slots_until: until(slots), users_until: until(users) })
 }
 
-/// Counts the part that this step is about, and logs the rest again; whether there is a rest.
-async fn work_off(
-    step: &DatabaseTransaction,
-    part: Option<&QueryResult>,
-    count: &[&str],
-    log: &str,
-) -> Result<bool, DbErr> {
-    let Some(part) = part else { return Ok(false) };
-    let work: String = part.try_get("", "work")?;
-    let rest: Option<String> = part.try_get("", "rest")?;
-    for statement in count {
-        run(step, statement, [work.clone().into()]).await?;
+/// The tables are others than those that were counted, or were changed past the triggers: once all triggers are in their
+/// place again, everything is counted anew. Meanwhile, readers count everything from the tokens.
+async fn follow_again(step: DatabaseTransaction, place: &Place) -> Result<Progress, DbErr> {
+    let faults = faults(&step, place, Check::TablesAndTriggers).await?;
+    if !faults.is_empty() {
+        step.rollback().await?;
+        return Ok(Progress::Barred);
     }
-    let Some(rest) = rest.filter(|rest| rest != "{}") else { return Ok(false) };
-    run(step, log, [rest.into()]).await?;
-    Ok(true)
+    begin_anew(&step, place).await?;
+    step.commit().await?;
+    warn!(
+        "tables, partitions or triggers were changed, and tokens perhaps with them: the rollup counts everything anew"
+    );
+    Ok(Progress::Underway { slots_until: None, users_until: None })
+}
+
+/// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// What PostgreSQL calls the error, in whichever language its sentences are.
+pub(super) fn code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
+        return None;
+    };
+    source.as_database_error()?.code().map(|code| code.into_owned())
 }
 
 async fn one<const N: usize>(

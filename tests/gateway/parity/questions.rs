@@ -5,7 +5,7 @@ use coworking_analytics::reports::rollup::{self, Progress};
 use serde_json::{Value, json};
 
 use super::{agree_page_by_page, basis, date, filled, model::Space, range, read_back, users, zone};
-use crate::support::{Backend, TestGateway, now, on_postgres, rounds};
+use crate::support::{Backend, PATIENCE, TestGateway, now, on_postgres, rounds};
 
 on_postgres!(
     usage_agrees,
@@ -120,7 +120,7 @@ async fn token_funnel_agrees() {
 async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 3]) {
     let (random, space, [sqlite, postgres]) = super::world(seed).await;
     let rolled = filled(Backend::Postgres, &space).await;
-    rollup::create(&rolled.database.owner).await.unwrap();
+    rollup::create(&rolled.database.owner, PATIENCE).await.unwrap();
     while rollup::refresh(&rolled.database.owner).await.unwrap() != Progress::Done {}
     // Some of it is out of date again.
     rolled.database.execute("UPDATE tokens SET used_at = used_at WHERE user_id % 7 = 0").await;

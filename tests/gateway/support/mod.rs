@@ -4,6 +4,7 @@ pub mod database;
 pub mod process;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -135,6 +136,9 @@ impl TestGateway {
         answer["data"].take()
     }
 }
+
+/// How long making a rollup may wait for others.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The configuration that the gateway would read, on a test's database.
 pub fn config(url: &str, variables: &[(&str, &str)]) -> Config {

@@ -1,0 +1,295 @@
+//! Makes a rollup, brings an earlier version's to this one, and removes it. Whatever fails leaves nothing behind.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, TransactionTrait as _,
+    sqlx::{self, AssertSqlSafe, Executor as _, PgConnection},
+};
+use tracing::{info, warn};
+
+use super::{
+    place::Place,
+    refresh::{self, refresh},
+};
+
+/// The tables, functions and triggers, in one transaction.
+const INSTALL: &str = include_str!("install.sql");
+
+/// What is true of the tables now, and that all has to be counted.
+const BEGIN_ANEW: [&str; 2] = [
+    EVERYTHING,
+    "UPDATE {schema}.rollup_state SET generation = generation + 1, refresh_id = gen_random_uuid(), \
+     fingerprint = {schema}.rollup_fingerprint('{tokens}', '{users}')",
+];
+
+/// Logs that all is out of date.
+pub(super) const EVERYTHING: &str =
+    "INSERT INTO {schema}.rollup_log (slots, users) VALUES (tsrange(NULL, NULL), int8range(NULL, NULL))";
+
+/// From now on, nobody reads the counts, nor counts anew.
+const RETIRE: [&str; 3] =
+    ["LOCK TABLE {schema}.rollup_state IN EXCLUSIVE MODE", EVERYTHING, "DELETE FROM {schema}.rollup_state"];
+
+/// Triggers that somebody else's tables may have by now: the functions go, and with them all that sets them off.
+const DROP: &str = "
+DROP TABLE IF EXISTS {schema}.rollup_state, {schema}.rollup_log, {schema}.rollup_slots, {schema}.rollup_visitors, {schema}.rollup_users;
+DROP FUNCTION IF EXISTS {schema}.rollup_log_inserted(), {schema}.rollup_log_updated(), {schema}.rollup_log_deleted(),
+    {schema}.rollup_log_truncated(), {schema}.rollup_log_users(), {schema}.rollup_log_row(), {schema}.rollup_log_users_row(),
+    {schema}.rollup_log_everything(TEXT), {schema}.rollup_fingerprint(REGCLASS, REGCLASS) CASCADE";
+
+/// What the live part of an answer needs: one index range for each stretch of the log.
+const INDEXES: [(&str, &str); 3] = [
+    ("_created_at_used_at_index", "(created_at) INCLUDE (used_at)"),
+    ("_used_at_index", "(used_at) WHERE used_at IS NOT NULL"),
+    ("_user_id_used_at_index", "(user_id) INCLUDE (used_at)"),
+];
+
+/// How long a statement may wait for a lock that keeps writers waiting behind it.
+const BRIEFLY: &str = "SET LOCAL lock_timeout = '5s'";
+
+/// Makes the rollup, and counts the first stretch: every read stays exact, and the next refreshes fill it. `patience` is
+/// for transactions that are open on the tokens, which building an index has to wait for.
+///
+/// # Errors
+/// When there is one already, the tables are none that a rollup can follow, or what the database says. Then nothing is
+/// left behind.
+pub async fn create(connection: &DatabaseConnection, patience: Duration) -> Result<(), DbErr> {
+    let place = place(connection).await?;
+    if exists(connection, &place).await? {
+        let problem = "there is a rollup already; `rollup refresh` brings it up to date, `rollup rebuild` counts anew, \
+                       `rollup upgrade` makes its triggers anew";
+        return Err(DbErr::Custom(problem.to_owned()));
+    }
+    let indexes = install(connection, &place, patience).await?;
+    // What cannot be counted is found out before anybody relies on it.
+    let Err(error) = refresh(connection).await else { return Ok(()) };
+    if let Err(left) = undo(connection, &place, &indexes).await {
+        warn!(
+            error = crate::database::words(&left),
+            "the rollup was not undone: run `coworking-analytics rollup drop`"
+        );
+    }
+    Err(error)
+}
+
+async fn undo(connection: &DatabaseConnection, place: &Place, indexes: &[String]) -> Result<(), DbErr> {
+    drop_all(connection, Duration::ZERO).await?;
+    for index in indexes {
+        connection.execute_unprepared(&place.sql(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))).await?;
+    }
+    Ok(())
+}
+
+/// Makes the triggers and functions of a rollup anew, also those that tables have got no yet, and counts everything anew:
+/// its tables, and the rights on them, stay.
+///
+/// # Errors
+/// As those of [`create`].
+pub async fn upgrade(connection: &DatabaseConnection, patience: Duration) -> Result<(), DbErr> {
+    let place = place(connection).await?;
+    if !exists(connection, &place).await? {
+        return Err(DbErr::Custom("there is no rollup; `rollup create` makes one".to_owned()));
+    }
+    install(connection, &place, patience).await.map(drop)
+}
+
+/// The indexes that were made.
+async fn install(connection: &DatabaseConnection, place: &Place, patience: Duration) -> Result<Vec<String>, DbErr> {
+    let faults = faults(connection, place, Check::Tables).await?;
+    if !faults.is_empty() {
+        return Err(DbErr::Custom(format!("no rollup can be kept here: {}", faults.join("; "))));
+    }
+    let indexes = build_indexes(connection, place, patience).await?;
+    let installed = async {
+        let [everything, begun] = BEGIN_ANEW;
+        patiently(connection, place, &[INSTALL, everything, begun]).await
+    };
+    if let Err(error) = installed.await {
+        for index in &indexes {
+            connection.execute_unprepared(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
+        }
+        return Err(error);
+    }
+    let made: Option<Role> = Role::find_by_statement(Statement::from_string(
+        DbBackend::Postgres,
+        place.sql(
+            "SELECT pg_get_userbyid(relowner)::TEXT AS role FROM pg_class \
+             WHERE oid = '{schema}.rollup_state'::REGCLASS AND relowner <> current_user::REGROLE",
+        ),
+    ))
+    .one(connection)
+    .await?;
+    if let Some(Role { role }) = made {
+        info!(role, "the rollup belongs to this role, which may do nothing else, rather than to a superuser");
+    }
+    Ok(indexes)
+}
+
+#[derive(FromQueryResult)]
+struct Role {
+    role: String,
+}
+
+#[derive(FromQueryResult)]
+struct Table {
+    name: String,
+    schema: String,
+    relname: String,
+    is_partitioned: bool,
+}
+
+/// Builds what is missing without keeping writers waiting: table by table where they are parts of another.
+async fn build_indexes(
+    connection: &DatabaseConnection,
+    place: &Place,
+    patience: Duration,
+) -> Result<Vec<String>, DbErr> {
+    let sql = "{parts} SELECT id::REGCLASS::TEXT AS name, quote_ident(nspname) AS schema, relname::TEXT, relkind = 'p' AS is_partitioned \
+               FROM parts JOIN pg_class ON pg_class.oid = id JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+               WHERE root = 'tokens' AND (relkind = 'r' OR id = '{tokens}'::REGCLASS) ORDER BY relkind DESC, id";
+    let tables =
+        Table::find_by_statement(Statement::from_string(DbBackend::Postgres, place.sql(sql))).all(connection).await?;
+    // A session of its own, which nobody uses afterwards.
+    let mut session = connection.get_postgres_connection_pool().acquire().await.map_err(query_error)?;
+    run(&mut session, format!("SET lock_timeout = {}", patience.as_millis())).await?;
+    let mut made = Vec::new();
+    let mut built = Ok(());
+    'tables: for table in &tables {
+        for (suffix, what) in INDEXES {
+            let short: String = table.relname.chars().take(63 - suffix.len()).collect();
+            let plain = format!("{short}{suffix}").replace('"', "\"\"");
+            let index = format!("{}.\"{plain}\"", table.schema);
+            let state = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)";
+            let valid: Option<bool> =
+                sqlx::query_scalar(state).bind(&index).fetch_optional(&mut *session).await.map_err(query_error)?;
+            if valid == Some(true) {
+                continue;
+            }
+            let concurrently = if table.is_partitioned { "" } else { "CONCURRENTLY" };
+            if valid == Some(false) {
+                run(&mut session, format!("DROP INDEX {concurrently} {index}")).await?;
+            }
+            made.push(index);
+            let create = format!("CREATE INDEX {concurrently} \"{plain}\" ON {} {what}", table.name);
+            if let Err(error) = run(&mut session, create).await {
+                built = Err(error);
+                break 'tables;
+            }
+        }
+    }
+    if let Err(error) = built {
+        for index in &made {
+            run(&mut session, format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
+        }
+        session.close().await.map_err(query_error)?;
+        return Err(if refresh::code(&error).as_deref() == Some(refresh::LOCK_NOT_AVAILABLE) {
+            let problem = "a transaction has been open for so long that no index could be built beside it: see \
+                           pg_stat_activity for the oldest xact_start, and try again once it has ended";
+            DbErr::Custom(problem.to_owned())
+        } else {
+            error
+        });
+    }
+    session.close().await.map_err(query_error)?;
+    Ok(made)
+}
+
+async fn run(session: &mut PgConnection, sql: String) -> Result<(), DbErr> {
+    session.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(drop).map_err(query_error)
+}
+
+fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(sea_orm::RuntimeErr::SqlxError(error.into()))
+}
+
+/// Counts everything anew: at once all is out of date, and the next refreshes fill it.
+///
+/// # Errors
+/// When there is no rollup, the database is no PostgreSQL, or what it says.
+pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let place = place(connection).await?;
+    if !exists(connection, &place).await? {
+        return Err(DbErr::Custom("there is no rollup; `rollup create` makes one".to_owned()));
+    }
+    connection.execute_unprepared(&place.sql(EVERYTHING)).await.map(drop)
+}
+
+/// Removes the rollup; its indexes stay. Reads stay exact meanwhile, and none fails where gateways that run look for the
+/// rollup, and end their requests, within `notice`.
+///
+/// # Errors
+/// What the database says.
+pub async fn drop_all(connection: &DatabaseConnection, notice: Duration) -> Result<(), DbErr> {
+    let place = place(connection).await?;
+    if !exists(connection, &place).await? {
+        return Ok(());
+    }
+    patiently(connection, &place, &RETIRE).await?;
+    if !notice.is_zero() {
+        info!(?notice, "waiting until gateways that run have taken notice");
+        tokio::time::sleep(notice).await;
+    }
+    // Table by table: whoever locked two of them exclusively would be at odds with those who lock them the other way round.
+    let triggers = "SELECT format('DROP TRIGGER IF EXISTS %I ON %s', tgname, tgrelid::REGCLASS) AS sql FROM pg_trigger \
+                    JOIN pg_proc ON pg_proc.oid = tgfoid \
+                    WHERE pronamespace = '{schema}'::REGNAMESPACE AND proname LIKE 'rollup\\_log\\_%' AND NOT tgisinternal";
+    for row in connection.query_all_raw(Statement::from_string(DbBackend::Postgres, place.sql(triggers))).await? {
+        let sql: String = row.try_get("", "sql")?;
+        patiently(connection, &place, &[&sql]).await?;
+    }
+    patiently(connection, &place, &[DROP]).await
+}
+
+/// Which of the faults that would make a rollup lie are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Those of the tables.
+    Tables,
+    /// Those of the triggers, too.
+    TablesAndTriggers,
+}
+
+/// Why a rollup cannot tell what changes in the tables; nothing where it can.
+pub(super) async fn faults(
+    connection: &impl ConnectionTrait,
+    place: &Place,
+    check: Check,
+) -> Result<Vec<String>, DbErr> {
+    let missing = if check == Check::Tables { "" } else { include_str!("missing.sql") };
+    let sql = place.sql(&include_str!("faults.sql").replace("{and triggers}", missing));
+    let rows = connection.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    rows.iter().map(|row| row.try_get("", "sentence")).collect()
+}
+
+/// Takes the tables as they are now for those that the rollup follows, and counts everything anew.
+pub(super) async fn begin_anew(connection: &impl ConnectionTrait, place: &Place) -> Result<(), DbErr> {
+    for statement in BEGIN_ANEW {
+        connection.execute_unprepared(&place.sql(statement)).await?;
+    }
+    Ok(())
+}
+
+async fn exists(connection: &DatabaseConnection, place: &Place) -> Result<bool, DbErr> {
+    let sql = place.sql("SELECT to_regclass('{schema}.rollup_state') IS NOT NULL AS rollup_exists");
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    row.map_or(Ok(false), |row| row.try_get("", "rollup_exists"))
+}
+
+/// Runs statements in a transaction that does not wait long for locks: what has to wait for writers makes
+/// later ones wait as well.
+async fn patiently(connection: &DatabaseConnection, place: &Place, scripts: &[&str]) -> Result<(), DbErr> {
+    let transaction = connection.begin().await?;
+    transaction.execute_unprepared(BRIEFLY).await?;
+    for script in scripts {
+        transaction.execute_unprepared(&place.sql(script)).await?;
+    }
+    transaction.commit().await
+}
+
+async fn place(connection: &DatabaseConnection) -> Result<Place, DbErr> {
+    if connection.get_database_backend() != DbBackend::Postgres {
+        return Err(DbErr::Custom("rollups are for PostgreSQL; SQLite answers from the tokens directly".to_owned()));
+    }
+    Place::of(connection).await
+}

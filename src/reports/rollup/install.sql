@@ -1,0 +1,256 @@
+-- Counts of tokens by 15 minutes of UTC and by member, and a log of what in them is out of date. Readers
+-- take counts for what is not in the log, and look at the tokens themselves for what is. Run again, it brings
+-- an earlier version's rollup to this one, and keeps its tables and the rights on them.
+--
+-- Whoever writes tokens sets off the functions below, which have the rights of their owner: so nothing in this
+-- file leaves it to a search path which table, function or type is meant.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE TABLE IF NOT EXISTS {schema}.rollup_slots (
+    slot TIMESTAMP NOT NULL CONSTRAINT rollup_slots_pk PRIMARY KEY,
+    issued INTEGER NOT NULL,
+    issued_and_used INTEGER NOT NULL,
+    used INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {schema}.rollup_users (
+    user_id INTEGER NOT NULL CONSTRAINT rollup_users_pk PRIMARY KEY,
+    issued INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    first_visit_at TIMESTAMP,
+    last_visit_at TIMESTAMP
+);
+-- Who came, by the time of their tokens' issue, and of its use: members' ids, each once, of four bytes each.
+CREATE TABLE IF NOT EXISTS {schema}.rollup_visitors (
+    slot TIMESTAMP NOT NULL CONSTRAINT rollup_visitors_pk PRIMARY KEY,
+    by_issue BYTEA NOT NULL,
+    by_use BYTEA NOT NULL
+);
+-- A row is never changed, and only a refresh deletes any: writers share nothing that they could wait for.
+-- With neither slots nor users, something else changed that answers show.
+CREATE TABLE IF NOT EXISTS {schema}.rollup_log (
+    slots TSRANGE,
+    users INT8RANGE
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE IF NOT EXISTS {schema}.rollup_state (
+    generation BIGINT NOT NULL,
+    refreshed_at TIMESTAMPTZ
+);
+-- One row: how many refreshes there were, which was the last (a random number: a backup that is put back repeats no other),
+-- and what the tables were when all was last counted. Between two refreshes the log only grows, so that the row and the
+-- length of the log tell whether anything changed.
+ALTER TABLE {schema}.rollup_state
+    ADD COLUMN IF NOT EXISTS refresh_id UUID NOT NULL DEFAULT gen_random_uuid(),
+    ADD COLUMN IF NOT EXISTS fingerprint TEXT,
+    DROP COLUMN IF EXISTS identity;
+INSERT INTO {schema}.rollup_state (generation) SELECT 0 WHERE NOT EXISTS (SELECT FROM {schema}.rollup_state);
+
+-- What the log relies on: which tables these are, with all their parts, and where their rows lie; the columns that are counted;
+-- the triggers, and their functions. Whatever is done to the tables past the triggers changes it.
+CREATE OR REPLACE FUNCTION {schema}.rollup_fingerprint(tokens REGCLASS, users REGCLASS) RETURNS TEXT
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        WITH RECURSIVE parts (root, id) AS (
+            VALUES (1, tokens::OID), (2, users::OID)
+            UNION
+            SELECT root, inhrelid FROM parts JOIN pg_inherits ON inhparent = id
+        )
+        SELECT md5(string_agg(concat_ws(' ', root, id, relfilenode, relkind, relpersistence, relrowsecurity,
+            (SELECT string_agg(concat_ws(' ', attname, attnum, atttypid, atttypmod), ',' ORDER BY attnum)
+             FROM pg_attribute
+             WHERE attrelid = id AND attname IN ('id', 'user_id', 'created_at', 'used_at', 'joined_at', 'is_active', 'first_name', 'last_name')),
+            (SELECT string_agg(concat_ws(' ', pg_trigger.oid, pg_trigger.xmin, tgenabled, pg_proc.oid, pg_proc.xmin), ',' ORDER BY tgname)
+             FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+             WHERE tgrelid = id AND tgname LIKE 'rollup\_%')
+        ), ';' ORDER BY root, id))
+        FROM parts JOIN pg_class ON pg_class.oid = id
+    );
+END
+$$;
+
+-- No trigger fails a writer: whatever goes wrong in one is logged as a change of everything.
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_everything(problem TEXT) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO {schema}.rollup_log (slots, users) VALUES (tsrange(NULL, NULL), int8range(NULL, NULL));
+    IF problem IS NOT NULL THEN
+        RAISE LOG 'the rollup counts everything anew, since a change of tokens could not be logged: %', problem;
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'a change of tokens could not be logged: %; run `coworking-analytics rollup rebuild`', SQLERRM;
+END
+$$;
+-- What lies outside of the years 1 to 9999 is never kept, and so is never logged.
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_inserted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    logged BIGINT;
+BEGIN
+    -- A few tokens, as the door's service writes them: no sorting, no merging.
+    INSERT INTO {schema}.rollup_log (slots, users)
+    SELECT CASE WHEN at >= '0001-01-01' AND at < '10000-01-01' THEN tsrange(
+               date_bin('15 minutes', at, TIMESTAMP '2000-01-01'),
+               date_bin('15 minutes', at, TIMESTAMP '2000-01-01') + INTERVAL '15 minutes'
+           ) END, users
+    FROM (
+        (SELECT created_at AS at, int8range(user_id, user_id::BIGINT + 1) AS users FROM new_rows LIMIT 9)
+        UNION ALL
+        (SELECT used_at, NULL FROM new_rows WHERE used_at IS NOT NULL LIMIT 9)
+    ) AS few;
+    GET DIAGNOSTICS logged = ROW_COUNT;
+    IF logged < 9 THEN
+        RETURN NULL;
+    END IF;
+    -- There may be more of them.
+    INSERT INTO {schema}.rollup_log (slots, users)
+    {inserted};
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM {schema}.rollup_log_everything(SQLERRM);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_updated() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO {schema}.rollup_log (slots, users)
+    {updated};
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM {schema}.rollup_log_everything(SQLERRM);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_deleted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO {schema}.rollup_log (slots, users)
+    {deleted};
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM {schema}.rollup_log_everything(SQLERRM);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_truncated() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM {schema}.rollup_log_everything(NULL);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_users() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO {schema}.rollup_log DEFAULT VALUES;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM {schema}.rollup_log_everything(SQLERRM);
+    RETURN NULL;
+END
+$$;
+-- Rows that come by logical replication, or in a session that plays a replica, set off none of the triggers above, which are
+-- for statements. These are for rows; of a transaction with more than 10,000 of them, everything is logged once.
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_row() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here TEXT := pg_current_xact_id()::TEXT;
+    logged TEXT[];
+    so_far INTEGER := 0;
+BEGIN
+    -- Ends with the transaction, and with a savepoint that is rolled back: as the rows in the log do.
+    logged := string_to_array(current_setting('coworking_rollup.tokens', true), ' ');
+    IF logged[1] = here THEN
+        so_far := logged[2]::INTEGER;
+    END IF;
+    IF so_far > 10000 THEN
+        RETURN NULL;
+    END IF;
+    IF so_far = 10000 THEN
+        PERFORM {schema}.rollup_log_everything(NULL);
+    ELSE
+        INSERT INTO {schema}.rollup_log (slots, users)
+        SELECT CASE WHEN at >= '0001-01-01' AND at < '10000-01-01' THEN tsrange(
+                   date_bin('15 minutes', at, TIMESTAMP '2000-01-01'),
+                   date_bin('15 minutes', at, TIMESTAMP '2000-01-01') + INTERVAL '15 minutes'
+               ) END, users
+        FROM (VALUES
+            (OLD.created_at, CASE WHEN TG_OP <> 'INSERT' THEN int8range(OLD.user_id, OLD.user_id::BIGINT + 1) END),
+            (OLD.used_at, NULL),
+            (NEW.created_at, CASE WHEN TG_OP <> 'DELETE' THEN int8range(NEW.user_id, NEW.user_id::BIGINT + 1) END),
+            (NEW.used_at, NULL)
+        ) AS touched (at, users)
+        WHERE at IS NOT NULL OR users IS NOT NULL;
+    END IF;
+    PERFORM set_config('coworking_rollup.tokens', here || ' ' || so_far + 1, true);
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM {schema}.rollup_log_everything(SQLERRM);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION {schema}.rollup_log_users_row() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF current_setting('coworking_rollup.users', true) IS DISTINCT FROM pg_current_xact_id()::TEXT THEN
+        INSERT INTO {schema}.rollup_log DEFAULT VALUES;
+        PERFORM set_config('coworking_rollup.users', pg_current_xact_id()::TEXT, true);
+    END IF;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM {schema}.rollup_log_everything(SQLERRM);
+    RETURN NULL;
+END
+$$;
+
+-- Statements set off the triggers of the table that they name: so each part has its own.
+DO $$
+DECLARE
+    part RECORD;
+    made RECORD;
+BEGIN
+    FOR part IN {parts} SELECT root, id::REGCLASS AS name, relkind FROM parts JOIN pg_class ON pg_class.oid = id LOOP
+        FOR made IN {triggers} LOOP
+            EXECUTE format('CREATE OR REPLACE TRIGGER %s AFTER %s ON %s %s EXECUTE FUNCTION {schema}.%s()',
+                made.name, made.event, part.name, made.manner, made.function);
+            EXECUTE format('ALTER TABLE ONLY %s ENABLE %s TRIGGER %s', part.name,
+                CASE made.enabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, made.name);
+        END LOOP;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION {schema}.rollup_log_everything(TEXT), {schema}.rollup_log_inserted(), {schema}.rollup_log_updated(),
+    {schema}.rollup_log_deleted(), {schema}.rollup_log_truncated(), {schema}.rollup_log_users(), {schema}.rollup_log_row(),
+    {schema}.rollup_log_users_row() FROM PUBLIC;
+
+-- A superuser lends its rights to nobody: all of it belongs to a role that may do nothing else.
+DO $$
+DECLARE
+    tokens_owner TEXT := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '{tokens}'::REGCLASS);
+    name TEXT;
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    BEGIN
+        CREATE ROLE coworking_rollup NOLOGIN NOINHERIT;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coworking_rollup'
+                       AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls))
+           OR EXISTS (SELECT FROM pg_auth_members WHERE member = 'coworking_rollup'::REGROLE) THEN
+            RAISE EXCEPTION 'the role coworking_rollup may do more than own a rollup: take its login, attributes and memberships away, or drop it';
+        END IF;
+    END;
+    GRANT USAGE ON SCHEMA {schema} TO coworking_rollup;
+    FOREACH name IN ARRAY ARRAY['rollup_slots', 'rollup_users', 'rollup_visitors', 'rollup_log', 'rollup_state'] LOOP
+        EXECUTE format('ALTER TABLE {schema}.%I OWNER TO coworking_rollup', name);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.%I TO %I', name, tokens_owner);
+    END LOOP;
+    FOR name IN
+        SELECT oid::REGPROCEDURE FROM pg_proc
+        WHERE pronamespace = '{schema}'::REGNAMESPACE AND (proname LIKE 'rollup\_log\_%' OR proname = 'rollup_fingerprint')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO coworking_rollup', name);
+    END LOOP;
+END
+$$;

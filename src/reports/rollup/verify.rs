@@ -1,0 +1,92 @@
+//! Counts again what is kept, and compares. Whatever nobody thought of is found here.
+
+use sea_orm::{AccessMode, ConnectionTrait as _, DatabaseConnection, DbErr};
+
+use super::{
+    install::EVERYTHING,
+    place::Place,
+    refresh::{COUNTS, Part, begin, is_followed, next_slots, next_users},
+};
+
+/// How much is compared in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    /// What costs next to nothing beside reports: a day, and the members of 20,000 tokens.
+    Small,
+    /// What a statement may take.
+    Large,
+}
+
+impl Portion {
+    fn days(self) -> &'static str {
+        if self == Self::Small { "1 day" } else { "32 days" }
+    }
+
+    fn tokens(self) -> i64 {
+        if self == Self::Small { 20_000 } else { 200_000 }
+    }
+}
+
+/// How far a comparison has come. It begins anew when it is at the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Position {
+    /// UTC.
+    slots_until: Option<String>,
+    users_until: Option<String>,
+}
+
+impl Position {
+    /// Whether nothing was compared yet, or all was.
+    #[must_use]
+    pub fn is_at_an_end(&self) -> bool {
+        self.slots_until.is_none() && self.users_until.is_none()
+    }
+}
+
+/// Compares the next portion of what is kept, and not logged, with the tokens, in one snapshot. The places that differ, the
+/// first few of them; then everything is logged, and so counted anew.
+///
+/// # Errors
+/// What the database says.
+pub async fn verify(
+    connection: &DatabaseConnection,
+    position: &mut Position,
+    portion: Portion,
+) -> Result<Vec<String>, DbErr> {
+    let place = Place::of(connection).await?;
+    let step = begin(connection, AccessMode::ReadOnly).await?;
+    if is_followed(&step, &place).await? != Some(true) {
+        // Nothing that is kept is read.
+        *position = Position::default();
+        step.rollback().await?;
+        return Ok(Vec::new());
+    }
+    // From a beginning, both go along; who is at the end first waits for the other.
+    let begins = position.is_at_an_end();
+    let mut differences = Vec::new();
+    let [by_slot, visitors, by_member] = COUNTS;
+    if begins || position.slots_until.is_some() {
+        let from = position.slots_until.as_deref().unwrap_or("0001-01-01");
+        let pending = format!("(tsmultirange(tsrange('{from}', NULL)) - coalesce(range_agg(slots), '{{}}'))");
+        let part = next_slots(&step, &place, &pending, portion.days()).await?;
+        differences.extend(by_slot.differences(&step, &place, &part.work).await?);
+        differences.extend(visitors.differences(&step, &place, &part.work).await?);
+        position.slots_until = after(part);
+    }
+    if begins || position.users_until.is_some() {
+        let from = position.users_until.as_deref().unwrap_or("-2147483648");
+        let pending = format!("(int8multirange(int8range({from}, NULL)) - coalesce(range_agg(users), '{{}}'))");
+        let part = next_users(&step, &place, &pending, portion.tokens()).await?;
+        differences.extend(by_member.differences(&step, &place, &part.work).await?);
+        position.users_until = after(part);
+    }
+    step.rollback().await?;
+    if !differences.is_empty() {
+        connection.execute_unprepared(&place.sql(EVERYTHING)).await?;
+    }
+    Ok(differences)
+}
+
+fn after(part: Part) -> Option<String> {
+    if part.is_last() { None } else { part.until }
+}
