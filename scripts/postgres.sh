@@ -56,7 +56,7 @@ start() {
     free_port >"$dir/port"
   fi
   as_owner "$bin/pg_ctl" -D "$dir/data" -w -t 60 -l "$dir/data/server.log" -o \
-    "-p $(cat "$dir/port") -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=300 -c timezone=Asia/Tokyo -c ssl=on -c ssl_cert_file=$dir/server.pem -c ssl_key_file=$dir/server.key" \
+    "-p $(cat "$dir/port") -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c wal_level=logical -c max_replication_slots=20 -c max_connections=300 -c timezone=Asia/Tokyo -c ssl=on -c ssl_cert_file=$dir/server.pem -c ssl_key_file=$dir/server.key" \
     start >/dev/null || { cat "$dir/data/server.log" >&2; exit 1; }
   echo "postgres://postgres@127.0.0.1:$(cat "$dir/port")/postgres"
 }

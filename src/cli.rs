@@ -1,6 +1,6 @@
 //! The command line: what can be done, and with which exit code.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{fmt::Write as _, io::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
@@ -308,7 +308,7 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
                 }
             };
             for problem in unsafe_rollups {
-                text += &format!("UNSAFE: {problem}; run `coworking-analytics rollup upgrade` as its owner now\n");
+                let _ = writeln!(text, "UNSAFE: {problem}; run `coworking-analytics rollup upgrade` as its owner now");
             }
             let code = print(&text);
             if differences.is_empty() {

@@ -20,6 +20,8 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let keep = async {
+        // From the beginning, so that the first difference is a change.
+        metrics::rollup_differed(0);
         let mut announced = None;
         let mut position = Position::default();
         loop {
@@ -49,7 +51,7 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
 fn announce(reports: &Reports, status: Option<Status>) {
     match status {
         Some(Status { trouble: Some(trouble), .. }) => {
-            warn!(trouble, "reports read the tokens: the rollup is not used")
+            warn!(trouble, "reports read the tokens: the rollup is not used");
         }
         Some(Status { generation, .. }) if reports.reads_rollup() => {
             info!(generation, "reports read the rollup from now on");

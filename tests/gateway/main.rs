@@ -23,6 +23,7 @@ mod persisted;
 mod pod;
 mod random_documents;
 mod rollup;
+mod rollup_tables;
 mod schema;
 mod subscriptions;
 mod support;

@@ -16,7 +16,9 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, PATIENCE, TestDatabase, TestGateway, config, on_postgres,
+    Backend, PATIENCE, TestDatabase, TestGateway, config,
+    database::fixture_path,
+    on_postgres,
     process::{Service, query, run},
     rounds,
 };
@@ -28,6 +30,9 @@ on_postgres!(
     only_one_refreshes_at_a_time,
     services_fill_and_refresh_it_and_answers_are_fresh,
     roles_use_what_they_may,
+    nobody_gets_in_through_the_rollup,
+    an_unsafe_rollup_is_found_and_mended,
+    owners_who_are_no_superusers_keep_it_themselves,
 );
 
 /// Each question twice, in one snapshot: as the rollup answers it, and as only the tokens can.
@@ -390,4 +395,143 @@ async fn roles_use_what_they_may() {
     let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
     assert_same(&kept, &counted);
     assert_eq!(kept[0][0]["tokensIssued"], 37);
+}
+
+/// A role that may write tokens, and has what every role has: temporary tables.
+async fn door_service(database: &TestDatabase) -> (String, DatabaseConnection) {
+    let role = format!("door_{}", uuid::Uuid::new_v4().simple());
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{role}'; GRANT SELECT, INSERT ON tokens TO {role}; \
+             GRANT USAGE ON SEQUENCE tokens_id_seq TO {role}"
+        ))
+        .await;
+    let connection = connect(&database.seen_by(&role).await).await;
+    (role, connection)
+}
+
+/// Puts in the way of the rollup's functions whatever a role can make, and writes a token; whether it got in.
+async fn gets_in(database: &TestDatabase) -> bool {
+    let (role, connection) = door_service(database).await;
+    let attack = format!(
+        "CREATE TEMP TABLE rollup_log(slots tsrange, users int8range); \
+         CREATE FUNCTION pg_temp.e() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'ALTER ROLE {role} SUPERUSER'; RETURN NEW; END $$; \
+         CREATE TRIGGER e BEFORE INSERT ON pg_temp.rollup_log FOR EACH ROW EXECUTE FUNCTION pg_temp.e(); \
+         GRANT INSERT ON pg_temp.rollup_log TO public; \
+         CREATE FUNCTION pg_temp.date_bin(TEXT, TIMESTAMP, TIMESTAMP) RETURNS TIMESTAMP LANGUAGE plpgsql AS \
+         $$ BEGIN EXECUTE 'ALTER ROLE {role} SUPERUSER'; RETURN $2; END $$; \
+         INSERT INTO tokens (user_id, token, created_at) VALUES (5, '------', '2024-03-01 12:00')"
+    );
+    connection.execute_unprepared(&attack).await.unwrap();
+    let sql = format!("SELECT rolsuper FROM pg_roles WHERE rolname = '{role}'");
+    value(&database.owner, &sql).await
+}
+
+async fn value<T: sea_orm::TryGetable>(connection: &DatabaseConnection, sql: &str) -> T {
+    let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql);
+    connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+async fn nobody_gets_in_through_the_rollup() {
+    let gateway = rolled_up().await;
+    let database = &gateway.database;
+    assert!(!gets_in(database).await);
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_same(&kept, &counted);
+    assert_eq!(kept[0][0]["tokensIssued"], 37, "a write that was to be hidden");
+    assert_eq!(rollup::unsafe_rollups(&database.owner).await.unwrap(), <[String; 0]>::default());
+    // Whatever has its owner's rights trusts no path, may be called by nobody, and belongs to who owns nothing else.
+    let functions = "SELECT count(*) FILTER (WHERE NOT prosecdef OR 'search_path=pg_catalog, pg_temp' = ANY (proconfig)) = count(*) \
+        AND bool_and(pg_get_userbyid(proowner) = 'coworking_rollup') \
+        AND bool_and(NOT prosecdef OR NOT has_function_privilege('pg_monitor', oid, 'EXECUTE')) AND count(*) = 9 \
+        FROM pg_proc WHERE proname LIKE 'rollup%'";
+    assert!(value::<bool>(&database.owner, functions).await);
+    let owned = "SELECT count(*) FROM pg_class WHERE relowner = 'coworking_rollup'::REGROLE AND relname NOT LIKE 'rollup%' AND relkind = 'r'";
+    assert_eq!(value::<i64>(&database.owner, owned).await, 0);
+    let role = "SELECT rolsuper OR rolcanlogin OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'coworking_rollup'";
+    assert!(!value::<bool>(&database.owner, role).await);
+    // Tables of somebody else's making are not taken for a rollup.
+    let (role, _) = door_service(database).await;
+    database.execute(&format!("ALTER TABLE rollup_log OWNER TO {role}")).await;
+    let status = rollup::status(&database.owner).await.unwrap().unwrap();
+    assert!(status.trouble.unwrap().contains("it is not trusted"));
+    gateway.reports.look_for_rollup().await.unwrap();
+    assert!(!gateway.reports.reads_rollup());
+}
+
+/// As the first version made it.
+async fn an_unsafe_rollup_is_found_and_mended() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    database.execute(&std::fs::read_to_string(fixture_path("../rollup/first.sql")).unwrap()).await;
+    database.execute("INSERT INTO rollup_log (slots, users) VALUES (tsrange('-infinity', 'infinity'), int8range(-2147483648, 2147483648))").await;
+    assert!(gets_in(&database).await, "or the attack is none");
+    let (reader, _) = door_service(&database).await;
+    database
+        .execute(&format!(
+            "GRANT SELECT ON rollup_slots, rollup_visitors, rollup_users, rollup_log, rollup_state TO {reader}"
+        ))
+        .await;
+    let found = rollup::unsafe_rollups(&database.owner).await.unwrap();
+    assert_eq!(found, ["the rollup in schema public lets whoever may write tokens act as postgres"]);
+    let serving = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("USAGE_LOG_INTERVAL", "off"),
+        ("ROLLUP_REFRESH_INTERVAL", "50ms"),
+        ("LOG_FORMAT", "json"),
+    ];
+    let service = Service::start(&serving).await;
+    service.wait_for_log("UNSAFE: run `coworking-analytics rollup upgrade`").await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let variables = [("DATABASE_URL", database.url.as_str())];
+    let (code, out, err) = run(folder.path(), &variables, &["rollup", "status"]);
+    assert!(code == 0 && out.contains("an earlier version's: run `coworking-analytics rollup upgrade`"), "{out}{err}");
+    assert!(out.contains("UNSAFE: the rollup in schema public lets"), "{out}");
+    let (code, out, err) = run(folder.path(), &variables, &["rollup", "upgrade"]);
+    assert!(code == 0 && out.starts_with("rollup up to date: ") && !out.contains("UNSAFE"), "{out}{err}");
+    assert!(!gets_in(&database).await);
+    assert!(
+        value::<bool>(&database.owner, &format!("SELECT has_table_privilege('{reader}', 'rollup_slots', 'SELECT')"))
+            .await,
+        "rights stay"
+    );
+    service.wait_for_log("reports read the rollup from now on").await;
+    let (code, out, err) = run(folder.path(), &variables, &["rollup", "verify"]);
+    assert!(code == 0 && out.starts_with("rollup up to date: "), "{out}{err}");
+    let gateway = TestGateway::on(database, &[]).await;
+    gateway.reports.look_for_rollup().await.unwrap();
+    assert!(gateway.reports.reads_rollup());
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_same(&kept, &counted);
+    // What differs is told, and mended.
+    drop(service);
+    gateway.database.execute("UPDATE rollup_users SET used = used + 1 WHERE user_id = 3").await;
+    let variables = [("DATABASE_URL", gateway.database.url.as_str())];
+    let (code, _, err) = run(folder.path(), &variables, &["rollup", "verify"]);
+    let told = "the rollup was not what the tokens say, and is counted anew: rollup_users 3";
+    assert!(code == 1 && err.contains(told), "{err}");
+}
+
+/// The usual case: the tables belong to the coworking service's role.
+async fn owners_who_are_no_superusers_keep_it_themselves() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let (role, owner) = door_service(&database).await;
+    database
+        .execute(&format!("ALTER TABLE tokens OWNER TO {role}; ALTER TABLE users OWNER TO {role}; GRANT CREATE ON SCHEMA public TO {role}"))
+        .await;
+    rollup::create(&owner, PATIENCE).await.unwrap();
+    refresh_to_the_end(&owner).await;
+    let gateway = TestGateway::on(database.seen_by(&role).await, &[]).await;
+    gateway.reports.look_for_rollup().await.unwrap();
+    assert!(gateway.reports.reads_rollup());
+    owner.execute_unprepared("UPDATE tokens SET used_at = created_at WHERE user_id < 40").await.unwrap();
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_same(&kept, &counted);
+    rollup::upgrade(&owner, PATIENCE).await.unwrap();
+    // A superuser made it: it belongs to nobody who does anything else, and the owner of the tables may still refresh it.
+    rollup::drop_all(&owner, Duration::ZERO).await.unwrap();
+    rollup::create(&database.owner, PATIENCE).await.unwrap();
+    assert!(rollup::is_refreshable(&owner).await.unwrap());
+    refresh_to_the_end(&owner).await;
+    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
+    assert_same(&kept, &counted);
 }

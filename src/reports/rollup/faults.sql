@@ -1,7 +1,7 @@
 -- Why a rollup beside these tables could not tell what changes in them: sentences, none where it can.
 {parts}, part AS (
-    SELECT root, id, id::REGCLASS::TEXT AS name, relkind, relpersistence, relrowsecurity
-    FROM parts JOIN pg_class ON pg_class.oid = id
+    SELECT root, id, format('%I.%I', nspname, relname) AS name, relkind, relpersistence, relrowsecurity
+    FROM parts JOIN pg_class ON pg_class.oid = id JOIN pg_namespace ON pg_namespace.oid = relnamespace
 ), expected (root, attname, type) AS (
     VALUES ('tokens', 'user_id', 'integer'), ('tokens', 'created_at', 'timestamp without time zone'),
            ('tokens', 'used_at', 'timestamp without time zone')

@@ -12,6 +12,7 @@ use super::{
     place::Place,
     refresh::{self, refresh},
 };
+use crate::database::words;
 
 /// The tables, functions and triggers, in one transaction.
 const INSTALL: &str = include_str!("install.sql");
@@ -65,10 +66,7 @@ pub async fn create(connection: &DatabaseConnection, patience: Duration) -> Resu
     // What cannot be counted is found out before anybody relies on it.
     let Err(error) = refresh(connection).await else { return Ok(()) };
     if let Err(left) = undo(connection, &place, &indexes).await {
-        warn!(
-            error = crate::database::words(&left),
-            "the rollup was not undone: run `coworking-analytics rollup drop`"
-        );
+        warn!(error = words(&left), "the rollup was not undone: run `coworking-analytics rollup drop`");
     }
     Err(error)
 }
@@ -180,7 +178,9 @@ async fn build_indexes(
     }
     if let Err(error) = built {
         for index in &made {
-            run(&mut session, format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
+            if let Err(left) = run(&mut session, format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await {
+                warn!(index, error = words(&left), "an index is left, invalid; the next attempt makes it anew");
+            }
         }
         session.close().await.map_err(query_error)?;
         return Err(if refresh::code(&error).as_deref() == Some(refresh::LOCK_NOT_AVAILABLE) {

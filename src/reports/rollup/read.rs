@@ -109,7 +109,8 @@ pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStateme
     let mut in_stretch = touched(column, bounds);
     in_stretch.columns([column, token::Column::UserId]).and_where(Expr::col(token::Column::UsedAt).is_not_null());
     let mut live = Query::select();
-    live.expr_as(Expr::col(column), name::AT)
+    // Before and after all that anybody asks about, it does not matter when; not every such moment can be read.
+    live.expr_as(Expr::cust_with_expr(READABLE, Expr::col(column)), name::AT)
         .expr_as(Expr::cust("int4send(user_id)"), name::MEMBERS)
         .from_subquery(stretches(TIMES), "live")
         .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
@@ -118,6 +119,9 @@ pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStateme
     with.cte(logged_slots(since));
     Some(kept.with_cte(with).take())
 }
+
+/// A moment within the years that can be read, of which the last is 262142.
+const READABLE: &str = "greatest(least($1, TIMESTAMP '262000-01-01'), TIMESTAMP '4713-01-01 BC')";
 
 /// Whether the tables are those that the log follows, unchanged past its triggers: only then does it say what is out of date.
 const IS_FOLLOWED: &str =

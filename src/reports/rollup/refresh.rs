@@ -317,7 +317,7 @@ pub(super) fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
         return None;
     };
-    source.as_database_error()?.code().map(|code| code.into_owned())
+    source.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }
 
 async fn one<const N: usize>(

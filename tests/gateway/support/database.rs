@@ -53,6 +53,22 @@ impl TestDatabase {
         database
     }
 
+    /// The PostgreSQL at a URL.
+    pub async fn at(url: &str) -> Self {
+        Self { backend: Backend::Postgres, url: url.to_owned(), owner: open(url).await, _folder: None }
+    }
+
+    /// The same database, by a connection of its own.
+    pub async fn again(&self) -> Self {
+        Self::at(&self.url).await
+    }
+
+    /// The same database, as a role sees it that has this name for a password.
+    pub async fn seen_by(&self, role: &str) -> Self {
+        let (_, address) = self.url.rsplit_once('@').unwrap();
+        Self { url: format!("postgres://{role}:{role}@{address}"), ..self.again().await }
+    }
+
     pub async fn execute(&self, sql: &str) {
         self.owner.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{error} in {sql:.200}"));
     }
@@ -83,9 +99,15 @@ pub fn postgres_authority() -> String {
 
 /// A fresh database on the test run's PostgreSQL, by its URL. It goes with the cluster.
 pub async fn create_postgres_database() -> String {
+    copy_of_postgres_database("template1").await
+}
+
+/// A copy of the database of that name, to which nobody may be connected.
+pub async fn copy_of_postgres_database(template: &str) -> String {
     let server = postgres_url();
     let name = format!("test_{}", Uuid::new_v4().simple());
-    open(&server).await.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    open(&server).await.execute_unprepared(&create).await.unwrap();
     let (address, _) = server.rsplit_once('/').unwrap();
     format!("{address}/{name}")
 }
