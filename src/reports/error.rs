@@ -57,6 +57,17 @@ impl Error {
         }
     }
 
+    /// Whether the database gave the statement up in favour of others, so that it can be asked once more.
+    pub(super) fn is_conflict(&self) -> bool {
+        let Self::Unavailable(Some(
+            DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source)),
+        )) = self
+        else {
+            return false;
+        };
+        source.as_database_error().is_some_and(|error| is_postgres(error) && error.code().as_deref() == Some(CONFLICT))
+    }
+
     /// For operators: with what the database said.
     #[must_use]
     pub fn in_full(&self) -> String {
@@ -109,12 +120,16 @@ fn was_cancelled(error: &dyn DatabaseError) -> bool {
     error.code().is_some_and(|code| codes.contains(&code.as_ref()))
 }
 
-/// PostgreSQL classes 08 (connection), 53 (resources) and 57P (operator intervention).
+/// PostgreSQL classes 08 (connection), 53 (resources) and 57P (operator intervention), and `serialization_failure`, with which a
+/// standby cancels what stands in the way of its replay: asking again helps.
 /// Source: <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 fn went_away(error: &dyn DatabaseError) -> bool {
     is_postgres(error)
-        && error.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+        && error.code().is_some_and(|code| ["08", "53", "57P", CONFLICT].iter().any(|class| code.starts_with(class)))
 }
+
+/// `serialization_failure`.
+const CONFLICT: &str = "40001";
 
 fn is_postgres(error: &dyn DatabaseError) -> bool {
     error.try_downcast_ref::<PgDatabaseError>().is_some()

@@ -259,7 +259,16 @@ impl Session {
         rows.map_err(|error| self.database.noting(error))
     }
 
+    /// Asked once more where a standby gave up a statement in favour of what it replays; not within a snapshot, which is lost
+    /// with it.
     async fn query_all(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
+        match self.query_all_once(statement).await {
+            Err(error) if error.is_conflict() && !self.shares => self.query_all_once(statement).await,
+            rows => rows,
+        }
+    }
+
+    async fn query_all_once(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
         self.database.ensure_available()?;
         let connection = self.database.connection();
         let statement = &connection.get_database_backend().build(statement);

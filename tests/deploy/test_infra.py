@@ -54,7 +54,7 @@ class Alarms(unittest.TestCase):
         self.assertNotIn(None, anchors)
         self.assertEqual(
             {match[1] for match in anchors},
-            {"alarm-5xx", "alarm-p99", "alarm-readiness", "alarm-restarts", "alarm-memory", "alarm-no-check-ins"},
+            {"alarm-5xx", "alarm-p99", "alarm-readiness", "alarm-restarts", "alarm-memory", "alarm-rollup", "alarm-no-check-ins"},
         )
         for name, alarm in ALARMS.items():
             self.assertEqual((alarm["AlarmActions"], alarm["OKActions"]), (["AlarmTopicArn"], ["AlarmTopicArn"]), name)

@@ -28,6 +28,7 @@ on_postgres!(
     a_request_timeout_ends_what_waits_for_a_connection,
     a_busy_pool_is_no_outage,
     a_gateway_cannot_write,
+    what_a_standby_gives_up_is_asked_once_more,
 );
 
 const DAILY: &str = "query Daily { dailyUsage { date visits } }";
@@ -239,4 +240,31 @@ pub async fn waiting(connection: &sea_orm::DatabaseTransaction) -> i64 {
     let waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let statement = Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
     connection.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
+}
+
+/// As a standby cancels what stands in the way of its replay: the first statement of each session fails.
+async fn what_a_standby_gives_up_is_asked_once_more() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    database
+        .execute(
+            "CREATE FUNCTION give_up() RETURNS BOOLEAN LANGUAGE plpgsql AS $$ BEGIN
+                 -- A lock of the session outlives the statement.
+                 IF NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 40001 AND pid = pg_backend_pid()) THEN
+                     PERFORM pg_advisory_lock_shared(40001);
+                     RAISE EXCEPTION 'canceling statement due to conflict with recovery' USING ERRCODE = 'serialization_failure';
+                 END IF;
+                 RETURN TRUE;
+             END $$;
+             ALTER TABLE tokens RENAME TO all_tokens;
+             CREATE VIEW tokens AS SELECT * FROM all_tokens WHERE give_up()",
+        )
+        .await;
+    let gateway = TestGateway::on(database, &[("DB_MAX_CONNECTIONS", "1"), ("CACHE_BYTES", "0")]).await;
+    let day = gateway.query("{ dailyUsage(first: 1) { visits } }").await;
+    assert_eq!(day["dailyUsage"][0]["visits"], 18);
+    // What is given up for good is told: trying again later helps.
+    gateway.database.execute("CREATE OR REPLACE FUNCTION give_up() RETURNS BOOLEAN LANGUAGE plpgsql AS $$ BEGIN \
+        RAISE EXCEPTION 'canceling statement due to conflict with recovery' USING ERRCODE = 'serialization_failure'; END $$").await;
+    let answer = gateway.answer("{ dailyUsage(first: 1) { visits } }").await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "SERVICE_UNAVAILABLE", "{answer}");
 }
