@@ -76,6 +76,16 @@ fn on_postgres(target: &PostgresTarget, error: &DbErr) -> Option<&'static str> {
     let or = |parts, url| if matches!(target, PostgresTarget::Url { .. }) { url } else { parts };
     let code = match source(error) {
         Some(sqlx::Error::Database(said)) => said.code().unwrap_or_default(),
+        // PostgreSQL's manual makes such certificates; the TLS library reads none, whether or not they are checked.
+        Some(sqlx::Error::Io(said)) if said.to_string().contains("UnsupportedCertVersion") => {
+            return Some(
+                "the server's certificate is of X.509 version 1: give it one of version 3 (`openssl x509 … -extfile`), \
+                 or set DB_SSLMODE=disable",
+            );
+        }
+        Some(sqlx::Error::Io(said)) if said.to_string().contains("peer certificate") => {
+            return Some("check DB_SSLMODE and DB_SSLROOTCERT");
+        }
         Some(sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) => {
             return Some("check DB_SSLMODE and DB_SSLROOTCERT");
         }

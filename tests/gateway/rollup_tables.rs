@@ -166,6 +166,7 @@ on_postgres!(
     partitions_may_change_as_they_like,
     changes_one_after_the_other_stay_exact,
     each_schema_has_its_own_numbers,
+    a_view_in_front_shows_its_own_numbers,
     a_rollup_goes_while_gateways_ask,
     without_the_fingerprint_they_would_not,
     rows_that_are_replicated_are_seen,
@@ -353,6 +354,23 @@ async fn each_schema_has_its_own_numbers() {
     rollup::drop_all(owner, Duration::ZERO).await.unwrap();
     let again = Pair::on(TestDatabase::at(&public.kept.database.url).await).await;
     again.assert_same("gone").await;
+}
+
+/// The rollup is of the table, and the view shows another part of it.
+async fn a_view_in_front_shows_its_own_numbers() {
+    let pair = Pair::rolled_up("").await;
+    pair.execute(
+        "ALTER TABLE tokens RENAME TO all_tokens; CREATE VIEW tokens AS SELECT * FROM all_tokens WHERE user_id < 40",
+    )
+    .await;
+    pair.assert_same("in front").await;
+    assert!(pair.go_round().await.unwrap().contains("public.tokens is a view"));
+    pair.execute("UPDATE all_tokens SET used_at = NULL WHERE user_id < 20").await;
+    pair.assert_same("in front, and written behind").await;
+    pair.execute("DROP VIEW tokens; ALTER TABLE all_tokens RENAME TO tokens").await;
+    pair.assert_same("and back").await;
+    assert_eq!(pair.go_round().await, None);
+    pair.assert_same("and back, and a round").await;
 }
 
 /// It goes while gateways ask, which look for it before the time is up.

@@ -92,11 +92,9 @@ BEGIN
                date_bin('15 minutes', at, TIMESTAMP '2000-01-01'),
                date_bin('15 minutes', at, TIMESTAMP '2000-01-01') + INTERVAL '15 minutes'
            ) END, users
-    FROM (
-        (SELECT created_at AS at, int8range(user_id, user_id::BIGINT + 1) AS users FROM new_rows LIMIT 9)
-        UNION ALL
-        (SELECT used_at, NULL FROM new_rows WHERE used_at IS NOT NULL LIMIT 9)
-    ) AS few;
+    FROM (SELECT user_id, created_at, used_at FROM new_rows LIMIT 9) AS few
+    CROSS JOIN LATERAL (VALUES (created_at, int8range(user_id, user_id::BIGINT + 1)), (used_at, NULL)) AS touched (at, users)
+    WHERE at IS NOT NULL OR users IS NOT NULL;
     GET DIAGNOSTICS logged = ROW_COUNT;
     IF logged < 9 THEN
         RETURN NULL;
