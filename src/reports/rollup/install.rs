@@ -39,12 +39,21 @@ DROP FUNCTION IF EXISTS {schema}.rollup_log_inserted(), {schema}.rollup_log_upda
     {schema}.rollup_log_truncated(), {schema}.rollup_log_users(), {schema}.rollup_log_row(), {schema}.rollup_log_users_row(),
     {schema}.rollup_log_everything(TEXT), {schema}.rollup_fingerprint(REGCLASS, REGCLASS) CASCADE";
 
-/// What the live part of an answer needs: one index range for each stretch of the log.
-const INDEXES: [(&str, &str); 3] = [
-    ("_created_at_used_at_index", "(created_at) INCLUDE (used_at)"),
-    ("_used_at_index", "(used_at) WHERE used_at IS NOT NULL"),
-    ("_user_id_used_at_index", "(user_id) INCLUDE (used_at)"),
+/// What the live part of an answer needs: one index range for each stretch of the log. The first column, the end of the name,
+/// and the rest of the statement.
+const INDEXES: [(&str, &str, &str); 3] = [
+    ("created_at", "_created_at_used_at_index", "(created_at) INCLUDE (used_at)"),
+    ("used_at", "_used_at_index", "(used_at) WHERE used_at IS NOT NULL"),
+    ("user_id", "_user_id_used_at_index", "(user_id) INCLUDE (used_at)"),
 ];
+
+/// Whether the table `$1` has an index that serves as well as ours, which begins with the column `$2`: each index costs writers.
+const SERVES: &str = "SELECT EXISTS (
+    SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+    WHERE indrelid = $1::REGCLASS AND amname = 'btree' AND indisvalid AND indpred IS NULL
+    AND indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = indrelid AND attname = $2)
+    AND (SELECT attnum FROM pg_attribute WHERE attrelid = indrelid AND attname = 'used_at') = ANY (indkey)
+)";
 
 /// How long a statement may wait for a lock that keeps writers waiting behind it.
 const BRIEFLY: &str = "SET LOCAL lock_timeout = '5s'";
@@ -151,10 +160,11 @@ async fn build_indexes(
     // A session of its own, which nobody uses afterwards.
     let mut session = connection.get_postgres_connection_pool().acquire().await.map_err(query_error)?;
     run(&mut session, format!("SET lock_timeout = {}", patience.as_millis())).await?;
+    let of_partitions = tables.iter().any(|table| table.is_partitioned);
     let mut made = Vec::new();
     let mut built = Ok(());
     'tables: for table in &tables {
-        for (suffix, what) in INDEXES {
+        for (first, suffix, what) in INDEXES {
             let short: String = table.relname.chars().take(63 - suffix.len()).collect();
             let plain = format!("{short}{suffix}").replace('"', "\"\"");
             let index = format!("{}.\"{plain}\"", table.schema);
@@ -163,6 +173,13 @@ async fn build_indexes(
                 sqlx::query_scalar(state).bind(&index).fetch_optional(&mut *session).await.map_err(query_error)?;
             if valid == Some(true) {
                 continue;
+            }
+            // That of a partitioned table takes over exactly such ones of its parts.
+            if !of_partitions {
+                let serves = sqlx::query_scalar(SERVES).bind(&table.name).bind(first).fetch_one(&mut *session);
+                if serves.await.map_err(query_error)? {
+                    continue;
+                }
             }
             let concurrently = if table.is_partitioned { "" } else { "CONCURRENTLY" };
             if valid == Some(false) {
