@@ -31,9 +31,9 @@ pub enum Progress {
     },
 }
 
-/// A step counts no more than so much time, from the first token on that it is about, and the members of so many tokens.
+/// A step counts no more than so much time, from the first token on that it is about, and so many members.
 const SLOTS_PER_STEP: &str = "32 days";
-const TOKENS_PER_STEP: i64 = 200_000;
+const MEMBERS_PER_STEP: i64 = 20_000;
 
 /// The part that a step is about, and the rest: whole slots of the years 1 to 9999, of which `{pending}` is to be counted. Time
 /// without tokens costs nothing, however much of it there is.
@@ -63,7 +63,7 @@ WITH pending AS (
     ) AS members) AS id FROM pending
 ), step AS (
     SELECT users, int8multirange(int8range(NULL, (
-        SELECT user_id::BIGINT + 1 FROM {tokens} WHERE user_id >= id ORDER BY user_id OFFSET $1 LIMIT 1
+        SELECT users.id::BIGINT + 1 FROM {users} AS users WHERE users.id >= first.id ORDER BY users.id OFFSET $1 LIMIT 1
     ))) AS now FROM first
 )
 SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * now) AS until FROM step";
@@ -186,11 +186,11 @@ pub(super) async fn next_users(
     step: &DatabaseTransaction,
     place: &Place,
     pending: &str,
-    tokens: i64,
+    members: i64,
 ) -> Result<Part, DbErr> {
     let sql = place.sql(&USERS.replace("{pending}", pending));
     let until = |row: &QueryResult| Ok(row.try_get::<Option<i64>>("", "until")?.map(|until| until.to_string()));
-    Part::of(one(step, &sql, [tokens.into()]).await?, until)
+    Part::of(one(step, &sql, [members.into()]).await?, until)
 }
 
 /// A part of what is pending, as multiranges.
@@ -271,7 +271,7 @@ pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr>
         return Ok(Progress::Done);
     }
     let slots = next_slots(&step, &place, LOGGED_SLOTS, SLOTS_PER_STEP).await?;
-    let users = next_users(&step, &place, LOGGED_USERS, TOKENS_PER_STEP).await?;
+    let users = next_users(&step, &place, LOGGED_USERS, MEMBERS_PER_STEP).await?;
     run(&step, &place.sql("DELETE FROM {schema}.rollup_log"), []).await?;
     let [by_slot, visitors, by_member] = COUNTS;
     by_slot.count(&step, &place, &slots.work).await?;

@@ -11,7 +11,7 @@ use super::{
 /// How much is compared in one go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Portion {
-    /// What costs next to nothing beside reports: a day, and the members of 20,000 tokens.
+    /// What costs next to nothing beside reports: a day, and 2,000 members.
     Small,
     /// What a statement may take.
     Large,
@@ -22,8 +22,8 @@ impl Portion {
         if self == Self::Small { "1 day" } else { "32 days" }
     }
 
-    fn tokens(self) -> i64 {
-        if self == Self::Small { 20_000 } else { 200_000 }
+    fn members(self) -> i64 {
+        if self == Self::Small { 2_000 } else { 20_000 }
     }
 }
 
@@ -76,7 +76,7 @@ pub async fn verify(
     if begins || position.users_until.is_some() {
         let from = position.users_until.as_deref().unwrap_or("-2147483648");
         let pending = format!("(int8multirange(int8range({from}, NULL)) - coalesce(range_agg(users), '{{}}'))");
-        let part = next_users(&step, &place, &pending, portion.tokens()).await?;
+        let part = next_users(&step, &place, &pending, portion.members()).await?;
         differences.extend(by_member.differences(&step, &place, &part.work).await?);
         position.users_until = after(part);
     }
