@@ -114,12 +114,23 @@ async fn what_postgres_refuses_is_told_in_its_words() {
     for (url, command, said, advice) in [
         (format!("{server}/no_such_database"), "migrate", "does not exist", "the name at the end of DATABASE_URL"),
         (nobody, "seed", "authentication failed", "the user and the password in DATABASE_URL"),
-        (url.clone(), "rollup rebuild", "there is no rollup", "`rollup create`"),
+        (
+            url.clone(),
+            "rollup rebuild",
+            "there are no tables tokens and users",
+            "`coworking-analytics migrate` makes them",
+        ),
     ] {
         let arguments: Vec<_> = command.split(' ').collect();
         let (code, _, err) = run(folder.path(), &[("DATABASE_URL", &url)], &arguments);
         assert!(code == 1 && err.contains(said) && err.contains(advice), "{err}");
         assert_plain(&err);
+    }
+    let variables = [("DATABASE_URL", url.as_str())];
+    assert_eq!(run(folder.path(), &variables, &["migrate"]).0, 0);
+    for step in ["rebuild", "upgrade"] {
+        let (code, _, err) = run(folder.path(), &variables, &["rollup", step]);
+        assert!(code == 1 && err.contains("there is no rollup; `rollup create` makes one"), "{err}");
     }
 }
 
