@@ -12,15 +12,35 @@ use super::{
 pub struct DateRange {
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
-    /// How far back the one before lies, where the calendar says it.
-    step: Option<Step>,
+    /// How far back the one before lies, where the calendar says it, and whether both are whole periods.
+    step: Option<(Step, Whole)>,
 }
 
 /// A distance on the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Days(u64),
     Months(u32),
+}
+
+impl Step {
+    /// The date that lies so far before another one; none where that month has no such day.
+    pub(super) fn back(self, date: NaiveDate) -> Option<NaiveDate> {
+        match self {
+            Self::Days(days) => date.checked_sub_days(Days::new(days)),
+            Self::Months(months) => {
+                date.checked_sub_months(Months::new(months)).filter(|other| other.day() == date.day())
+            }
+        }
+    }
+}
+
+/// Whether a range of months ends with one, on whichever day that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    /// It ends with today, which may happen to be the last day of a month.
+    No,
 }
 
 /// Ranges that move with the days. Those of "this" period end today, those of the "last" one are whole.
@@ -83,12 +103,16 @@ impl DateRange {
     #[must_use]
     pub fn relative(range: RelativeRange, today: NaiveDate, week_start: Weekday) -> Self {
         use RelativeRange as R;
-        let days = |first: u64, last: u64| (back(today, first), back(today, last), Step::Days(first - last + 1));
+        let days =
+            |first: u64, last: u64| (back(today, first), back(today, last), (Step::Days(first - last + 1), Whole::No));
+        let this = |first: NaiveDate, step| (first, today, (step, Whole::No));
         let week = first_of_week(today, week_start);
         let month = first_of_months(today, 1);
         let quarter = first_of_months(today, 3);
         let year = first_of_months(today, 12);
-        let last = |first: NaiveDate, months: u32| (back_months(first, months), back(first, 1), Step::Months(months));
+        let last = |first: NaiveDate, months: u32| {
+            (back_months(first, months), back(first, 1), (Step::Months(months), Whole::Yes))
+        };
         let (from, to, step) = match range {
             R::Today => days(0, 0),
             R::Yesterday => days(1, 1),
@@ -96,13 +120,13 @@ impl DateRange {
             R::Last30Days => days(29, 0),
             R::Last90Days => days(89, 0),
             R::Last365Days => days(364, 0),
-            R::ThisWeek => (week, today, Step::Days(7)),
-            R::LastWeek => (back(week, 7), back(week, 1), Step::Days(7)),
-            R::ThisMonth => (month, today, Step::Months(1)),
+            R::ThisWeek => this(week, Step::Days(7)),
+            R::LastWeek => (back(week, 7), back(week, 1), (Step::Days(7), Whole::No)),
+            R::ThisMonth => this(month, Step::Months(1)),
             R::LastMonth => last(month, 1),
-            R::ThisQuarter => (quarter, today, Step::Months(3)),
+            R::ThisQuarter => this(quarter, Step::Months(3)),
             R::LastQuarter => last(quarter, 3),
-            R::ThisYear => (year, today, Step::Months(12)),
+            R::ThisYear => this(year, Step::Months(12)),
             R::LastYear => last(year, 12),
         };
         Self { from: Some(from), to: Some(to), step: Some(step) }
@@ -113,19 +137,25 @@ impl DateRange {
         Self { from: Some(from), to: Some(to), step: None }
     }
 
-    /// The range that this one, which has both ends, is compared with. Weeks are compared with weeks: a year before
-    /// is 52 of them. By months, days that a month has not become its last one, and whole months stay whole.
-    pub(super) fn before(self, comparison: Comparison, in_weeks: bool) -> Option<Self> {
+    /// The range that this one, which has both ends, is compared with, and how far back it lies. Weeks are compared with
+    /// weeks: a year before is 52 of them. By months, days that a month has not become its last one, and whole months stay
+    /// whole: those that were meant, not those of which today happens to be the last day.
+    pub(super) fn before(self, comparison: Comparison, in_weeks: bool) -> Option<(Self, Step)> {
         let (from, to) = (self.from?, self.to?);
-        let whole = from.day() == 1 && is_last_of_month(to);
+        let meant = self.step.is_none_or(|(_, whole)| whole == Whole::Yes);
+        let whole = meant && from.day() == 1 && is_last_of_month(to);
         let step = match comparison {
             Comparison::PreviousYear if in_weeks => Step::Days(364),
             Comparison::PreviousYear => Step::Months(12),
-            Comparison::PreviousPeriod => self.step.unwrap_or_else(|| {
-                let months = (to.year() - from.year()) * 12 + to.month().cast_signed() - from.month().cast_signed() + 1;
-                let days = (to - from).num_days().unsigned_abs() + 1;
-                if whole { Step::Months(months.unsigned_abs()) } else { Step::Days(days) }
-            }),
+            Comparison::PreviousPeriod => self.step.map_or_else(
+                || {
+                    let months =
+                        (to.year() - from.year()) * 12 + to.month().cast_signed() - from.month().cast_signed() + 1;
+                    let days = (to - from).num_days().unsigned_abs() + 1;
+                    if whole { Step::Months(months.unsigned_abs()) } else { Step::Days(days) }
+                },
+                |(step, _)| step,
+            ),
         };
         let (from, to) = match step {
             Step::Days(days) => (from.checked_sub_days(Days::new(days))?, to.checked_sub_days(Days::new(days))?),
@@ -135,7 +165,7 @@ impl DateRange {
                 (from.checked_sub_months(months)?, if whole { last_of_month(end) } else { end })
             }
         };
-        Some(Self { from: Some(from), to: Some(to), step: None })
+        Some((Self { from: Some(from), to: Some(to), step: None }, step))
     }
 
     /// First date inside, if the range has a beginning.
@@ -232,12 +262,12 @@ mod tests {
         ] {
             let range = DateRange::relative(range, today, Weekday::Mon);
             assert_eq!(ends(range), dates);
-            assert_eq!(ends(range.before(Comparison::PreviousPeriod, false).unwrap()), before, "{dates}");
-            assert_eq!(ends(range.before(Comparison::PreviousYear, false).unwrap()), year_before, "{dates}");
+            assert_eq!(ends(range.before(Comparison::PreviousPeriod, false).unwrap().0), before, "{dates}");
+            assert_eq!(ends(range.before(Comparison::PreviousYear, false).unwrap().0), year_before, "{dates}");
         }
         let weeks = DateRange::relative(R::ThisWeek, today, Weekday::Sun);
         assert_eq!(ends(weeks), "2024-03-31 2024-03-31");
-        assert_eq!(ends(weeks.before(Comparison::PreviousYear, true).unwrap()), "2023-04-02 2023-04-02");
+        assert_eq!(ends(weeks.before(Comparison::PreviousYear, true).unwrap().0), "2023-04-02 2023-04-02");
     }
 
     #[test]
@@ -248,7 +278,26 @@ mod tests {
             ("2024-03-01", "2024-03-30", "2024-01-31 2024-02-29"),
         ] {
             let range = DateRange::new("from", Some(day(from)), Some(day(to))).unwrap();
-            assert_eq!(ends(range.before(Comparison::PreviousPeriod, false).unwrap()), before);
+            assert_eq!(ends(range.before(Comparison::PreviousPeriod, false).unwrap().0), before);
+        }
+    }
+
+    /// "This" period is compared up to the same day, whichever day today is: also the last of a month.
+    #[test]
+    fn this_period_is_compared_up_to_the_same_day() {
+        use RelativeRange as R;
+        let mut today = day("2019-01-01");
+        while today < day("2029-01-01") {
+            for (range, months) in [(R::ThisMonth, 1), (R::ThisQuarter, 3), (R::ThisYear, 12)] {
+                let this = DateRange::relative(range, today, Weekday::Mon);
+                let (before, _) = this.before(Comparison::PreviousPeriod, false).unwrap();
+                // The same day, or the last one of a shorter month.
+                let (year, month) = (today.year(), today.month().cast_signed() - 1 - months);
+                let (year, month) = (year + month.div_euclid(12), month.rem_euclid(12).unsigned_abs() + 1);
+                let end = (1..=today.day()).rev().find_map(|day| NaiveDate::from_ymd_opt(year, month, day));
+                assert_eq!(before.to, end, "{range:?} on {today}");
+            }
+            today = today.succ_opt().unwrap();
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     filter::{GapFill, TokenFilter},
     made,
     model::Figures,
-    range::{Comparison, DateRange, RelativeRange},
+    range::{Comparison, DateRange, RelativeRange, Step},
     running::Running,
 };
 
@@ -79,9 +79,11 @@ impl SeriesRow {
 #[derive(Debug, Clone)]
 pub struct Before {
     question: UsageQuestion,
-    /// The dates compared, both open ends closed.
+    /// The first of the dates that are compared.
     from: NaiveDate,
+    /// What they are compared with, and how far back that lies.
     range: DateRange,
+    step: Step,
 }
 
 impl UsageQuestion {
@@ -186,13 +188,13 @@ impl Session {
         let today = question.filter.zone.date_at(self.now());
         let range = question.filter.range.until(today);
         let in_weeks = question.calendar.granularity == Granularity::Week;
-        let (Some(from), Some(before)) = (range.from(), range.before(comparison, in_weeks)) else {
+        let (Some(from), Some((before, step))) = (range.from(), range.before(comparison, in_weeks)) else {
             let problem = "compares with what came before: give `filter.from` or `filter.range` a beginning";
             return Err(InvalidArgument::new("compareTo", problem));
         };
         let filter = TokenFilter { range: before, ..question.filter.clone() };
         let question = UsageQuestion { filter, gaps: GapFill::Omit, ..question.clone() };
-        Ok(Before { question, from, range: before })
+        Ok(Before { question, from, range: before, step })
     }
 
     /// For each of `rows` its counterpart in the range before, where there is one.
@@ -329,16 +331,17 @@ impl Before {
         &self.question.filter
     }
 
-    /// The counterpart of each bucket: days by their number in the range, hours as the same one of such a day,
-    /// everything longer by its own number.
+    /// The counterpart of each bucket: of a day, the one that lies as far back as the range before does, of months the
+    /// same day of the month; hours as the same one of such a day; everything longer by its number. None where there is no such
+    /// day, or the filter leaves it out.
     fn places(&self, rows: &[SeriesRow]) -> Vec<Option<Bucket>> {
         let calendar = self.question.calendar;
         let (Some(from), Some(to)) = (self.range.from(), self.range.to()) else { return vec![None; rows.len()] };
         let date = |bucket: Bucket| {
-            let date = from.checked_add_signed(bucket.date() - self.from)?;
-            (date <= to && calendar.zone.has_day(date)).then_some(date)
+            let date = self.step.back(bucket.date())?;
+            (from <= date && date <= to && calendar.zone.has_day(date)).then_some(date)
         };
-        match calendar.granularity {
+        let places: Vec<Option<Bucket>> = match calendar.granularity {
             Granularity::Day => rows.iter().map(|row| date(row.bucket).map(Bucket::of_date)).collect(),
             Granularity::Hour => rows.iter().map(|row| same_hour(calendar, row.bucket, date(row.bucket)?)).collect(),
             _ => {
@@ -347,7 +350,9 @@ impl Before {
                     .zip(calendar.between(from, to).map(Some).chain(std::iter::repeat(None)));
                 rows.iter().map(|row| pairs.find(|(bucket, _)| *bucket == row.bucket)?.1).collect()
             }
-        }
+        };
+        let filter = &self.question.filter;
+        places.into_iter().map(|place| place.filter(|bucket| calendar.is_reported(*bucket, filter))).collect()
     }
 }
 

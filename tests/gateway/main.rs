@@ -4,6 +4,7 @@
 
 mod access;
 mod command_line;
+mod comparisons;
 mod configuration;
 mod daily_usage;
 mod edge;

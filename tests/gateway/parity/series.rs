@@ -151,7 +151,7 @@ impl Series<'_> {
     }
 
     fn comparison(&self, from: NaiveDate, compare_to: &str, rows: &[(Bucket, Value)], totals: &Value) -> Value {
-        let (first, last) = self.shifted(from, self.asked.to.unwrap_or(self.asked.today()), compare_to);
+        let (first, last, by) = self.shifted(from, self.asked.to.unwrap_or(self.asked.today()), compare_to);
         let before = Series {
             asked: Asked { from: Some(first), to: Some(last), ..self.asked.clone() },
             calendar: Calendar { granularity: self.calendar.granularity.clone(), ..self.calendar },
@@ -159,7 +159,9 @@ impl Series<'_> {
         };
         let (tallies, nothing) = (before.tallies(&before.asked), Tally::default());
         let counterpart = |(bucket, row): &(Bucket, Value)| {
-            let found = self.counterpart(*bucket, from, first).filter(|found| found.first <= last);
+            let found = self.counterpart(*bucket, from, first, by).filter(|found| {
+                first <= found.last && found.first <= last && dates(found).any(|date| self.asked.reported(date))
+            });
             let mut measures = Tally::json(found.map(|found| tallies.get(&found).unwrap_or(&nothing)));
             for name in ["start", "startMillis", "end", "label"] {
                 measures[name] = found.map_or(Value::Null, |found| before.place(found)[name].clone());
@@ -174,16 +176,20 @@ impl Series<'_> {
         merged(comparison, changes(totals, &before_totals))
     }
 
-    /// The range before.
-    fn shifted(&self, from: NaiveDate, to: NaiveDate, compare_to: &str) -> (NaiveDate, NaiveDate) {
-        let by_days = |days| (from - TimeDelta::days(days), to - TimeDelta::days(days));
+    /// The range before, and how far back it lies.
+    fn shifted(&self, from: NaiveDate, to: NaiveDate, compare_to: &str) -> (NaiveDate, NaiveDate, By) {
+        let by_days = |days| (from - TimeDelta::days(days), to - TimeDelta::days(days), By::Days(days));
         let ends_month = (to + Days::new(1)).day() == 1;
-        let whole_months = from.day() == 1 && ends_month;
+        // What ends with today is no whole month, whichever day today is.
+        let range = self.question["filter"]["range"].as_str();
+        let is_whole = range.is_none_or(|range| ["LAST_MONTH", "LAST_QUARTER", "LAST_YEAR"].contains(&range));
+        let whole_months = from.day() == 1 && ends_month && is_whole;
         let by_months = |months: i32| {
+            let by = By::Months(months);
             let months = Months::new(u32::try_from(months).unwrap());
             // The day after the end is the 1st where whole months are shifted.
             let to = if whole_months { to + Days::new(1) - months - Days::new(1) } else { to - months };
-            (from - months, to)
+            (from - months, to, by)
         };
         let unit = self.question["filter"]["range"].as_str().map(|range| range.rsplit('_').next().unwrap());
         match (compare_to, unit) {
@@ -198,17 +204,31 @@ impl Series<'_> {
     }
 
     /// The bucket that stands in the period from `before` on where `bucket` stands in that from `from` on.
-    fn counterpart(&self, bucket: Bucket, from: NaiveDate, before: NaiveDate) -> Option<Bucket> {
-        let date = before + (bucket.first - from);
+    fn counterpart(&self, bucket: Bucket, from: NaiveDate, before: NaiveDate, by: By) -> Option<Bucket> {
+        let date = match by {
+            By::Days(days) => Some(bucket.first - TimeDelta::days(days)),
+            By::Months(months) => {
+                let month = bucket.first.year() * 12 + month(bucket.first) - 1 - months;
+                let number = u32::try_from(month.rem_euclid(12)).unwrap() + 1;
+                NaiveDate::from_ymd_opt(month.div_euclid(12), number, bucket.first.day())
+            }
+        };
         match self.calendar.granularity.as_str() {
-            "HOUR" => self.calendar.same_hour(bucket, date),
-            "DAY" => day_exists(self.asked.zone, date).then(|| self.calendar.holding(date)),
+            "HOUR" => self.calendar.same_hour(bucket, date?),
+            "DAY" => date.filter(|date| day_exists(self.asked.zone, *date)).map(|date| self.calendar.holding(date)),
             _ => {
                 let ahead = self.calendar.chain(self.calendar.holding(from), bucket).len() - 1;
                 Some((0..ahead).fold(self.calendar.holding(before), |bucket, _| self.calendar.after(bucket)))
             }
         }
     }
+}
+
+/// How far back.
+#[derive(Clone, Copy)]
+enum By {
+    Days(i64),
+    Months(i32),
 }
 
 fn dates(bucket: &Bucket) -> impl Iterator<Item = NaiveDate> {
