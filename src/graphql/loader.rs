@@ -6,9 +6,8 @@ use async_graphql::{
     dataloader::{DataLoader, Loader},
     runtime::{TokioSpawner, TokioTimer},
 };
-use entity::user;
 
-use crate::reports::{self, Session};
+use crate::reports::{self, Member, Session};
 
 /// Bounded by the largest page; PostgreSQL takes 65,535 bound values, SQLite 32,766.
 const BATCH: usize = 10_000;
@@ -22,7 +21,7 @@ pub(super) fn users(session: Arc<Session>) -> DataLoader<UserLoader> {
 }
 
 impl Loader<i32> for UserLoader {
-    type Value = user::Model;
+    type Value = Member;
     type Error = reports::Error;
 
     async fn load(&self, ids: &[i32]) -> Result<HashMap<i32, Self::Value>, Self::Error> {

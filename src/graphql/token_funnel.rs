@@ -73,14 +73,14 @@ struct TimeToUse {
 
 impl From<reports::TokenFunnel> for TokenFunnel {
     fn from(funnel: reports::TokenFunnel) -> Self {
-        let reports::TokenFunnel { issued, used, used_before_issued, median, p90, p99 } = funnel;
+        let reports::TokenFunnel { issued, used, used_before_issued, timed, median, p90, p99 } = funnel;
         Self {
             issued,
             used,
             unused: issued - used,
             conversion_rate: funnel.conversion_rate(),
             used_before_issued,
-            time_to_use: TimeToUse { count: used - used_before_issued, median, p90, p99 },
+            time_to_use: TimeToUse { count: timed, median, p90, p99 },
         }
     }
 }

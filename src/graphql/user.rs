@@ -3,6 +3,7 @@
 use async_graphql::{Context, Result, SimpleObject, dataloader::DataLoader};
 
 use super::{error::client_error, guard, loader::UserLoader, scalar::DateTime};
+use crate::reports::Member;
 
 /// A member of the space.
 #[derive(Debug, SimpleObject)]
@@ -13,19 +14,19 @@ pub(super) struct User {
     first_name: String,
     /// Family name.
     last_name: String,
-    /// When the member joined.
-    joined_at: DateTime,
+    /// When the member joined; null where the database holds no instant of the years 1 to 9999.
+    joined_at: Option<DateTime>,
     /// Whether the membership is active now.
     is_active: bool,
 }
 
-impl From<entity::user::Model> for User {
-    fn from(user: entity::user::Model) -> Self {
+impl From<Member> for User {
+    fn from(user: Member) -> Self {
         Self {
             id: user.id,
             first_name: user.first_name,
             last_name: user.last_name,
-            joined_at: user.joined_at.into(),
+            joined_at: user.joined_at.map(Into::into),
             is_active: user.is_active,
         }
     }

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{
     Error, Session,
     calendar::{Bucket, Calendar, Granularity},
-    dialect::Local,
+    dialect::{Local, from_tokens},
     filter::{TimeBasis, TokenFilter},
     model::Figures,
     rollup,
@@ -182,12 +182,12 @@ fn statement(
 /// The tokens that `filter` lets pass by the time that `local` is about, without a column yet.
 pub(super) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
     let users = filter.users.restricts_users().then_some((&filter.users, filter.zone));
-    Query::select()
-        .from(token::Entity)
+    let mut select = Query::select();
+    from_tokens(&mut select, local.backend());
+    select
         .cond_where(
             local
                 .in_range()
-                .add(local.column().is_not_null())
                 .add_option(local.on(filter.weekdays))
                 .add_option(filter.users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied())))
                 .add_option(users_matching(local.backend(), users, local.now())),

@@ -1,9 +1,13 @@
 //! The only file that asks which database it is talking to.
 
-use chrono::{NaiveDate, NaiveDateTime, Weekday};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use entity::{token, user};
 use sea_orm::{
-    AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, TransactionTrait,
-    sea_query::{CaseStatement, Cond, Condition, Expr, ExprTrait, Func},
+    AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityName as _, EntityTrait, IdenStatic,
+    IsolationLevel, TransactionTrait,
+    sea_query::{
+        CaseStatement, Cond, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, Query, SelectStatement,
+    },
 };
 
 use super::{
@@ -12,6 +16,90 @@ use super::{
     range::DateRange,
     time_zone::{Segment, Zone},
 };
+
+/// The instants that a report can tell apart: those of the years 1 to 9999 of UTC. Others, infinity among them, lie on no
+/// date and outside of every range; where an instant is shown, they are null.
+const FIRST: NaiveDateTime = NaiveDate::from_ymd_opt(1, 1, 1).unwrap().and_time(NaiveTime::MIN);
+const LAST: NaiveDateTime =
+    NaiveDate::from_ymd_opt(9999, 12, 31).unwrap().and_hms_micro_opt(23, 59, 59, 999_999).unwrap();
+
+/// Selects from the tokens.
+pub(super) fn from_tokens(select: &mut SelectStatement, backend: DbBackend) {
+    match backend {
+        DbBackend::Sqlite => {
+            let times = [token::Column::CreatedAt, token::Column::UsedAt];
+            let others = [token::Column::Id, token::Column::UserId];
+            select.from_subquery(comparable(token::Entity, &others, &times), token::Entity.table_name())
+        }
+        _ => select.from(token::Entity),
+    };
+}
+
+/// Selects from the members.
+pub(super) fn from_users(select: &mut SelectStatement, backend: DbBackend) {
+    match backend {
+        DbBackend::Sqlite => select.from_subquery(comparable_users(), user::Entity.table_name()),
+        _ => select.from(user::Entity),
+    };
+}
+
+/// Joins the members.
+pub(super) fn join_users(select: &mut SelectStatement, backend: DbBackend, join: JoinType, on: Expr) {
+    match backend {
+        DbBackend::Sqlite => select.join_subquery(join, comparable_users(), user::Entity.table_name(), on),
+        _ => select.join(join, user::Entity, on),
+    };
+}
+
+fn comparable_users() -> SelectStatement {
+    use user::Column::{FirstName, Id, IsActive, JoinedAt, LastName};
+    comparable(user::Entity, &[Id, FirstName, LastName, IsActive], &[JoinedAt])
+}
+
+/// SQLite keeps instants as texts, which other programs write in other forms: here, they are texts that compare as the instants
+/// do, `2024-03-01 09:30:00.000000`. What is no instant comes after all that are. `LIMIT` has each found out once.
+fn comparable<E: EntityTrait, C: IdenStatic + IntoColumnRef + Copy>(
+    table: E,
+    others: &[C],
+    times: &[C],
+) -> SelectStatement {
+    let mut rows = Query::select();
+    rows.columns(others.iter().copied()).from(table).limit(i64::MAX.unsigned_abs());
+    for time in times {
+        let column = time.as_str();
+        let text = format!("rtrim(replace(replace({column}, 'T', ' '), '+00:00', ''), 'Z')");
+        let fraction = format!(
+            "CASE substr({text}, 20, 1) WHEN '.' THEN substr(substr({text}, 21, 6) || '000000', 1, 6) ELSE '000000' END"
+        );
+        // Most of them have that form, up to zeros at the end. SQLite knows what is a time, and tells it without the fraction.
+        let is_usual =
+            |lengths: &str| format!("length({column}) {lengths} AND datetime({column}) = substr({column}, 1, 19)");
+        let comparable = format!(
+            "CASE WHEN {column} IS NULL THEN NULL WHEN {} THEN {column} \
+             WHEN {} THEN {column} || substr('.000000', length({column}) - 18) ELSE \
+             coalesce(strftime('%Y-%m-%d %H:%M:%S', substr({text}, 1, 19)) || '.' || {fraction}, '~') END",
+            is_usual("= 26"),
+            is_usual("IN (19, 23)"),
+        );
+        rows.expr_as(Expr::cust(comparable), column);
+    }
+    rows
+}
+
+/// An instant as it is compared with: on SQLite, a text of the same form.
+pub(super) fn instant(backend: DbBackend, time: NaiveDateTime) -> Expr {
+    match backend {
+        DbBackend::Sqlite => Expr::val(time.format("%Y-%m-%d %H:%M:%S%.6f").to_string()),
+        _ => Expr::val(time),
+    }
+}
+
+/// A column of instants, null where it holds none that can be told.
+pub(super) fn readable(backend: DbBackend, column: &Expr) -> Expr {
+    let is_readable =
+        Cond::all().add(column.clone().gte(instant(backend, FIRST))).add(column.clone().lte(instant(backend, LAST)));
+    CaseStatement::new().case(is_readable, column.clone()).into()
+}
 
 /// Begins what every statement of one answer reads from: one snapshot, read only.
 pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
@@ -57,9 +145,14 @@ impl Local {
     pub(super) fn in_range(&self) -> Condition {
         let bounds = self.range.bounds(self.zone);
         let date = |limit: Option<NaiveDate>| limit.filter(|_| !bounds.exact).map(|limit| (self.date(), limit));
+        let from = bounds.from.unwrap_or(FIRST);
+        let until = match bounds.to {
+            Some(to) if to <= LAST => self.column.clone().lt(instant(self.backend, to)),
+            _ => self.column.clone().lte(instant(self.backend, LAST)),
+        };
         Cond::all()
-            .add_option(bounds.from.map(|from| self.column.clone().gte(from)))
-            .add_option(bounds.to.map(|to| self.column.clone().lt(to)))
+            .add(self.column.clone().gte(instant(self.backend, from)))
+            .add(until)
             .add_option(date(self.range.from()).map(|(date, from)| date.gte(from)))
             .add_option(date(self.range.to()).map(|(date, to)| date.lte(to)))
     }

@@ -55,6 +55,7 @@ pub use self::{
     token_funnel::TokenFunnel,
     usage::{Before, MAX_BUCKETS, Series, SeriesRow, UsageQuestion},
     user_visits::UserVisitsParts,
+    users::Member,
     version::Version,
 };
 use crate::{

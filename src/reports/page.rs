@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, NaiveDateTime};
-use sea_orm::sea_query::Expr;
+use sea_orm::{DbBackend, sea_query::Expr};
 
-use super::{InvalidArgument, filter::Direction, model::UserVisits};
+use super::{InvalidArgument, dialect::instant, filter::Direction, model::UserVisits};
 
 /// Longer than any cursor of ours.
 const MAX_CURSOR: usize = 128;
@@ -113,9 +113,9 @@ impl UserVisitsOrder {
             ("", field) if field.is_nullable() => None,
             (key, field) if field.is_nullable() => {
                 let time = DateTime::from_timestamp_micros(number(key)?).ok_or_else(broken)?;
-                Some(Expr::val(time.naive_utc()))
+                Some(Key::Time(time.naive_utc()))
             }
-            (key, _) => Some(Expr::val(number(key)?)),
+            (key, _) => Some(Key::Number(number(key)?)),
         };
         Ok(UserVisitsCursor { key, user_id: user_id.parse().map_err(|_| broken())? })
     }
@@ -129,8 +129,25 @@ impl UserVisitsOrder {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct UserVisitsCursor {
     /// The sort key; none where the member lacks it.
-    pub(super) key: Option<Expr>,
+    pub(super) key: Option<Key>,
     pub(super) user_id: i32,
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    Number(i64),
+    /// UTC.
+    Time(NaiveDateTime),
+}
+
+impl Key {
+    pub(super) fn value(self, backend: DbBackend) -> Expr {
+        match self {
+            Self::Number(number) => Expr::val(number),
+            Self::Time(time) => instant(backend, time),
+        }
+    }
 }
 
 /// A window on an ordered list: everything, or some rows from one of its ends on.
@@ -270,9 +287,9 @@ mod tests {
             let cursor = order.parse("after", &order.cursor(&row)).unwrap();
             prop_assert_eq!(cursor.user_id, user_id);
             let key = match order.field {
-                UserVisitsField::UserId => Some(Expr::val(i64::from(user_id))),
-                UserVisitsField::Visits | UserVisitsField::TokensIssued => Some(Expr::val(visits)),
-                _ => time.map(Expr::val),
+                UserVisitsField::UserId => Some(Key::Number(i64::from(user_id))),
+                UserVisitsField::Visits | UserVisitsField::TokensIssued => Some(Key::Number(visits)),
+                _ => time.map(Key::Time),
             };
             prop_assert_eq!(cursor.key, key);
         }

@@ -1,6 +1,6 @@
 //! Ranges of local dates: as they are written, as they follow the calendar, and the one before.
 
-use chrono::{Datelike as _, Days, Months, NaiveDate, Weekday};
+use chrono::{Datelike as _, Days, Months, NaiveDate, NaiveTime, Weekday};
 
 use super::{
     InvalidArgument,
@@ -201,8 +201,12 @@ impl DateRange {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
     }
 
+    /// The bounds in UTC: of an open range, those of the years 1 to 9999, of the zone and of UTC.
     pub(super) fn bounds(self, zone: Zone) -> UtcBounds {
-        zone.bounds(self.from, self.to)
+        let start = |year| NaiveDate::from_ymd_opt(year, 1, 1).map(|date| date.and_time(NaiveTime::MIN));
+        let (first, last) = (NaiveDate::from_ymd_opt(1, 1, 1), NaiveDate::from_ymd_opt(9999, 12, 31));
+        let bounds = zone.bounds(self.from.or(first), self.to.or(last));
+        UtcBounds { from: bounds.from.max(start(1)), to: bounds.to.min(start(10_000)), ..bounds }
     }
 }
 

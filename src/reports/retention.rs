@@ -10,7 +10,7 @@ use super::{
     Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity, Week},
     counts::tokens,
-    dialect::Local,
+    dialect::{Local, from_tokens, from_users, readable},
     filter::{TimeBasis, TokenFilter, UserFilter},
     made,
     model::ratio,
@@ -253,10 +253,11 @@ impl Session {
             CohortAnchor::JoinedAt => {
                 let joined = local(Expr::col(user::Column::JoinedAt));
                 let users = &question.users;
-                Query::select()
+                let mut members = Query::select();
+                from_users(&mut members, backend);
+                members
                     .expr_as(Expr::col(user::Column::Id), "user_id")
                     .expr_as(joined.bucket(question.calendar), "cohort")
-                    .from(user::Entity)
                     .cond_where(
                         joined
                             .in_range()
@@ -271,10 +272,11 @@ impl Session {
                     TimeBasis::IssuedAt => token::Column::CreatedAt,
                     TimeBasis::UsedAt => token::Column::UsedAt,
                 });
-                let first_visits = Query::select()
+                let mut first_visits = Query::select();
+                from_tokens(&mut first_visits, backend);
+                let first_visits = first_visits
                     .column(token::Column::UserId)
-                    .expr_as(Func::min(at), "first_visit")
-                    .from(token::Entity)
+                    .expr_as(Func::min(readable(backend, &at)), "first_visit")
                     .cond_where(
                         Cond::all()
                             .add(Expr::col(token::Column::UsedAt).is_not_null())

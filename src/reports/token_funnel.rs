@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, Query, SelectStatement, WithClause};
 use super::{
     Error, Session,
     counts::tokens,
-    dialect::seconds_between,
+    dialect::{readable, seconds_between},
     filter::{TimeBasis, TokenFilter},
     made,
     model::ratio,
@@ -22,6 +22,8 @@ pub struct TokenFunnel {
     pub used: i64,
     /// Those whose use is recorded before their issue: their time to use means nothing.
     pub used_before_issued: i64,
+    /// Of those, how many were used at a time that can be told, and not before their issue.
+    pub timed: i64,
     /// Half of the others were used within so many seconds of their issue, rounded down.
     pub median: Option<i64>,
     /// Nine tenths of them within so many seconds.
@@ -51,6 +53,7 @@ impl Session {
                 issued: count("issued")?.unwrap_or(0),
                 used: count("used")?.unwrap_or(0),
                 used_before_issued: count("used_before_issued")?.unwrap_or(0),
+                timed: count("timed")?.unwrap_or(0),
                 median: count("median")?,
                 p90: count("p90")?,
                 p99: count("p99")?,
@@ -64,10 +67,15 @@ impl Session {
     /// `percentile_disc` does, takes several times as long.
     fn funnel_statement(&self, filter: &TokenFilter) -> SelectStatement {
         let filter = &TokenFilter { basis: TimeBasis::IssuedAt, ..filter.clone() };
+        let used = Expr::col(token::Column::UsedAt);
         let seconds =
-            seconds_between(self.backend(), Expr::col(token::Column::CreatedAt), Expr::col(token::Column::UsedAt));
+            seconds_between(self.backend(), Expr::col(token::Column::CreatedAt), readable(self.backend(), &used));
         let mut waits = tokens(&self.local(filter), filter);
-        waits.expr_as(seconds, "seconds").expr_as(Expr::cust("count(*)"), "tokens").group_by_col("seconds");
+        waits
+            .expr_as(seconds, "seconds")
+            .expr_as(Expr::cust("count(*)"), "tokens")
+            .expr_as(Expr::cust("count(used_at)"), "used")
+            .group_by_col("seconds");
         let reached = Query::select()
             .column("seconds")
             .expr_as(Expr::cust("sum(tokens) OVER (ORDER BY seconds)"), "reached")
@@ -84,8 +92,9 @@ impl Session {
         };
         Query::select()
             .expr_as(Expr::cust("CAST(sum(tokens) AS BIGINT)"), "issued")
-            .expr_as(sum("seconds IS NOT NULL"), "used")
+            .expr_as(Expr::cust("CAST(sum(used) AS BIGINT)"), "used")
             .expr_as(sum("seconds < 0"), "used_before_issued")
+            .expr_as(sum("seconds >= 0"), "timed")
             .expr_as(percentile(50), "median")
             .expr_as(percentile(90), "p90")
             .expr_as(percentile(99), "p99")

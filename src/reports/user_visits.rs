@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::{
     Error, Session, Wait,
-    dialect::Local,
+    dialect::{Local, from_tokens, from_users, instant, join_users, readable},
     filter::{TimeBasis, UserFilter, UserVisitsFilter},
     made,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
@@ -153,7 +153,7 @@ impl Session {
         rows.expr(Expr::col(sea_orm::sea_query::Asterisk)).from(name::MEMBERS);
         for (cursor, forward) in [(page.after(), true), (page.before(), false)] {
             if let Some(cursor) = cursor {
-                rows.cond_where(beyond(cursor, order, forward));
+                rows.cond_where(beyond(self.backend(), cursor, order, forward));
             }
         }
         sort(&mut rows, order, page.is_backward());
@@ -164,7 +164,7 @@ impl Session {
         if !parts.totals && behind.is_none() {
             return rows.with_cte(with).take();
         }
-        with.cte(cte(name::TOTALS, totals(order, behind, parts)));
+        with.cte(cte(name::TOTALS, totals(self.backend(), order, behind, parts)));
         with.cte(cte(name::PAGE, rows));
         let mut all = Query::select();
         all.expr(Expr::col((name::TOTALS, sea_orm::sea_query::Asterisk)))
@@ -195,12 +195,12 @@ impl Session {
             )
         };
         let mut select = Query::select();
+        from_tokens(&mut select, backend);
         select
             .column(token::Column::UserId)
             .expr_as(visit.clone().count(), name::VISITS)
             .expr_as(issued.count(), name::ISSUED)
             .expr_as(unused.count(), name::UNUSED)
-            .from(token::Entity)
             .cond_where(counted_at)
             .cond_where(
                 Cond::all().add_option(
@@ -209,6 +209,7 @@ impl Session {
             )
             .group_by_col(token::Column::UserId);
         if parts.visit_times {
+            let visit = readable(backend, &visit);
             select.expr_as(Func::min(visit.clone()), name::FIRST).expr_as(Func::max(visit), name::LAST);
         }
         select
@@ -216,6 +217,7 @@ impl Session {
 
     /// The members to list: what was counted, beside what `users` knows of them.
     fn members(&self, filter: &UserVisitsFilter, parts: UserVisitsParts) -> SelectStatement {
+        let backend = self.backend();
         let counted = |column| Expr::col((name::COUNTED, column));
         let of_user = |column: user::Column| Expr::col((user::Entity, column));
         let or_none = |column| Expr::from(Func::coalesce([counted(column), Expr::val(0)]));
@@ -236,15 +238,12 @@ impl Session {
             select.expr(counted(name::FIRST)).expr(counted(name::LAST));
         }
         if parts.membership || parts.names || everyone || filter.users.restricts_users() {
-            select.join(
-                if everyone { JoinType::FullOuterJoin } else { JoinType::LeftJoin },
-                user::Entity,
-                of_user(user::Column::Id).eq(counted(name::USER_ID)),
-            );
+            let join = if everyone { JoinType::FullOuterJoin } else { JoinType::LeftJoin };
+            join_users(&mut select, backend, join, of_user(user::Column::Id).eq(counted(name::USER_ID)));
         }
         if parts.membership {
             select
-                .expr_as(of_user(user::Column::JoinedAt), name::JOINED)
+                .expr_as(readable(backend, &of_user(user::Column::JoinedAt)), name::JOINED)
                 .expr_as(of_user(user::Column::IsActive), name::ACTIVE);
         }
         if parts.names {
@@ -253,9 +252,9 @@ impl Session {
                 .expr_as(of_user(user::Column::LastName), name::LAST_NAME);
         }
         if filter.users.restricts_users() {
-            select.cond_where(user_condition(self.backend(), &filter.users, filter.zone, self.now().naive_utc()));
+            select.cond_where(user_condition(backend, &filter.users, filter.zone, self.now().naive_utc()));
         }
-        let start = |date: NaiveDate| filter.zone.start_of_day(date).naive_utc();
+        let start = |date: NaiveDate| instant(backend, filter.zone.start_of_day(date).naive_utc());
         select.cond_where(
             Cond::all()
                 .add_option(filter.users.ids().filter(|_| everyone).map(|ids| user_id.is_in(ids.iter().copied())))
@@ -290,23 +289,22 @@ pub(super) fn users_matching(
     now: NaiveDateTime,
 ) -> Option<Expr> {
     let (users, zone) = users?;
-    let matching = Query::select()
-        .column(user::Column::Id)
-        .from(user::Entity)
-        .cond_where(user_condition(backend, users, zone, now))
-        .take();
+    let mut matching = Query::select();
+    from_users(&mut matching, backend);
+    matching.column(user::Column::Id).cond_where(user_condition(backend, users, zone, now));
     Some(Expr::col(token::Column::UserId).in_subquery(matching))
 }
 
 fn user_condition(backend: DbBackend, users: &UserFilter, zone: Zone, now: NaiveDateTime) -> Condition {
     let joined_at = Expr::col((user::Entity, user::Column::JoinedAt));
     let is_active = Expr::col((user::Entity, user::Column::IsActive));
-    Cond::all()
-        .add(Local::of(backend, joined_at, users.joined(), zone, now).in_range())
-        .add_option(users.is_active().map(|active| is_active.eq(active)))
+    let joined =
+        (!users.joined().is_unbounded()).then(|| Local::of(backend, joined_at, users.joined(), zone, now).in_range());
+    Cond::all().add_option(joined).add_option(users.is_active().map(|active| is_active.eq(active)))
 }
 
 fn totals(
+    backend: DbBackend,
     order: UserVisitsOrder,
     behind: Option<(&UserVisitsCursor, bool)>,
     parts: UserVisitsParts,
@@ -328,7 +326,7 @@ fn totals(
         let rest = Query::select()
             .expr(Expr::val(1))
             .from(name::MEMBERS)
-            .cond_where(beyond(cursor, order, forward).not())
+            .cond_where(beyond(backend, cursor, order, forward).not())
             .take();
         select.expr_as(Expr::exists(rest), name::BEHIND);
     }
@@ -336,11 +334,11 @@ fn totals(
 }
 
 /// The members strictly after (`forward`) or before a cursor in the given order.
-fn beyond(cursor: &UserVisitsCursor, order: UserVisitsOrder, forward: bool) -> Condition {
+fn beyond(backend: DbBackend, cursor: &UserVisitsCursor, order: UserVisitsOrder, forward: bool) -> Condition {
     let key = Expr::col(order.field.column());
     let id = Expr::col(name::USER_ID);
     let next_id = if forward { id.gt(cursor.user_id) } else { id.lt(cursor.user_id) };
-    let Some(value) = cursor.key.clone() else {
+    let Some(value) = cursor.key.map(|key| key.value(backend)) else {
         // Members without the value come last, by their id.
         return if forward {
             Cond::all().add(key.is_null()).add(next_id)

@@ -18,6 +18,7 @@ mod legacy;
 mod limits;
 mod manifests;
 mod observability;
+mod odd_rows;
 mod operations;
 mod parity;
 mod persisted;

@@ -109,8 +109,7 @@ pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStateme
     let mut in_stretch = touched(column, bounds);
     in_stretch.columns([column, token::Column::UserId]).and_where(Expr::col(token::Column::UsedAt).is_not_null());
     let mut live = Query::select();
-    // Before and after all that anybody asks about, it does not matter when; not every such moment can be read.
-    live.expr_as(Expr::cust_with_expr(READABLE, Expr::col(column)), name::AT)
+    live.expr_as(Expr::col(column), name::AT)
         .expr_as(Expr::cust("int4send(user_id)"), name::MEMBERS)
         .from_subquery(stretches(TIMES), "live")
         .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
@@ -120,20 +119,13 @@ pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStateme
     Some(kept.with_cte(with).take())
 }
 
-/// A moment within the years that can be read, of which the last is 262142.
-const READABLE: &str = "greatest(least($1, TIMESTAMP '262000-01-01'), TIMESTAMP '4713-01-01 BC')";
-
 /// Whether the tables are those that the log follows, unchanged past its triggers: only then does it say what is out of date.
 const IS_FOLLOWED: &str =
     "(SELECT fingerprint FROM rollup_state) = rollup_fingerprint(to_regclass('tokens'), to_regclass('users'))";
 
-/// What is out of date, as one multirange, which merges what was logged twice; and what is never kept: years before 1 and
-/// from 10000 on.
+/// What is out of date, as one multirange, which merges what was logged twice.
 fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
-    let logged = format!(
-        "CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(slots), '{{}}') + '{{(,0001-01-01),[10000-01-01,)}}'::TSMULTIRANGE \
-         ELSE '{{(,)}}' END"
-    );
+    let logged = format!("CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(slots), '{{}}') ELSE '{{(,)}}' END");
     let all = match since {
         None => Expr::cust(logged),
         Some(since) => Expr::cust_with_values(format!("{logged} + tsmultirange(tsrange(NULL, $1))"), [since]),

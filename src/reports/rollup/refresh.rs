@@ -118,7 +118,9 @@ FROM (
         columns: "user_id, issued, used, first_visit_at, last_visit_at",
         range: "INT8MULTIRANGE",
         counted: "
-SELECT user_id, count(*) AS issued, count(used_at) AS used, min(used_at) AS first_visit_at, max(used_at) AS last_visit_at
+SELECT user_id, count(*) AS issued, count(used_at) AS used,
+       min(used_at) FILTER (WHERE used_at >= '0001-01-01' AND used_at < '10000-01-01') AS first_visit_at,
+       max(used_at) FILTER (WHERE used_at >= '0001-01-01' AND used_at < '10000-01-01') AS last_visit_at
 FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
     SELECT user_id, used_at FROM {tokens} WHERE user_id >= lower(stretch) AND user_id < upper(stretch) OFFSET 0
 ) AS members GROUP BY user_id",
