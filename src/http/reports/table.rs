@@ -164,8 +164,30 @@ impl Writer {
     }
 }
 
-/// A field of CSV. Text that a spreadsheet would take for a formula has an apostrophe before it; numbers are never
-/// touched. Source: <https://owasp.org/www-community/attacks/CSV_Injection>
+/// What begins a formula in some spreadsheet: the full-width forms do in some languages.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+/// Where some spreadsheet begins a cell, whichever separator the file is written with: in half of Europe it is `;`.
+const SEPARATORS: [char; 6] = [',', ';', '|', '\t', '\r', '\n'];
+
+/// Text with an apostrophe before whatever a spreadsheet would take for a formula.
+fn guarded(text: &str) -> String {
+    let mut guarded = String::with_capacity(text.len() + 1);
+    if text.starts_with(['\t', '\r', '\n']) {
+        guarded.push('\'');
+    }
+    let mut begins = true;
+    for letter in text.chars() {
+        if begins && FORMULA.contains(&letter) {
+            guarded.push('\'');
+        }
+        begins = SEPARATORS.contains(&letter) || (begins && (letter == '"' || letter.is_whitespace()));
+        guarded.push(letter);
+    }
+    guarded
+}
+
+/// A field of CSV. Text that a spreadsheet would take for a formula, at its beginning or behind what may separate cells,
+/// has an apostrophe before it; numbers are never touched. Source: <https://owasp.org/www-community/attacks/CSV_Injection>
 fn field(line: &mut String, value: &Value) {
     let Value::String(text) = value else {
         if !value.is_null() {
@@ -173,12 +195,12 @@ fn field(line: &mut String, value: &Value) {
         }
         return;
     };
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { "'" } else { "" };
-    let needs_quotes = text.contains([',', '"', '\r', '\n']) || text.starts_with(' ') || text.ends_with(' ');
+    let text = guarded(text);
+    let needs_quotes = text.contains(SEPARATORS) || text.contains('"') || text.starts_with(' ') || text.ends_with(' ');
     if needs_quotes {
-        let _ = write!(line, "\"{guard}{}\"", text.replace('"', "\"\""));
+        let _ = write!(line, "\"{}\"", text.replace('"', "\"\""));
     } else {
-        let _ = write!(line, "{guard}{text}");
+        line.push_str(&text);
     }
 }
 
@@ -211,7 +233,14 @@ mod tests {
             ("+49", "'+49"),
             ("-2", "'-2"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "\"'\t'=1\""),
+            ("\rA", "\"'\rA\""),
+            ("a;=1+1;b", "\"a;'=1+1;b\""),
+            ("a; \"=1+1", "\"a; \"\"'=1+1\""),
+            ("two\n-2", "\"two\n'-2\""),
+            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
+            ("\u{ff0b}\u{ff20}", "'\u{ff0b}\u{ff20}"),
+            ("Anna-Lena +49", "Anna-Lena +49"),
             ("=a,\"b\"", "\"'=a,\"\"b\"\"\""),
             ("O'Neill, Jo", "\"O'Neill, Jo\""),
             ("two\r\nlines", "\"two\r\nlines\""),
