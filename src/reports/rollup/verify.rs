@@ -30,9 +30,10 @@ impl Portion {
 /// How far a comparison has come. It begins anew when it is at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Position {
-    /// UTC.
-    slots_until: Option<String>,
-    users_until: Option<String>,
+    /// The end of the time that was compared, in UTC; none at an end.
+    pub slots_until: Option<String>,
+    /// The member up to whom was compared; none at an end.
+    pub users_until: Option<String>,
 }
 
 impl Position {
