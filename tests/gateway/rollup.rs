@@ -450,6 +450,26 @@ async fn nobody_gets_in_through_the_rollup() {
     assert_eq!(value::<i64>(&database.owner, owned).await, 0);
     let role = "SELECT rolsuper OR rolcanlogin OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'coworking_rollup'";
     assert!(!value::<bool>(&database.owner, role).await);
+    // Nor where tables of its names were there before: their triggers would run with the rights of whoever fills them.
+    for table in [
+        "rollup_log (slots TSRANGE, users INT8RANGE)",
+        "rollup_slots (slot TIMESTAMP, issued INTEGER, issued_and_used INTEGER, used INTEGER)",
+    ] {
+        let database = TestDatabase::recorded(Backend::Postgres).await;
+        let (role, connection) = door_service(&database).await;
+        database.execute(&format!("GRANT CREATE ON SCHEMA public TO {role}")).await;
+        let trap = format!(
+            "CREATE TABLE {table}; CREATE FUNCTION e() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN EXECUTE 'ALTER ROLE {role} SUPERUSER'; RETURN NEW; END $$; \
+             CREATE TRIGGER e BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION e()",
+            table.split(' ').next().unwrap()
+        );
+        connection.execute_unprepared(&trap).await.unwrap();
+        let error = rollup::create(&database.owner, PATIENCE).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("belongs to {role}, and is no part of a rollup")), "{error}");
+        let sql = format!("SELECT rolsuper FROM pg_roles WHERE rolname = '{role}'");
+        assert!(!value::<bool>(&database.owner, &sql).await);
+    }
     // Tables of somebody else's making are not taken for a rollup.
     let (role, _) = door_service(database).await;
     database.execute(&format!("ALTER TABLE rollup_log OWNER TO {role}")).await;

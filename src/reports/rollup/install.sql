@@ -35,6 +35,22 @@ CREATE TABLE IF NOT EXISTS {schema}.rollup_state (
     generation BIGINT NOT NULL,
     refreshed_at TIMESTAMPTZ
 );
+-- Tables that somebody else put there would run their triggers with the rights of whoever refreshes the rollup.
+DO $$
+DECLARE
+    name TEXT;
+BEGIN
+    FOR name IN
+        SELECT format('{schema}.%I belongs to %I', relname, pg_get_userbyid(relowner)) FROM pg_class
+        WHERE relnamespace = '{schema}'::REGNAMESPACE
+        AND relname IN ('rollup_slots', 'rollup_users', 'rollup_visitors', 'rollup_log', 'rollup_state')
+        AND relowner NOT IN (SELECT oid FROM pg_roles WHERE rolsuper OR rolname IN (current_user, 'coworking_rollup'))
+        AND relowner <> (SELECT relowner FROM pg_class WHERE oid = '{tokens}'::REGCLASS)
+    LOOP
+        RAISE EXCEPTION '%, and is no part of a rollup: look who made it, and drop or rename it', name;
+    END LOOP;
+END
+$$;
 -- One row: how many refreshes there were, which was the last (a random number: a backup that is put back repeats no other),
 -- and what the tables were when all was last counted. Between two refreshes the log only grows, so that the row and the
 -- length of the log tell whether anything changed.
@@ -235,8 +251,8 @@ BEGIN
     EXCEPTION WHEN duplicate_object OR unique_violation THEN
         IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coworking_rollup'
                        AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls))
-           OR EXISTS (SELECT FROM pg_auth_members WHERE member = 'coworking_rollup'::REGROLE) THEN
-            RAISE EXCEPTION 'the role coworking_rollup may do more than own a rollup: take its login, attributes and memberships away, or drop it';
+           OR EXISTS (SELECT FROM pg_auth_members WHERE 'coworking_rollup'::REGROLE IN (member, roleid)) THEN
+            RAISE EXCEPTION 'the role coworking_rollup may do more than own a rollup, or others may act as it: take its login, attributes and memberships away, or drop it';
         END IF;
     END;
     GRANT USAGE ON SCHEMA {schema} TO coworking_rollup;
