@@ -30,10 +30,17 @@ fn questions() -> Vec<String> {
             questions.push(format!(
                 "{{ usage(basis: {basis}, timeZone: \"Asia/Kathmandu\", granularity: MONTH{filter}) {BUCKETS} }}"
             ));
+            if filter.contains("to") {
+                continue;
+            }
             questions.push(format!(
                 "{{ dailyUsage(basis: {basis}{filter}) {{ date visits tokensIssued tokensUnused uniqueVisitors }} }}"
             ));
-            questions.push(format!("{{ heatmap(basis: {basis}, timeZone: \"America/St_Johns\"{filter}) {{ from to visits cells {{ visits }} }} }}"));
+            // A zone of many changes, of which those in the range are asked.
+            let zone = if filter.contains("from") { "America/St_Johns" } else { "Asia/Kathmandu" };
+            questions.push(format!(
+                "{{ heatmap(basis: {basis}, timeZone: \"{zone}\"{filter}) {{ from to visits cells {{ visits }} }} }}"
+            ));
         }
         questions
             .push(format!("{{ userVisits(first: 1000, filter: {{ basis: {basis}, to: \"2024-04-01\" }}) {MEMBERS} }}"));
@@ -96,19 +103,21 @@ fn extremes(backend: Backend) -> Vec<&'static str> {
     dates.into_iter().chain(others.iter().copied()).collect()
 }
 
+/// Fewer rows of those that were recorded.
+const FEW: &str = "DELETE FROM tokens WHERE user_id > 60; DELETE FROM users WHERE id > 60";
+
 async fn no_value_that_a_column_holds_breaks_a_report(backend: Backend) {
     let gateway = TestGateway::recorded(backend).await;
+    // Few rows, since there are many questions.
+    gateway.database.execute(FEW).await;
     let sound = answers(&gateway, "at first").await;
     for value in extremes(backend) {
         for (table, column) in [("users", "joined_at"), ("tokens", "created_at"), ("tokens", "used_at")] {
             let context = format!("{column} {value}");
-            gateway.database.execute("CREATE TABLE before AS SELECT id, joined_at FROM users WHERE id = 7").await;
             let kept = if table == "users" { "id = 7" } else { "user_id = 7" };
             gateway
                 .database
-                .execute(&format!(
-                    "DROP TABLE before; CREATE TABLE before AS SELECT id, {column} FROM {table} WHERE {kept}"
-                ))
+                .execute(&format!("CREATE TABLE before AS SELECT id, {column} FROM {table} WHERE {kept}"))
                 .await;
             gateway.database.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {kept}")).await;
             let odd = answers(&gateway, &context).await;
@@ -196,6 +205,7 @@ async fn sqlite_compares_instants_in_whatever_form() {
     // Some at midnight, which can be written as a date alone.
     let midnights = "UPDATE tokens SET created_at = substr(created_at, 1, 10) || ' 00:00:00' WHERE id % 9 = 0; \
                      UPDATE users SET joined_at = substr(joined_at, 1, 10) || ' 00:00:00' WHERE id % 3 = 0";
+    sound.database.execute(FEW).await;
     sound.database.execute(midnights).await;
     let expected = answers(&sound, "canonical").await;
     let expected_pages = pages(&sound).await;
@@ -208,6 +218,7 @@ async fn sqlite_compares_instants_in_whatever_form() {
         "CASE id % 4 WHEN 0 THEN replace($, ' ', 'T') WHEN 1 THEN $ || 'Z' WHEN 2 THEN $ || '+00:00' ELSE $ END",
     ] {
         let gateway = TestGateway::on(TestDatabase::recorded(Backend::Sqlite).await, &[]).await;
+        gateway.database.execute(FEW).await;
         gateway.database.execute(midnights).await;
         for (table, column) in [("users", "joined_at"), ("tokens", "created_at"), ("tokens", "used_at")] {
             gateway.database.execute(&format!("UPDATE {table} SET {column} = {}", form.replace('$', column))).await;
@@ -227,7 +238,7 @@ async fn pages(gateway: &TestGateway) -> Vec<i64> {
             loop {
                 let page = gateway
                     .query(&format!(
-                        "{{ userVisits({first}: 50{cursor}, orderBy: {{ field: {field} }}) {{ nodes {{ userId }} \
+                        "{{ userVisits({first}: 15{cursor}, orderBy: {{ field: {field} }}) {{ nodes {{ userId }} \
                          pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
                     ))
                     .await;
@@ -243,7 +254,7 @@ async fn pages(gateway: &TestGateway) -> Vec<i64> {
                 assert!(listed < 1_000, "pages without end");
                 cursor = format!(", {after}: {}", info[end]);
             }
-            assert!(listed > 150, "{listed}");
+            assert!(listed > 30, "{listed}");
         }
     }
     ids

@@ -42,6 +42,11 @@ const PLAIN: [Event; 16] = [
         UPDATE tokens SET used_at = created_at + INTERVAL '2 hours', user_id = 7 WHERE user_id < 20; DELETE FROM tokens WHERE user_id = 30; \
         INSERT INTO tokens (user_id, token, created_at) VALUES (3, '------', '2024-02-02'); COMMIT",
     ),
+    logged(
+        "users of a replica",
+        "BEGIN; SET LOCAL session_replication_role = replica; \
+        UPDATE users SET first_name = 'Other', joined_at = joined_at - INTERVAL '60 days', is_active = NOT is_active; COMMIT",
+    ),
     logged("TRUNCATE by a replica", "BEGIN; SET LOCAL session_replication_role = replica; TRUNCATE tokens; COMMIT"),
     logged(
         "many rows of a replica, some of them rolled back",
@@ -49,11 +54,6 @@ const PLAIN: [Event; 16] = [
         INSERT INTO tokens (user_id, token, created_at) SELECT 1 + n % 50, '------', TIMESTAMP '2023-01-01' + n * INTERVAL '1 hour' FROM generate_series(1, 9000) AS n; \
         SAVEPOINT here; INSERT INTO tokens (user_id, token, created_at) SELECT 1, '------', '2022-01-01' FROM generate_series(1, 3000); ROLLBACK TO here; \
         INSERT INTO tokens (user_id, token, created_at) SELECT 1 + n % 50, '------', TIMESTAMP '2022-01-01' + n * INTERVAL '1 hour' FROM generate_series(1, 3000) AS n; COMMIT",
-    ),
-    logged(
-        "users of a replica",
-        "BEGIN; SET LOCAL session_replication_role = replica; \
-        UPDATE users SET first_name = 'Other', joined_at = joined_at - INTERVAL '60 days', is_active = NOT is_active; COMMIT",
     ),
     past_the_triggers(
         "a trigger off and on",
@@ -196,9 +196,7 @@ impl Pair {
         let pair = Self::on(TestDatabase::at(&rolled_up_database(prepared).await).await).await;
         pair.kept.reports.look_for_rollup().await.unwrap();
         assert!(pair.kept.reports.reads_rollup());
-        for question in questions() {
-            assert_ne!(ask(&pair.kept, &question).await, "refused");
-        }
+        pair.ask_everything().await;
         pair
     }
 
@@ -226,24 +224,27 @@ impl Pair {
         self.kept.reports.look_for_rollup().await.unwrap()?.trouble
     }
 
-    /// How many of the questions are answered alike.
-    async fn alike(&self) -> (usize, String) {
-        let (mut alike, mut difference) = (0, String::new());
+    /// The first question that is not answered alike, with both answers.
+    async fn difference(&self) -> Option<String> {
         for question in questions() {
             let kept = ask(&self.kept, &question).await;
             let counted = ask(&self.counted, &question).await;
-            if kept == counted {
-                alike += 1;
-            } else {
-                difference = format!("{question}\n{kept:.400}\n{counted:.400}");
+            if kept != counted {
+                return Some(format!("{question}\n{kept:.400}\n{counted:.400}"));
             }
         }
-        (alike, difference)
+        None
     }
 
     async fn assert_same(&self, when: &str) {
-        let (alike, difference) = self.alike().await;
-        assert_eq!(alike, questions().len(), "{when}: {difference}");
+        assert_eq!(self.difference().await, None, "{when}");
+    }
+
+    /// Keeps every answer.
+    async fn ask_everything(&self) {
+        for question in questions() {
+            assert_ne!(ask(&self.kept, &question).await, "refused");
+        }
     }
 }
 
@@ -276,9 +277,8 @@ fn questions() -> Vec<String> {
         format!("{{ dailyUsage(timeZone: \"Asia/Kathmandu\", basis: USED_AT) {series} }}"),
         format!("{{ dailyUsage(filter: {{ from: \"2024-03-01\", to: \"2024-03-31\" }}) {series} }}"),
         format!("{{ usage(granularity: MONTH, timeZone: \"Europe/Berlin\") {buckets} }}"),
-        format!("{{ usage(granularity: WEEK, basis: USED_AT) {buckets} }}"),
-        "{ heatmap { visits cells { visits } } }".to_owned(),
-        "{ heatmap(basis: USED_AT, timeZone: \"America/St_Johns\") { visits cells { visits } } }".to_owned(),
+        "{ heatmap(basis: USED_AT, timeZone: \"America/St_Johns\", filter: { from: \"2023-01-01\" }) { visits cells { visits } } }"
+            .to_owned(),
         "{ activeUsers(filter: { from: \"2024-01-01\", to: \"2024-04-10\" }) { date daily weekly monthly } }"
             .to_owned(),
         "{ retention(anchor: FIRST_VISIT, filter: { from: \"2023-06-01\" }) { label members periods { active } } }"
@@ -287,7 +287,7 @@ fn questions() -> Vec<String> {
             .to_owned(),
         format!("{{ userVisits(first: 1000) {members} }}"),
         format!("{{ userVisits(first: 1000, filter: {{ from: \"2024-03-01\" }}) {members} }}"),
-        "{ members(first: 1000) { totalCount nodes { userId segment visits user { firstName } } } }".to_owned(),
+        "{ members(first: 100) { totalCount nodes { userId segment visits user { firstName } } } }".to_owned(),
         "/api/reports/daily_usage".to_owned(),
         "/api/reports/user_visits".to_owned(),
     ]
@@ -305,29 +305,38 @@ async fn ask(gateway: &TestGateway, question: &str) -> String {
 
 /// What comes after a change: writes by the usual way.
 const AFTERWARDS: &str = "INSERT INTO tokens (id, user_id, token, created_at, used_at) \
-     SELECT 2000000 + n, 1 + 2 * n, '------', '2024-04-09 10:00', '2024-04-10 11:00' FROM generate_series(1, 20) AS n; \
+     SELECT 2000000 + 100 * (SELECT count(*) FROM tokens WHERE id > 2000000) + n, 1 + 2 * n, '------', '2024-04-09 10:00', '2024-04-10 11:00' FROM generate_series(1, 20) AS n; \
      UPDATE tokens SET used_at = created_at + INTERVAL '1 hour' WHERE user_id = 11; DELETE FROM tokens WHERE user_id = 12";
 
-async fn holds(prepared: &'static str, event: &Event) {
-    let pair = Pair::rolled_up(prepared).await;
+/// Each on tables as they were made: so they still are after what the triggers log.
+async fn all_hold(prepared: &'static str, events: &[Event]) {
+    let mut pair = Pair::rolled_up(prepared).await;
+    for event in events {
+        if !event.is_logged {
+            pair = Pair::rolled_up(prepared).await;
+        }
+        holds(&pair, event).await;
+    }
+}
+
+async fn holds(pair: &Pair, event: &Event) {
     let owner = &pair.kept.database.owner;
     pair.execute(event.sql).await;
     pair.assert_same(event.name).await;
     let trouble = pair.go_round().await;
     pair.execute(AFTERWARDS).await;
     pair.assert_same(&format!("{}, and afterwards", event.name)).await;
-    if event.is_logged {
-        assert_eq!(trouble, None, "{}", event.name);
-    }
     if let Some(trouble) = trouble {
-        assert!(trouble.contains("rollup upgrade"), "{}: {trouble}", event.name);
+        assert!(!event.is_logged && trouble.contains("rollup upgrade"), "{}: {trouble}", event.name);
         rollup::upgrade(owner, PATIENCE).await.unwrap();
     }
     assert_eq!(pair.go_round().await, None, "{}", event.name);
     assert!(pair.kept.reports.reads_rollup(), "{}", event.name);
     pair.assert_same(&format!("{}, and all in its place", event.name)).await;
-    rollup::drop_all(owner, Duration::ZERO).await.unwrap();
-    assert_eq!(leftovers(&pair).await, 0, "{}", event.name);
+    if !event.is_logged {
+        rollup::drop_all(owner, Duration::ZERO).await.unwrap();
+        assert_eq!(leftovers(pair).await, 0, "{}", event.name);
+    }
 }
 
 /// Another tenant's, for whoever has that schema in front.
@@ -397,15 +406,11 @@ async fn leftovers(pair: &Pair) -> i64 {
 }
 
 async fn plain_tables_may_change_as_they_like() {
-    for event in &PLAIN {
-        holds("", event).await;
-    }
+    all_hold("", &PLAIN).await;
 }
 
 async fn partitions_may_change_as_they_like() {
-    for event in &PARTITIONED {
-        holds(PARTITIONS, event).await;
-    }
+    all_hold(PARTITIONS, &PARTITIONED).await;
 }
 
 /// In any order, and with writes and rounds in between.
@@ -452,10 +457,9 @@ async fn without_the_fingerprint_they_would_not() {
             LANGUAGE sql STABLE AS $$ SELECT 'the same' $$; UPDATE rollup_state SET fingerprint = 'the same'",
         )
         .await;
-        pair.assert_same("before").await;
+        pair.ask_everything().await;
         pair.execute(event.sql).await;
-        let (alike, _) = pair.alike().await;
-        assert!(alike < questions().len(), "{}", event.name);
+        assert!(pair.difference().await.is_some(), "{}", event.name);
     }
 }
 
@@ -542,7 +546,6 @@ async fn backups_that_are_put_back_are_seen() {
         program("pg_dump", &arguments);
         for _ in 0..2 {
             pair.execute(later).await;
-            pair.assert_same(how).await;
             pair.go_round().await;
             pair.assert_same(how).await;
         }
@@ -605,7 +608,6 @@ async fn rows_at_the_ends_of_time_are_seen() {
                 steps += 1;
                 assert!(steps < 10, "work follows the rows that there are, not the time between them: {time}");
             }
-            pair.assert_same(&format!("{time}, refreshed")).await;
         }
         pair.execute(&format!(
             "UPDATE tokens SET used_at = '{time}' WHERE id = (SELECT max(id) FROM tokens WHERE user_id = 6)"
@@ -749,13 +751,13 @@ async fn what_nobody_thought_of_is_found_by_comparing() {
             "rollup_users 9",
         ),
     ];
+    let first = Pair::rolled_up("").await;
     for ((sql, place), portion) in changes.into_iter().zip(portions) {
-        let pair = Pair::rolled_up("").await;
-        pair.execute(sql).await;
-        // Without what it kept from before.
-        let pair = Pair::on(pair.kept.database.again().await).await;
+        first.execute(sql).await;
+        // Without what is kept from before.
+        let pair = Pair::on(first.kept.database.again().await).await;
         pair.kept.reports.look_for_rollup().await.unwrap();
-        assert!(pair.alike().await.0 < questions().len(), "{sql}");
+        assert!(pair.difference().await.is_some(), "{sql}");
         let owner = &pair.kept.database.owner;
         let mut position = Position::default();
         let mut found = Vec::new();
