@@ -169,6 +169,7 @@ impl TokenFilterInput {
             weekdays: self.weekdays.map(|days| days.into_iter().map(Into::into).collect()).unwrap_or_default(),
             zone: here.zone,
             basis: basis.into(),
+            ..TokenFilter::default()
         })
     }
 }

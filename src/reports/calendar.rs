@@ -221,10 +221,15 @@ impl Calendar {
         first.iter_days().take_while(|date| *date <= last).any(|date| filter.reports(date))
     }
 
-    /// Whether `range` leaves some of the bucket's dates out.
-    pub(super) fn is_cut(self, bucket: Bucket, range: DateRange) -> bool {
+    /// Whether `filter` leaves some of the bucket's dates, or moments, out; days of the week apart.
+    pub(super) fn is_cut(self, bucket: Bucket, filter: &TokenFilter) -> bool {
         let (first, last) = self.dates(bucket);
+        let range = filter.range;
+        let is_left_out =
+            |dates: &DateRange| dates.from().is_none_or(|from| from <= last) && dates.to().is_none_or(|to| first <= to);
         !(range.contains(first) && range.contains(last))
+            || filter.left_out.iter().any(is_left_out)
+            || range.end().is_some_and(|end| end < self.instants(bucket).1.naive_utc())
     }
 
     /// What to call a bucket on the axis of a chart.

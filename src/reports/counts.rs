@@ -188,6 +188,7 @@ pub(super) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
         .cond_where(
             local
                 .in_range()
+                .add(local.outside(&filter.left_out))
                 .add_option(local.on(filter.weekdays))
                 .add_option(filter.users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied())))
                 .add_option(users_matching(local.backend(), users, local.now())),

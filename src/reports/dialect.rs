@@ -157,6 +157,14 @@ impl Local {
             .add_option(date(self.range.to()).map(|(date, to)| date.lte(to)))
     }
 
+    /// Whether the column lies in none of these stretches of dates.
+    pub(super) fn outside(&self, stretches: &[DateRange]) -> Condition {
+        stretches.iter().fold(Cond::all(), |outside, range| {
+            let there = Self::of(self.backend, self.column.clone(), *range, self.zone, self.now);
+            outside.add(there.in_range().not())
+        })
+    }
+
     /// Whether the local date is one of these days of the week; none where all are.
     pub(super) fn on(&self, weekdays: Weekdays) -> Option<Expr> {
         let days = (0..7).filter_map(|day| Weekday::try_from(day).ok()).filter(|day| weekdays.contains(*day));

@@ -129,6 +129,8 @@ impl FromIterator<Weekday> for Weekdays {
 pub struct TokenFilter {
     /// The local dates to report.
     pub range: DateRange,
+    /// Stretches of those dates that are left out all the same.
+    pub left_out: Vec<DateRange>,
     /// Whose tokens count.
     pub users: UserFilter,
     /// The local days of the week to report.
@@ -148,7 +150,9 @@ impl TokenFilter {
 
     /// Whether a day is in the range, and on one of the days of the week.
     pub(super) fn contains(&self, date: NaiveDate) -> bool {
-        self.range.contains(date) && self.weekdays.contains(date.weekday())
+        self.range.contains(date)
+            && self.weekdays.contains(date.weekday())
+            && !self.left_out.iter().any(|dates| dates.contains(date))
     }
 
     /// Whether a day is reported: it is one that the filter contains, and the zone has it.

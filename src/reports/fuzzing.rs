@@ -6,6 +6,7 @@ use chrono_tz::TZ_VARIANTS;
 use super::{
     Granularity, Here, InvalidArgument, Session, Thresholds, UsageQuestion, Week,
     calendar::Calendar,
+    comparison::Extent,
     filter::{Direction, GapFill, TokenFilter, VisitsRange},
     model::UserVisits,
     page::{Page, PageArguments, PageLimits, UserVisitsField, UserVisitsOrder},
@@ -73,9 +74,11 @@ pub fn filters(bytes: &[u8], session: &Session) {
         Thresholds::new(source.small(), source.small(), source.small())?;
         let filter = TokenFilter { range, users, zone: here.zone, ..TokenFilter::default() };
         let question = UsageQuestion::new(filter, granularity, week, None, gaps)?;
-        for comparison in [Comparison::PreviousPeriod, Comparison::PreviousYear] {
-            if let Err(error) = session.usage_before(&question, comparison) {
-                presentable(&error);
+        for comparison in [Comparison::PreviousPeriod, Comparison::PreviousWeeks, Comparison::PreviousYear] {
+            for extent in [Extent::Elapsed, Extent::CompleteDays, Extent::Whole] {
+                if let Err(error) = session.usage_before(&question, comparison, extent) {
+                    presentable(&error);
+                }
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 mod active_users;
 mod calendar;
+pub mod comparison;
 mod counts;
 mod daily_usage;
 mod dialect;
@@ -43,6 +44,7 @@ use self::version::Versions;
 pub use self::{
     active_users::{ActiveUsers, MAX_ACTIVE_DAYS},
     calendar::{Granularity, Week},
+    comparison::{Before, Extent},
     counts::Measures,
     daily_usage::{DailyUsageField, DailyUsageOrder},
     error::{Error, InvalidArgument},
@@ -53,7 +55,7 @@ pub use self::{
     rollup::Rollup,
     running::{AdditiveMeasure, MAX_AVERAGED, Running, checked_average},
     token_funnel::TokenFunnel,
-    usage::{Before, MAX_BUCKETS, Series, SeriesRow, UsageQuestion},
+    usage::{MAX_BUCKETS, Series, SeriesRow, UsageQuestion},
     user_visits::UserVisitsParts,
     users::Member,
     version::Version,

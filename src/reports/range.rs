@@ -1,17 +1,19 @@
 //! Ranges of local dates: as they are written, as they follow the calendar, and the one before.
 
-use chrono::{Datelike as _, Days, Months, NaiveDate, NaiveTime, Weekday};
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
 
 use super::{
     InvalidArgument,
     time_zone::{UtcBounds, Zone},
 };
 
-/// Local calendar dates, both ends included, either of them open.
+/// Local calendar dates, both ends included, either of them open; the last may end early.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DateRange {
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
+    /// The instant, in UTC, before which all lies.
+    end: Option<NaiveDateTime>,
     /// How far back the one before lies, where the calendar says it, and whether both are whole periods.
     step: Option<(Step, Whole)>,
 }
@@ -30,6 +32,16 @@ impl Step {
             Self::Days(days) => date.checked_sub_days(Days::new(days)),
             Self::Months(months) => {
                 date.checked_sub_months(Months::new(months)).filter(|other| other.day() == date.day())
+            }
+        }
+    }
+
+    /// The date that lies so far after another one: the way back from [`Self::back`].
+    pub(super) fn forth(self, date: NaiveDate) -> Option<NaiveDate> {
+        match self {
+            Self::Days(days) => date.checked_add_days(Days::new(days)),
+            Self::Months(months) => {
+                date.checked_add_months(Months::new(months)).filter(|other| other.day() == date.day())
             }
         }
     }
@@ -77,6 +89,8 @@ pub enum Comparison {
     /// The period just before.
     #[default]
     PreviousPeriod,
+    /// The same days of the week: as many whole weeks before as cover the period.
+    PreviousWeeks,
     /// The same period a year before.
     PreviousYear,
 }
@@ -95,7 +109,7 @@ impl DateRange {
             (Some(first), Some(last)) if first > last => {
                 Err(InvalidArgument::new(argument, format!("is {first}, which is after the end of its range, {last}")))
             }
-            _ => Ok(Self { from, to, step: None }),
+            _ => Ok(Self { from, to, ..Self::default() }),
         }
     }
 
@@ -129,12 +143,17 @@ impl DateRange {
             R::ThisYear => this(year, Step::Months(12)),
             R::LastYear => last(year, 12),
         };
-        Self { from: Some(from), to: Some(to), step: Some(step) }
+        Self { from: Some(from), to: Some(to), step: Some(step), end: None }
     }
 
     /// The dates `from` to `to`, which are in order.
     pub(super) fn between(from: NaiveDate, to: NaiveDate) -> Self {
-        Self { from: Some(from), to: Some(to), step: None }
+        Self { from: Some(from), to: Some(to), ..Self::default() }
+    }
+
+    /// The same, without what comes at `end` or later.
+    pub(super) fn before_instant(self, end: Option<DateTime<Utc>>) -> Self {
+        Self { end: end.map(|end| end.naive_utc()), ..self }
     }
 
     /// The range that this one, which has both ends, is compared with, and how far back it lies. Weeks are compared with
@@ -147,6 +166,14 @@ impl DateRange {
         let step = match comparison {
             Comparison::PreviousYear if in_weeks => Step::Days(364),
             Comparison::PreviousYear => Step::Months(12),
+            Comparison::PreviousWeeks => {
+                let days = match self.step {
+                    Some((Step::Months(months), _)) => from.checked_add_months(Months::new(months))? - from,
+                    Some((Step::Days(days), _)) => from.checked_add_days(Days::new(days))? - from,
+                    None => to - from + TimeDelta::days(1),
+                };
+                Step::Days(days.num_days().unsigned_abs().div_ceil(7) * 7)
+            }
             Comparison::PreviousPeriod => self.step.map_or_else(
                 || {
                     let months =
@@ -165,7 +192,7 @@ impl DateRange {
                 (from.checked_sub_months(months)?, if whole { last_of_month(end) } else { end })
             }
         };
-        Some((Self { from: Some(from), to: Some(to), step: None }, step))
+        Some((Self::between(from, to), step))
     }
 
     /// First date inside, if the range has a beginning.
@@ -180,9 +207,21 @@ impl DateRange {
         self.to
     }
 
+    /// Of a range that has both ends: its first date, its last date, and the instant with which it ends.
+    #[must_use]
+    pub fn dates_and_end(self, zone: Zone) -> (NaiveDate, NaiveDate, DateTime<Utc>) {
+        let (from, to) = (self.from.unwrap_or_default(), self.to.unwrap_or_default());
+        (from, to, self.end.map_or_else(|| zone.end_of_day(to), |end| end.and_utc()))
+    }
+
+    /// The instant, in UTC, before which all of it lies, where it does not end with its last date.
+    pub(super) fn end(self) -> Option<NaiveDateTime> {
+        self.end
+    }
+
     /// The dates `from` to `to`, none where they are not in order.
     pub(super) fn unordered(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Self {
-        Self { from, to, step: None }
+        Self { from, to, ..Self::default() }
     }
 
     /// The same, up to `to` where the end is open; never ends before it begins.
@@ -206,7 +245,8 @@ impl DateRange {
         let start = |year| NaiveDate::from_ymd_opt(year, 1, 1).map(|date| date.and_time(NaiveTime::MIN));
         let (first, last) = (NaiveDate::from_ymd_opt(1, 1, 1), NaiveDate::from_ymd_opt(9999, 12, 31));
         let bounds = zone.bounds(self.from.or(first), self.to.or(last));
-        UtcBounds { from: bounds.from.max(start(1)), to: bounds.to.min(start(10_000)), ..bounds }
+        let to = bounds.to.min(start(10_000));
+        UtcBounds { from: bounds.from.max(start(1)), to: self.end.map_or(to, |end| to.min(Some(end))), ..bounds }
     }
 }
 

@@ -71,6 +71,17 @@ impl Zone {
         self.last_instant_until(date).and_utc()
     }
 
+    /// The instant of another local day at which clocks show what they show at `instant`: where they show it twice, the same
+    /// of the two; where they skip it, the instant at which they do.
+    #[must_use]
+    pub fn same_time(self, instant: DateTime<Utc>, date: NaiveDate) -> DateTime<Utc> {
+        let shown = instant.with_timezone(&self.0).naive_local();
+        let is_second = self.instants_at(shown).any(|first| first < instant.naive_utc());
+        let there = date.and_time(shown.time());
+        let second = self.instants_at(there).max().filter(|_| is_second);
+        second.unwrap_or_else(|| self.first_instant_at(there)).and_utc()
+    }
+
     /// Whether any moment is of that local day: zones that crossed the date line skipped one.
     #[must_use]
     pub fn has_day(self, date: NaiveDate) -> bool {
@@ -132,19 +143,29 @@ impl Zone {
 
     /// The earliest instant whose local date is `date` or later.
     fn first_instant_from(self, date: NaiveDate) -> NaiveDateTime {
-        self.around_midnight(date)
-            .filter_map(|(start, end, midnight)| {
-                let instant = midnight.max(start);
+        self.first_instant_at(midnight(date))
+    }
+
+    /// The instants at which clocks show that local time: one, two where they are set back, none where it is skipped.
+    fn instants_at(self, local: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> {
+        self.around(local).filter(|(start, end, at)| start <= at && at < end).map(|(_, _, at)| at)
+    }
+
+    /// The earliest instant at which clocks show that local time or a later one.
+    fn first_instant_at(self, local: NaiveDateTime) -> NaiveDateTime {
+        self.around(local)
+            .filter_map(|(start, end, at)| {
+                let instant = at.max(start);
                 (instant < end).then_some(instant)
             })
             .min()
-            .unwrap_or_else(|| midnight(date))
+            .unwrap_or(local)
     }
 
     /// The first instant after the last one whose local date is `date` or earlier.
     fn last_instant_until(self, date: NaiveDate) -> NaiveDateTime {
         let next = date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX);
-        self.around_midnight(next)
+        self.around(midnight(next))
             .filter_map(|(start, end, midnight)| {
                 let instant = midnight.min(end);
                 (instant > start).then_some(instant)
@@ -153,18 +174,17 @@ impl Zone {
             .unwrap_or_else(|| midnight(next))
     }
 
-    /// For each segment near the local midnight that begins `date`: its start, its end, and the UTC
-    /// instant at which that midnight would be by the segment's offset.
-    fn around_midnight(self, date: NaiveDate) -> impl Iterator<Item = (NaiveDateTime, NaiveDateTime, NaiveDateTime)> {
-        let midnight = midnight(date);
+    /// For each segment near a local time: its start, its end, and the UTC instant at which that time would be by the
+    /// segment's offset.
+    fn around(self, local: NaiveDateTime) -> impl Iterator<Item = (NaiveDateTime, NaiveDateTime, NaiveDateTime)> {
         let far = TimeDelta::days(2);
-        let from = midnight.checked_sub_signed(far).unwrap_or(NaiveDateTime::MIN);
-        let to = midnight.checked_add_signed(far).unwrap_or(NaiveDateTime::MAX);
+        let from = local.checked_sub_signed(far).unwrap_or(NaiveDateTime::MIN);
+        let to = local.checked_add_signed(far).unwrap_or(NaiveDateTime::MAX);
         let segments = self.segments(Some(from), Some(to));
         let ends = segments.iter().skip(1).map(|next| next.start).chain([NaiveDateTime::MAX]);
         segments.iter().zip(ends).map(move |(segment, end)| {
             let offset = TimeDelta::seconds(segment.offset.into());
-            (segment.start, end, midnight.checked_sub_signed(offset).unwrap_or(midnight))
+            (segment.start, end, local.checked_sub_signed(offset).unwrap_or(local))
         })
     }
 

@@ -11,7 +11,7 @@ use super::{
     filter::{GapFill, TokenFilter},
     made,
     model::Figures,
-    range::{Comparison, DateRange, RelativeRange, Step},
+    range::{DateRange, RelativeRange},
     running::Running,
 };
 
@@ -73,17 +73,6 @@ impl SeriesRow {
     pub fn label(&self) -> String {
         self.calendar.label(self.bucket)
     }
-}
-
-/// What a report is compared with: the same, of a range before.
-#[derive(Debug, Clone)]
-pub struct Before {
-    question: UsageQuestion,
-    /// The first of the dates that are compared.
-    from: NaiveDate,
-    /// What they are compared with, and how far back that lies.
-    range: DateRange,
-    step: Step,
 }
 
 impl UsageQuestion {
@@ -180,46 +169,11 @@ impl Session {
         .await
     }
 
-    /// The question about what `question` is compared with.
-    ///
-    /// # Errors
-    /// When its range has no beginning.
-    pub fn usage_before(&self, question: &UsageQuestion, comparison: Comparison) -> Result<Before, InvalidArgument> {
-        let today = question.filter.zone.date_at(self.now());
-        let range = question.filter.range.until(today);
-        let in_weeks = question.calendar.granularity == Granularity::Week;
-        let (Some(from), Some((before, step))) = (range.from(), range.before(comparison, in_weeks)) else {
-            let problem = "compares with what came before: give `filter.from` or `filter.range` a beginning";
-            return Err(InvalidArgument::new("compareTo", problem));
-        };
-        let filter = TokenFilter { range: before, ..question.filter.clone() };
-        let question = UsageQuestion { filter, gaps: GapFill::Omit, ..question.clone() };
-        Ok(Before { question, from, range: before, step })
-    }
-
-    /// For each of `rows` its counterpart in the range before, where there is one.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn counterparts(
+    pub(super) async fn by_bucket(
         &self,
-        before: &Before,
-        rows: &[SeriesRow],
+        question: &UsageQuestion,
         measures: Measures,
-    ) -> Result<Vec<Option<SeriesRow>>, Error> {
-        made("usage_before", async {
-            let counted = self.by_bucket(&before.question, measures).await?;
-            let places = before.places(rows);
-            let row = |bucket: Bucket| {
-                let counts = counted.get(&bucket).copied().unwrap_or_default();
-                self.row(&before.question, bucket, counts.figures(measures))
-            };
-            Ok(places.into_iter().map(|place| place.map(row)).collect())
-        })
-        .await
-    }
-
-    async fn by_bucket(&self, question: &UsageQuestion, measures: Measures) -> Result<BTreeMap<Bucket, Counts>, Error> {
+    ) -> Result<BTreeMap<Bucket, Counts>, Error> {
         let calendar = question.calendar;
         let mut buckets = BTreeMap::<Bucket, Counts>::new();
         let mut measures = measures;
@@ -236,13 +190,13 @@ impl Session {
         Ok(buckets)
     }
 
-    fn row(&self, question: &UsageQuestion, bucket: Bucket, figures: Figures) -> SeriesRow {
+    pub(super) fn row(&self, question: &UsageQuestion, bucket: Bucket, figures: Figures) -> SeriesRow {
         let calendar = question.calendar;
         let last = calendar.dates(bucket).1;
         let today = question.filter.zone.date_at(self.now());
         // Of buckets that ended before yesterday, no clock has to be asked.
         let is_over = today.pred_opt() > Some(last) || calendar.instants(bucket).1 <= self.now();
-        let is_cut = calendar.is_cut(bucket, question.filter.range);
+        let is_cut = calendar.is_cut(bucket, &question.filter);
         SeriesRow { calendar, bucket, is_partial: !is_over || is_cut, figures }
     }
 
@@ -322,43 +276,4 @@ pub(super) fn check_listed(argument: &'static str, buckets: usize) -> Result<(),
         return Err(InvalidArgument::new(argument, problem));
     }
     Ok(())
-}
-
-impl Before {
-    /// What the report covers that is compared with.
-    #[must_use]
-    pub fn filter(&self) -> &TokenFilter {
-        &self.question.filter
-    }
-
-    /// The counterpart of each bucket: of a day, the one that lies as far back as the range before does, of months the
-    /// same day of the month; hours as the same one of such a day; everything longer by its number. None where there is no such
-    /// day, or the filter leaves it out.
-    fn places(&self, rows: &[SeriesRow]) -> Vec<Option<Bucket>> {
-        let calendar = self.question.calendar;
-        let (Some(from), Some(to)) = (self.range.from(), self.range.to()) else { return vec![None; rows.len()] };
-        let date = |bucket: Bucket| {
-            let date = self.step.back(bucket.date())?;
-            (from <= date && date <= to && calendar.zone.has_day(date)).then_some(date)
-        };
-        let places: Vec<Option<Bucket>> = match calendar.granularity {
-            Granularity::Day => rows.iter().map(|row| date(row.bucket).map(Bucket::of_date)).collect(),
-            Granularity::Hour => rows.iter().map(|row| same_hour(calendar, row.bucket, date(row.bucket)?)).collect(),
-            _ => {
-                let mut pairs = calendar
-                    .from(calendar.bucket_of(self.from))
-                    .zip(calendar.between(from, to).map(Some).chain(std::iter::repeat(None)));
-                rows.iter().map(|row| pairs.find(|(bucket, _)| *bucket == row.bucket)?.1).collect()
-            }
-        };
-        let filter = &self.question.filter;
-        places.into_iter().map(|place| place.filter(|bucket| calendar.is_reported(*bucket, filter))).collect()
-    }
-}
-
-/// The same hour of another date: of a repeated one, the same of the two.
-fn same_hour(calendar: Calendar, bucket: Bucket, date: NaiveDate) -> Option<Bucket> {
-    let of = |date| calendar.between(date, date).filter(|other| other.hour() == bucket.hour());
-    let occurrence = of(bucket.date()).position(|other| other == bucket)?;
-    of(date).nth(occurrence)
 }

@@ -1,13 +1,16 @@
 //! What a range is compared with, and which day with which.
 
-use serde_json::json;
+use chrono::{NaiveDate, TimeZone as _};
+use serde_json::{Value, json};
 
-use crate::support::{Backend, TestGateway, on_both_databases};
+use crate::support::{Backend, TestGateway, on_both_databases, rounds};
 
 on_both_databases!(
     this_month_is_compared_up_to_the_same_day_on_its_last_day_too,
     a_leap_day_has_no_counterpart_and_moves_no_other,
     days_that_are_left_out_are_no_counterparts,
+    what_has_elapsed_is_compared,
+    days_that_are_alike_have_not_changed,
 );
 
 /// Visits on these days, so many each.
@@ -85,5 +88,135 @@ async fn days_that_are_left_out_are_no_counterparts(backend: Backend) {
     assert_eq!(usage["previous"]["totals"]["visits"], 5);
     for bucket in usage["previous"]["buckets"].as_array().unwrap() {
         assert_eq!(bucket, &json!({ "label": null, "visits": null, "change": { "visits": null } }));
+    }
+}
+
+/// A day that is not over beside the same hours of the day before, and a range that lies partly in the future.
+async fn what_has_elapsed_is_compared(backend: Backend) {
+    let days: Vec<String> = (1..=30).map(|day| format!("2026-11-{day:02}")).collect();
+    let days: Vec<_> = days.iter().map(|day| (day.as_str(), 1)).collect();
+    let gateway = space(backend, &days).await;
+    // Today's is at nine, and so was yesterday's.
+    for (now, visits, up_to) in [
+        ("2026-11-25T08:59:59Z", 0, "2026-11-24T08:45:00Z"),
+        ("2026-11-25T09:14:59Z", 0, "2026-11-24T09:00:00Z"),
+        ("2026-11-25T18:52:00Z", 1, "2026-11-24T18:45:00Z"),
+    ] {
+        *gateway.now.lock().unwrap() = now.parse().unwrap();
+        let answer = gateway
+            .query(
+                "{ usage(filter: { range: TODAY }) { previous { from to upTo totals { visits } current { totals { visits } }
+                   buckets { bucketLabel label visits isPartial change { visits } } } } }",
+            )
+            .await;
+        let expected = json!({
+            "from": "2026-11-24", "to": "2026-11-24", "upTo": up_to, "totals": { "visits": visits },
+            "current": { "totals": { "visits": visits } },
+            "buckets": [{ "bucketLabel": "2026-11-25", "label": "2026-11-24", "visits": visits, "isPartial": true,
+                          "change": { "visits": 0 } }],
+        });
+        assert_eq!(answer["usage"]["previous"], expected, "{now}");
+    }
+    let answer = gateway
+        .query(
+            "{ usage(filter: { from: \"2026-11-20\", to: \"2026-12-10\" }, gaps: ZERO) {
+               previous(compareTo: PREVIOUS_WEEKS) { from to upTo current { from to upTo } buckets { label visits } }
+               days: previous(compareTo: PREVIOUS_WEEKS, extent: COMPLETE_DAYS) { from to upTo current { to upTo } }
+               whole: previous(compareTo: PREVIOUS_WEEKS, extent: WHOLE) { from to upTo current { to upTo } } } }",
+        )
+        .await;
+    let mut previous = answer["usage"]["previous"].clone();
+    let buckets = previous.as_object_mut().unwrap().remove("buckets").unwrap();
+    assert_eq!(buckets.as_array().unwrap().len(), 21);
+    assert_eq!(buckets[5], json!({ "label": "2026-11-04", "visits": 1 }));
+    assert_eq!(buckets[6], json!({ "label": null, "visits": null }), "the 26th has not begun");
+    assert_eq!(
+        previous,
+        json!({ "from": "2026-10-30", "to": "2026-11-04", "upTo": "2026-11-04T18:45:00Z",
+                "current": { "from": "2026-11-20", "to": "2026-11-25", "upTo": "2026-11-25T18:45:00Z" } })
+    );
+    assert_eq!(
+        answer["usage"]["days"],
+        json!({ "from": "2026-10-30", "to": "2026-11-03", "upTo": "2026-11-04T00:00:00Z",
+                "current": { "to": "2026-11-24", "upTo": "2026-11-25T00:00:00Z" } })
+    );
+    assert_eq!(
+        answer["usage"]["whole"],
+        json!({ "from": "2026-10-30", "to": "2026-11-19", "upTo": "2026-11-20T00:00:00Z",
+                "current": { "to": "2026-12-10", "upTo": "2026-12-11T00:00:00Z" } })
+    );
+}
+
+const RANGES: [&str; 14] = [
+    "TODAY",
+    "YESTERDAY",
+    "LAST_7_DAYS",
+    "LAST_30_DAYS",
+    "LAST_90_DAYS",
+    "LAST_365_DAYS",
+    "THIS_WEEK",
+    "LAST_WEEK",
+    "THIS_MONTH",
+    "LAST_MONTH",
+    "THIS_QUARTER",
+    "LAST_QUARTER",
+    "THIS_YEAR",
+    "LAST_YEAR",
+];
+
+/// Where every day is like every other, nothing has changed: at any instant, whatever is compared with what.
+async fn days_that_are_alike_have_not_changed(backend: Backend) {
+    for zone in ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia"] {
+        let mut random = fastrand::Rng::with_seed(17);
+        let clock: chrono_tz::Tz = zone.parse().unwrap();
+        let gateway = space(backend, &[]).await;
+        // Leap days, and the day that Apia skipped.
+        let days = "2009-12-01".parse::<NaiveDate>().unwrap().iter_days().take(910);
+        let rows: Vec<_> = days
+            .flat_map(|day| {
+                [(5, 10), (12, 0), (19, 45)].map(|(hour, minute)| {
+                    let local = day.and_hms_opt(hour, minute, 0).unwrap();
+                    let at = clock.from_local_datetime(&local).single()?.naive_utc();
+                    Some(format!("(1, '------', '{at}', '{at}')"))
+                })
+            })
+            .flatten()
+            .collect();
+        gateway
+            .database
+            .execute(&format!("INSERT INTO tokens (user_id, token, created_at, used_at) VALUES {}", rows.join(", ")))
+            .await;
+        for _ in 0..rounds(1) {
+            let now = "2012-01-02T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+                + chrono::TimeDelta::seconds(random.i64(0..130 * 86_400));
+            *gateway.now.lock().unwrap() = now;
+            let from = now.date_naive() - chrono::Days::new(random.u64(0..300));
+            let to = from + chrono::Days::new(random.u64(0..200));
+            let mut filters: Vec<_> = RANGES.iter().map(|range| format!("range: {range}")).collect();
+            filters.push(format!("from: \"{from}\", to: \"{to}\""));
+            filters.push(format!("from: \"{from}\""));
+            let compare_to = ["PREVIOUS_PERIOD", "PREVIOUS_WEEKS", "PREVIOUS_YEAR"][random.usize(..3)];
+            let extent = ["ELAPSED", "ELAPSED", "COMPLETE_DAYS"][random.usize(..3)];
+            for filter in filters {
+                let question = format!(
+                    "{{ usage(timeZone: \"{zone}\", filter: {{ {filter} }}, gaps: ZERO) {{
+                       previous(compareTo: {compare_to}, extent: {extent}) {{
+                         from to upTo current {{ from to upTo totals {{ visits }} }} totals {{ visits }}
+                         change {{ visits uniqueVisitors }} changeRatio {{ visits }}
+                         buckets {{ label visits change {{ visits }} }} }} }} }}"
+                );
+                let answer = gateway.query(&question).await;
+                let previous = &answer["usage"]["previous"];
+                let context = || format!("{now} {question}\n{previous:#.2000}");
+                assert_eq!(previous["change"], json!({ "visits": 0, "uniqueVisitors": 0 }), "{}", context());
+                let nothing = previous["totals"]["visits"] == 0;
+                let ratio = if nothing { Value::Null } else { json!(0.0) };
+                assert_eq!(previous["changeRatio"]["visits"], ratio, "{}", context());
+                for bucket in previous["buckets"].as_array().unwrap() {
+                    let change = if bucket["label"].is_null() { Value::Null } else { json!(0) };
+                    assert_eq!(bucket["change"]["visits"], change, "{bucket} {}", context());
+                }
+            }
+        }
     }
 }

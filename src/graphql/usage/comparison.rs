@@ -14,7 +14,9 @@ use super::{
     AVERAGE, USUAL_BUCKETS, Usage, UsageTotals,
 };
 use crate::reports::{
-    self, Before, Measures, SeriesRow, Session,
+    self, Before, InvalidArgument, Measures, SeriesRow, Session,
+    comparison::{self, Pair},
+    filter::TokenFilter,
     model::{Figures, change, change_ratio, rate_change, rate_change_ratio},
     range,
 };
@@ -22,38 +24,80 @@ use crate::reports::{
 /// What a range is compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "range::Comparison")]
+#[expect(clippy::enum_variant_names, reason = "the schema's names")]
 pub(super) enum Comparison {
     /// The period just before: as many days; of a week, month, quarter or year, or of whole months, the one
-    /// before, up to the same day.
+    /// before. Days of months stand beside the days of the same number.
     #[default]
     PreviousPeriod,
+    /// The same days of the week, Mondays beside Mondays: as many whole weeks before as cover the period, so 7 days for a
+    /// day or a week, 28 or 35 for a month.
+    PreviousWeeks,
     /// The same dates a year before; by weeks, 52 weeks before.
     PreviousYear,
+}
+
+/// How much of a range is compared with what came before. What is left out of one side is left out of both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
+#[graphql(remote = "comparison::Extent", name = "ComparedExtent")]
+pub(super) enum Extent {
+    /// What has elapsed, up to the last quarter of an hour: today until 18:45 beside yesterday until 18:45. Days
+    /// without a counterpart, as March 31st beside February, count on neither side.
+    #[default]
+    Elapsed,
+    /// The days that are over, and have a counterpart.
+    CompleteDays,
+    /// All dates of both periods: also those that are not over, and those without a counterpart.
+    Whole,
+}
+
+/// One side of a comparison.
+#[derive(Debug, SimpleObject)]
+struct ComparedPart {
+    /// The first local date that is compared.
+    from: Date,
+    /// The last local date that is compared.
+    to: Date,
+    /// The instant up to which is compared.
+    up_to: DateTime,
+    /// The measures over what is compared.
+    totals: UsageTotals,
 }
 
 /// What a series is compared with: the same question about a period before.
 #[derive(Debug, SimpleObject)]
 pub(super) struct UsageComparison {
+    /// What of the series' own range is compared: its side of `change`. Only what has elapsed, unless `extent` says
+    /// otherwise.
+    current: ComparedPart,
     /// The first local date of the period before.
     from: Date,
-    /// The last local date of the period before.
+    /// The last local date of the period before, as far as it is compared.
     to: Date,
+    /// The instant up to which the period before is compared: where `to` is today's counterpart, the same time of that day.
+    up_to: DateTime,
     /// For each of the series' `buckets`, in the same order, its counterpart in the period before: the day
-    /// with the same number, the same hour of it, the week, month, quarter or year with the same number.
+    /// with the same number, the same hour of it, the week, month, quarter or year with the same number. `bucketLabel`
+    /// says beside which one it stands.
     #[graphql(complexity = "limits::cost(USUAL_BUCKETS, child_complexity)")]
     buckets: Rows<PreviousBucket>,
-    /// The measures over the whole period before.
+    /// The measures over the period before, from `from` up to `upTo`.
     totals: UsageTotals,
-    /// The series' totals less those of the period before.
+    /// `current.totals` less `totals`.
     change: UsageChange,
-    /// `change` divided by the totals of the period before; null where those are 0.
+    /// `change` divided by `totals`; null where those are 0.
     change_ratio: UsageChangeRatio,
 }
 
 impl UsageComparison {
-    pub(super) async fn of(ctx: &Context<'_>, usage: &Usage, comparison: Comparison) -> Result<Self, reports::Error> {
+    pub(super) async fn of(
+        ctx: &Context<'_>,
+        usage: &Usage,
+        comparison: Comparison,
+        extent: Extent,
+    ) -> Result<Self, reports::Error> {
         let session = ctx.data_unchecked::<Arc<Session>>();
-        let before: Before = session.usage_before(&usage.question, comparison.into())?;
+        let before: Before = session.usage_before(&usage.question, comparison.into(), extent.into())?;
         let selection = ctx.look_ahead();
         let buckets = selection.field("buckets");
         let counterparts = if buckets.exists() {
@@ -61,23 +105,40 @@ impl UsageComparison {
         } else {
             Vec::new()
         };
-        let measures = asked(&selection.field("totals"), AVERAGE)?.0.and(compared(&selection));
-        let totals = if measures == Measures::default() {
-            Figures::default()
-        } else {
-            session.usage_totals(before.filter(), measures).await?
+        let totals = async |filter: &TokenFilter, measures: Measures| {
+            let nothing = measures == Measures::default();
+            if nothing { Ok(Figures::default()) } else { session.usage_totals(filter, measures).await }
         };
-        let rows = usage.series.rows.iter().zip(counterparts);
-        let range = before.filter().range;
+        let changes = compared(&selection);
+        let now = if before.is_part() {
+            totals(before.now(), changes.and(own_totals(&selection)?)).await?
+        } else {
+            usage.totals
+        };
+        let then = totals(before.then(), changes.and(asked(&selection.field("totals"), AVERAGE)?.0)).await?;
+        let rows = usage.series.rows.iter().zip(&counterparts);
+        let part = |filter: &TokenFilter| filter.range.dates_and_end(filter.zone);
+        let (from, to, up_to) = part(before.then());
+        let current = {
+            let (from, to, up_to) = part(before.now());
+            ComparedPart { from: from.into(), to: to.into(), up_to: DateTime(up_to), totals: now.into() }
+        };
         Ok(Self {
-            from: range.from().unwrap_or_default().into(),
-            to: range.to().unwrap_or_default().into(),
-            buckets: Rows(rows.map(|(row, before)| PreviousBucket::of(row, before.as_ref())).collect()),
-            totals: totals.into(),
-            change: UsageChange::between(&usage.totals, &totals),
-            change_ratio: UsageChangeRatio::between(&usage.totals, &totals),
+            current,
+            from: from.into(),
+            to: to.into(),
+            up_to: DateTime(up_to),
+            buckets: Rows(rows.map(|(row, pair)| PreviousBucket::of(row, pair)).collect()),
+            totals: then.into(),
+            change: UsageChange::between(&now, &then),
+            change_ratio: UsageChangeRatio::between(&now, &then),
         })
     }
+}
+
+/// The measures of the part that is compared, where a comparison selects them.
+pub(super) fn own_totals(comparison: &Lookahead<'_>) -> Result<Measures, InvalidArgument> {
+    Ok(asked(&comparison.field("current").field("totals"), AVERAGE)?.0)
 }
 
 /// The measures that a comparison selects: its own and those of its changes.
@@ -86,9 +147,14 @@ pub(super) fn compared(selection: &Lookahead<'_>) -> Measures {
     of(selection).and(of(&selection.field("change"))).and(of(&selection.field("changeRatio")))
 }
 
-/// The counterpart of a bucket. All is null where the period before has none, as February 29th in most years.
+/// The counterpart of a bucket. All of its own is null where the period before has none, as February 29th in most years,
+/// and where nothing of the bucket has elapsed.
 #[derive(Debug, SimpleObject)]
 struct PreviousBucket {
+    /// The instant at which the bucket starts whose counterpart this is.
+    bucket_start: DateTime,
+    /// What that bucket is called.
+    bucket_label: String,
     /// The instant at which it starts.
     start: Option<DateTime>,
     /// `start` as milliseconds since 1970.
@@ -107,7 +173,9 @@ struct PreviousBucket {
     conversion_rate: Option<f64>,
     /// Different members among the visits.
     unique_visitors: Option<i64>,
-    /// The bucket's measures less those of this counterpart.
+    /// True where only some of it is compared: today's counterpart, up to the same time of the day.
+    is_partial: Option<bool>,
+    /// The bucket's measures, as far as it is compared, less those of this counterpart.
     change: UsageChange,
     /// `change` divided by this counterpart's measures; null where those are 0.
     change_ratio: UsageChangeRatio,
@@ -116,6 +184,9 @@ struct PreviousBucket {
 impl Row for PreviousBucket {
     fn value(&self, field: &str) -> Option<Value> {
         Some(match field {
+            "bucketStart" => self.bucket_start.to_value(),
+            "bucketLabel" => self.bucket_label.to_value(),
+            "isPartial" => self.is_partial.to_value(),
             "start" => self.start.to_value(),
             "startMillis" => self.start_millis.to_value(),
             "end" => self.end.to_value(),
@@ -131,9 +202,13 @@ impl Row for PreviousBucket {
 }
 
 impl PreviousBucket {
-    fn of(now: &SeriesRow, before: Option<&SeriesRow>) -> Self {
+    fn of(bucket: &SeriesRow, pair: &Pair) -> Self {
+        let before = pair.before.as_ref();
         let figures = before.map(|row| row.figures).unwrap_or_default();
         Self {
+            bucket_start: DateTime(bucket.start()),
+            bucket_label: bucket.label(),
+            is_partial: before.map(|row| row.is_partial),
             start: before.map(|row| DateTime(row.start())),
             start_millis: before.map(|row| EpochMillis(row.start().timestamp_millis())),
             end: before.map(|row| DateTime(row.end())),
@@ -143,8 +218,8 @@ impl PreviousBucket {
             tokens_unused: figures.tokens_unused,
             conversion_rate: figures.conversion_rate(),
             unique_visitors: figures.unique_visitors,
-            change: UsageChange::between(&now.figures, &figures),
-            change_ratio: UsageChangeRatio::between(&now.figures, &figures),
+            change: UsageChange::between(&pair.now, &figures),
+            change_ratio: UsageChangeRatio::between(&pair.now, &figures),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, InputType as _, Object, Result, SimpleObject, Value};
 
-use self::comparison::{Comparison, UsageComparison, compared};
+use self::comparison::{Comparison, Extent, UsageComparison, compared, own_totals};
 
 use super::{
     error::client_error,
@@ -104,7 +104,7 @@ impl Usage {
             let measures = measures.and(compared(&before.field("buckets")));
             series = session.usage(&question, measures, look_back).await?;
         }
-        let measures = asked(&totals, AVERAGE)?.0.and(compared(&before));
+        let measures = asked(&totals, AVERAGE)?.0.and(compared(&before)).and(own_totals(&before)?);
         let totals = if measures == Measures::default() {
             Figures::default()
         } else {
@@ -140,15 +140,17 @@ impl Usage {
         self.totals.into()
     }
 
-    /// The same question about the period before, or about the same period a year before. Ask for both
-    /// under two names: `lastYear: previous(compareTo: PREVIOUS_YEAR)`.
+    /// The same question about the period before, the same days of the week, or the same period a year before. Like is set
+    /// against like: only what has elapsed is compared, on both sides, unless `extent` says otherwise. Ask for several
+    /// under names of their own: `lastYear: previous(compareTo: PREVIOUS_YEAR)`.
     #[graphql(complexity = "limits::cost(1, child_complexity)")]
     async fn previous(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What to compare with.", default)] compare_to: Comparison,
+        #[graphql(desc = "How much of the range is compared.", default)] extent: Extent,
     ) -> Result<UsageComparison> {
-        UsageComparison::of(ctx, self, compare_to).await.map_err(client_error)
+        UsageComparison::of(ctx, self, compare_to, extent).await.map_err(client_error)
     }
 }
 

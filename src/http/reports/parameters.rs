@@ -203,6 +203,7 @@ impl Asked {
             weekdays: self.some("weekdays")?.map(|days| days.into_iter().collect()).unwrap_or_default(),
             zone: here.zone,
             basis: self.one("basis")?.unwrap_or_default(),
+            ..TokenFilter::default()
         })
     }
 

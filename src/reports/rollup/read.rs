@@ -54,7 +54,7 @@ pub(in crate::reports) fn counts(
         if !bounds.exact {
             select.cond_where(local.in_range());
         }
-        select.cond_where(Cond::all().add_option(local.on(filter.weekdays)));
+        select.cond_where(local.outside(&filter.left_out).add_option(local.on(filter.weekdays)));
         by.place(&mut select, &local);
         select
     };

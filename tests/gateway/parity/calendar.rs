@@ -164,6 +164,22 @@ pub fn day_end(zone: Tz, date: NaiveDate) -> NaiveDateTime {
     edges(zone, date).1
 }
 
+/// The moment of another date at which clocks show what they show at `instant`, the second time if it is the second time;
+/// or the next thing that they show. Found by looking at every quarter of an hour.
+pub fn same_time(zone: Tz, instant: NaiveDateTime, date: NaiveDate) -> NaiveDateTime {
+    let quarters = |date| {
+        let (first, end) = edges(zone, date);
+        std::iter::successors(Some(first), |at| Some(*at + TimeDelta::minutes(15))).take_while(move |at| *at < end)
+    };
+    let on = |at: &NaiveDateTime, date| local_date(zone, *at) == date;
+    let time = |at: NaiveDateTime| local(zone, at).time();
+    let own = local_date(zone, instant);
+    let before = quarters(own).filter(|at| on(at, own) && time(*at) == time(instant) && *at < instant).count();
+    let same: Vec<_> = quarters(date).filter(|at| on(at, date) && time(*at) == time(instant)).collect();
+    let next = || quarters(date).find(|at| on(at, date) && time(*at) >= time(instant));
+    same.get(before).or(same.first()).copied().or_else(next).unwrap_or_else(|| day_end(zone, date))
+}
+
 pub fn day_exists(zone: Tz, date: NaiveDate) -> bool {
     local_date(zone, first_instant(zone, date)) == date
 }

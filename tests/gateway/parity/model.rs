@@ -48,6 +48,10 @@ pub struct Asked {
     pub week_start: Weekday,
     pub from: Option<NaiveDate>,
     pub to: Option<NaiveDate>,
+    /// Only these dates, where not all count.
+    pub dates: Option<BTreeSet<NaiveDate>>,
+    /// Only what comes before this moment.
+    pub end: Option<NaiveDateTime>,
 }
 
 impl Asked {
@@ -65,7 +69,7 @@ impl Asked {
             }
             None => (date(zone, &filter["from"]), date(zone, &filter["to"])),
         };
-        Self { filter: filter.clone(), zone, by_use: basis == "USED_AT", week_start, from, to }
+        Self { filter: filter.clone(), zone, by_use: basis == "USED_AT", week_start, from, to, dates: None, end: None }
     }
 
     pub fn today(&self) -> NaiveDate {
@@ -80,7 +84,8 @@ impl Asked {
     /// The local date of a moment that counts: in the range, and on a day of the week that is asked for.
     pub fn counted(&self, instant: NaiveDateTime) -> Option<NaiveDate> {
         let date = local_date(self.zone, instant);
-        (self.in_range(date) && self.on_weekday(date)).then_some(date)
+        let is_early = self.end.is_none_or(|end| instant < end);
+        (is_early && self.in_range(date) && self.on_weekday(date)).then_some(date)
     }
 
     /// Whether a report has such a day, whatever its range: not one that the zone skipped.
@@ -89,10 +94,12 @@ impl Asked {
     }
 
     pub fn in_range(&self, date: NaiveDate) -> bool {
-        self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
+        self.from.is_none_or(|from| from <= date)
+            && self.to.is_none_or(|to| date <= to)
+            && self.dates.as_ref().is_none_or(|dates| dates.contains(&date))
     }
 
-    fn on_weekday(&self, date: NaiveDate) -> bool {
+    pub fn on_weekday(&self, date: NaiveDate) -> bool {
         let is_it = |day: &Value| day.as_str().unwrap().parse() == Ok(date.weekday());
         self.filter["weekdays"].as_array().is_none_or(|days| days.iter().any(is_it))
     }

@@ -39,20 +39,22 @@ const RANGES: [&str; 14] = [
 /// Longer ranges are not asked for by hours or days, and may be open.
 const SHORT: i64 = 400;
 
-const USAGE: &str = "query Q($granularity: Granularity!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!, $weekStart: Weekday, $buckets: Int!, $measure: AdditiveMeasure!, $compared: Boolean!) {
+const USAGE: &str = "query Q($granularity: Granularity!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!, $weekStart: Weekday, $buckets: Int!, $measure: AdditiveMeasure!, $compared: Boolean!, $extent: ComparedExtent!) {
     usage(granularity: $granularity, filter: $filter, timeZone: $zone, basis: $basis, gaps: $gaps, weekStart: $weekStart) {
         from to totals { ...Totals }
         buckets { start startMillis end label isPartial visits tokensIssued tokensUnused conversionRate uniqueVisitors
             rollingAverage rolling: rollingAverage(buckets: $buckets, measure: $measure)
             cumulative running: cumulative(measure: $measure) }
-        before: previous @include(if: $compared) { ...Comparison }
-        lastYear: previous(compareTo: PREVIOUS_YEAR) @include(if: $compared) { ...Comparison } } }
+        before: previous(extent: $extent) @include(if: $compared) { ...Comparison }
+        sameWeekdays: previous(compareTo: PREVIOUS_WEEKS, extent: $extent) @include(if: $compared) { ...Comparison }
+        lastYear: previous(compareTo: PREVIOUS_YEAR, extent: $extent) @include(if: $compared) { ...Comparison } } }
 fragment Totals on UsageTotals { visits tokensIssued tokensUnused conversionRate uniqueVisitors }
 fragment Change on UsageChange { visits tokensIssued tokensUnused conversionRate uniqueVisitors }
 fragment Ratio on UsageChangeRatio { visits tokensIssued tokensUnused conversionRate uniqueVisitors }
 fragment Comparison on UsageComparison {
-    from to totals { ...Totals } change { ...Change } changeRatio { ...Ratio }
-    buckets { start startMillis end label visits tokensIssued tokensUnused conversionRate uniqueVisitors
+    current { from to upTo totals { ...Totals } }
+    from to upTo totals { ...Totals } change { ...Change } changeRatio { ...Ratio }
+    buckets { bucketStart bucketLabel isPartial start startMillis end label visits tokensIssued tokensUnused conversionRate uniqueVisitors
         change { ...Change } changeRatio { ...Ratio } } }";
 const DAILY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!, $buckets: Int!, $measure: AdditiveMeasure!) {
     dailyUsage(filter: $filter, timeZone: $zone, basis: $basis, gaps: $gaps) {
@@ -197,7 +199,7 @@ fn usage_question(random: &mut fastrand::Rng) -> Value {
     json!({
         "granularity": granularity, "filter": filter, "zone": zone(random), "basis": basis(random),
         "gaps": gaps(random), "weekStart": week_start, "buckets": buckets(random), "measure": measure(random),
-        "compared": compared,
+        "compared": compared, "extent": one(random, &["ELAPSED", "ELAPSED", "COMPLETE_DAYS", "WHOLE"]),
     })
 }
 

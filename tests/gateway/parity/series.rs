@@ -6,7 +6,7 @@ use chrono::{Datelike as _, Days, Months, NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    calendar::{Bucket, Calendar, day_exists},
+    calendar::{Bucket, Calendar, day_end, day_exists, first_instant, local_date, same_time},
     model::{Asked, Space, Tally, merged, ratio, rfc3339},
 };
 use crate::support::now;
@@ -45,8 +45,10 @@ impl Space {
         usage["buckets"] = rows.iter().map(|(_, row)| row.clone()).collect();
         if question["compared"] == true {
             let from = series.asked.from.ok_or("compareTo")?;
-            for (name, compare_to) in [("before", "PREVIOUS_PERIOD"), ("lastYear", "PREVIOUS_YEAR")] {
-                usage[name] = series.comparison(from, compare_to, &rows, &usage["totals"]);
+            for (name, compare_to) in
+                [("before", "PREVIOUS_PERIOD"), ("lastYear", "PREVIOUS_YEAR"), ("sameWeekdays", "PREVIOUS_WEEKS")]
+            {
+                usage[name] = series.comparison(from, compare_to, &rows);
             }
         }
         Ok(usage)
@@ -117,11 +119,11 @@ impl Series<'_> {
     /// When a bucket is, and whether all of it counts.
     fn place(&self, bucket: Bucket) -> Value {
         let (start, end) = (self.calendar.start(bucket), self.calendar.end(bucket));
-        let cut =
-            self.asked.from.is_some_and(|from| from > bucket.first) || self.asked.to.is_some_and(|to| to < bucket.last);
+        let is_cut =
+            dates(&bucket).any(|date| !self.asked.in_range(date)) || self.asked.end.is_some_and(|cut| cut < end);
         json!({
             "start": rfc3339(start), "startMillis": start.and_utc().timestamp_millis(), "end": rfc3339(end),
-            "label": self.calendar.label(bucket), "isPartial": cut || end > now().naive_utc(),
+            "label": self.calendar.label(bucket), "isPartial": is_cut || end > now().naive_utc(),
         })
     }
 
@@ -150,30 +152,75 @@ impl Series<'_> {
         })
     }
 
-    fn comparison(&self, from: NaiveDate, compare_to: &str, rows: &[(Bucket, Value)], totals: &Value) -> Value {
-        let (first, last, by) = self.shifted(from, self.asked.to.unwrap_or(self.asked.today()), compare_to);
-        let before = Series {
-            asked: Asked { from: Some(first), to: Some(last), ..self.asked.clone() },
+    fn comparison(&self, from: NaiveDate, compare_to: &str, rows: &[(Bucket, Value)]) -> Value {
+        let to = self.asked.to.unwrap_or(self.asked.today().max(from));
+        let (first, last, by) = self.shifted(from, to, compare_to);
+        let (now, before) = self.sides((from, to), (first, last), by);
+        let (own, tallies, nothing) = (now.tallies(&now.asked), before.tallies(&before.asked), Tally::default());
+        let counterpart = |(bucket, row): &(Bucket, Value)| {
+            let found = self.counterpart(*bucket, from, first, by).filter(|found| {
+                let has_begun = before.asked.end.is_none_or(|end| self.calendar.start(*found) < end);
+                let is_compared =
+                    |date: NaiveDate| before.asked.in_range(date) && self.asked.on_weekday(date) && before.exists(date);
+                first <= found.last && found.first <= last && has_begun && dates(found).any(is_compared)
+            });
+            let mut measures = Tally::json(found.map(|found| tallies.get(&found).unwrap_or(&nothing)));
+            for name in ["start", "startMillis", "end", "label", "isPartial"] {
+                measures[name] = found.map_or(Value::Null, |found| before.place(found)[name].clone());
+            }
+            // Of a row that stands for nothing, nothing is compared.
+            let is_counted = !row["visits"].is_null();
+            let compared = Tally::json(is_counted.then(|| own.get(bucket).unwrap_or(&nothing)));
+            let beside = json!({ "bucketStart": row["start"], "bucketLabel": row["label"] });
+            merged(merged(changes(&compared, &measures), measures), beside)
+        };
+        let comparison = merged(before.part(), json!({ "buckets": rows.iter().map(counterpart).collect::<Vec<_>>() }));
+        let changes = changes(&now.part()["totals"], &comparison["totals"]);
+        merged(merged(comparison, json!({ "current": now.part() })), changes)
+    }
+
+    /// What of a range is compared, and with what of the range before: day by day.
+    fn sides(&self, (from, to): (NaiveDate, NaiveDate), before: (NaiveDate, NaiveDate), by: By) -> (Self, Self) {
+        let of = |range: (NaiveDate, NaiveDate), dates, end| Series {
+            asked: Asked { from: Some(range.0), to: Some(range.1), dates, end, ..self.asked.clone() },
             calendar: Calendar { granularity: self.calendar.granularity.clone(), ..self.calendar },
             ..*self
         };
-        let (tallies, nothing) = (before.tallies(&before.asked), Tally::default());
-        let counterpart = |(bucket, row): &(Bucket, Value)| {
-            let found = self.counterpart(*bucket, from, first, by).filter(|found| {
-                first <= found.last && found.first <= last && dates(found).any(|date| self.asked.reported(date))
-            });
-            let mut measures = Tally::json(found.map(|found| tallies.get(&found).unwrap_or(&nothing)));
-            for name in ["start", "startMillis", "end", "label"] {
-                measures[name] = found.map_or(Value::Null, |found| before.place(found)[name].clone());
-            }
-            merged(changes(row, &measures), measures)
+        let extent = self.question["extent"].as_str().unwrap();
+        if extent == "WHOLE" {
+            return (of((from, to), None, None), of(before, None, None));
+        }
+        let moment = now().naive_utc();
+        let moment = moment - TimeDelta::nanoseconds(moment.and_utc().timestamp_nanos_opt().unwrap() % QUARTER);
+        let today = local_date(self.asked.zone, moment);
+        let is_over = |date: NaiveDate| date < today || (date == today && extent == "ELAPSED");
+        let pairs: BTreeMap<NaiveDate, NaiveDate> = from
+            .iter_days()
+            .take_while(|date| *date <= to && is_over(*date))
+            .filter_map(|date| Some((date, by.back(date)?)))
+            .filter(|(date, other)| self.exists(*date) && self.exists(*other))
+            .collect();
+        let (Some((first, earlier)), Some((last, latest))) = (pairs.first_key_value(), pairs.last_key_value()) else {
+            let nothing = |date: NaiveDate| of((date, date), None, Some(first_instant(self.asked.zone, date)));
+            return (nothing(from), nothing(before.0));
         };
-        let before_totals = Tally::json(Some(&before.totals()));
-        let comparison = json!({
-            "from": first, "to": last, "buckets": rows.iter().map(counterpart).collect::<Vec<_>>(),
-            "totals": before_totals,
-        });
-        merged(comparison, changes(totals, &before_totals))
+        let cut = (*last == today).then_some(moment);
+        let there = cut.map(|moment| same_time(self.asked.zone, moment, *latest));
+        (
+            of((*first, *last), Some(pairs.keys().copied().collect()), cut),
+            of((*earlier, *latest), Some(pairs.values().copied().collect()), there),
+        )
+    }
+
+    fn exists(&self, date: NaiveDate) -> bool {
+        day_exists(self.asked.zone, date)
+    }
+
+    /// One side of a comparison.
+    fn part(&self) -> Value {
+        let (from, to) = (self.asked.from.unwrap(), self.asked.to.unwrap());
+        let up_to = self.asked.end.unwrap_or_else(|| day_end(self.asked.zone, to));
+        json!({ "from": from, "to": to, "upTo": rfc3339(up_to), "totals": Tally::json(Some(&self.totals())) })
     }
 
     /// The range before, and how far back it lies.
@@ -194,7 +241,19 @@ impl Series<'_> {
         let unit = self.question["filter"]["range"].as_str().map(|range| range.rsplit('_').next().unwrap());
         match (compare_to, unit) {
             ("PREVIOUS_YEAR", _) if self.calendar.granularity == "WEEK" => by_days(364),
-            ("PREVIOUS_YEAR", _) | (_, Some("YEAR")) => by_months(12),
+            ("PREVIOUS_YEAR", _) | ("PREVIOUS_PERIOD", Some("YEAR")) => by_months(12),
+            ("PREVIOUS_WEEKS", unit) => {
+                // The days of the whole period, also where it ends with today.
+                let end = match unit {
+                    Some("YEAR") => from + Months::new(12),
+                    Some("QUARTER") => from + Months::new(3),
+                    Some("MONTH") => from + Months::new(1),
+                    Some("WEEK") => from + Days::new(7),
+                    _ => to + Days::new(1),
+                };
+                let days = (end - from).num_days();
+                by_days((7..).step_by(7).find(|weeks| *weeks >= days).unwrap())
+            }
             (_, Some("QUARTER")) => by_months(3),
             (_, Some("MONTH")) => by_months(1),
             (_, Some("WEEK")) => by_days(7),
@@ -205,14 +264,7 @@ impl Series<'_> {
 
     /// The bucket that stands in the period from `before` on where `bucket` stands in that from `from` on.
     fn counterpart(&self, bucket: Bucket, from: NaiveDate, before: NaiveDate, by: By) -> Option<Bucket> {
-        let date = match by {
-            By::Days(days) => Some(bucket.first - TimeDelta::days(days)),
-            By::Months(months) => {
-                let month = bucket.first.year() * 12 + month(bucket.first) - 1 - months;
-                let number = u32::try_from(month.rem_euclid(12)).unwrap() + 1;
-                NaiveDate::from_ymd_opt(month.div_euclid(12), number, bucket.first.day())
-            }
-        };
+        let date = by.back(bucket.first);
         match self.calendar.granularity.as_str() {
             "HOUR" => self.calendar.same_hour(bucket, date?),
             "DAY" => date.filter(|date| day_exists(self.asked.zone, *date)).map(|date| self.calendar.holding(date)),
@@ -230,6 +282,23 @@ enum By {
     Days(i64),
     Months(i32),
 }
+
+impl By {
+    /// The date so far back; none where that month has no such day.
+    fn back(self, date: NaiveDate) -> Option<NaiveDate> {
+        match self {
+            Self::Days(days) => Some(date - TimeDelta::days(days)),
+            Self::Months(months) => {
+                let month = date.year() * 12 + month(date) - 1 - months;
+                let number = u32::try_from(month.rem_euclid(12)).unwrap() + 1;
+                NaiveDate::from_ymd_opt(month.div_euclid(12), number, date.day())
+            }
+        }
+    }
+}
+
+/// A quarter of an hour, in nanoseconds.
+const QUARTER: i64 = 15 * 60 * 1_000_000_000;
 
 fn dates(bucket: &Bucket) -> impl Iterator<Item = NaiveDate> {
     let last = bucket.last;

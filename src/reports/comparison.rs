@@ -1,0 +1,268 @@
+//! What a series is compared with: the same question about a period before, like set against like.
+
+use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
+
+use super::{
+    Error, InvalidArgument, Session,
+    calendar::{Bucket, Calendar, Granularity},
+    counts::Measures,
+    filter::{GapFill, TokenFilter},
+    made,
+    model::Figures,
+    range::{Comparison, DateRange, Step, first_of_months},
+    time_zone::Zone,
+    usage::{SeriesRow, UsageQuestion},
+};
+
+/// The most stretches of days that a comparison leaves out for want of a counterpart.
+const MAX_LEFT_OUT: usize = 300;
+
+/// How much of a range is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// What has elapsed, up to the last quarter of an hour: of the last day, the same hours on both sides.
+    #[default]
+    Elapsed,
+    /// The days that are over.
+    CompleteDays,
+    /// All of the dates, whether they are over or not, and whether they have counterparts or not.
+    Whole,
+}
+
+/// What a report is compared with: the same, of a range before.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// The question about the part of the range that is compared.
+    now: UsageQuestion,
+    /// The question about what that is compared with.
+    then: UsageQuestion,
+    /// Whether something of the range is not compared.
+    is_part: bool,
+    /// The first of the range's dates, and the dates of the range before, as the calendar says them.
+    from: NaiveDate,
+    range: DateRange,
+    step: Step,
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Side {
+    range: DateRange,
+    left_out: Vec<DateRange>,
+}
+
+/// A bucket as far as it is compared, and its counterpart.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The bucket's measures.
+    pub now: Figures,
+    /// The counterpart, where there is one.
+    pub before: Option<SeriesRow>,
+}
+
+impl Session {
+    /// The question about what `question` is compared with.
+    ///
+    /// # Errors
+    /// When its range has no beginning, or is so long that too many days have no counterpart.
+    pub fn usage_before(
+        &self,
+        question: &UsageQuestion,
+        comparison: Comparison,
+        extent: Extent,
+    ) -> Result<Before, InvalidArgument> {
+        let zone = question.filter.zone;
+        let range = question.filter.range.until(zone.date_at(self.now()));
+        let in_weeks = question.calendar.granularity == Granularity::Week;
+        let (Some(from), Some((before, step))) = (range.from(), range.before(comparison, in_weeks)) else {
+            let problem = "compares with what came before: give `filter.from` or `filter.range` a beginning";
+            return Err(InvalidArgument::new("compareTo", problem));
+        };
+        let whole = |range| Side { range, left_out: Vec::new() };
+        let sides = match extent {
+            Extent::Whole => (whole(range), whole(before)),
+            Extent::Elapsed | Extent::CompleteDays => fair(range, before, step, zone, extent, self.now())?,
+        };
+        let Side { range: part, left_out } = &sides.0;
+        let is_part = !left_out.is_empty() || *part != DateRange::unordered(range.from(), range.to());
+        let is_part = is_part && extent != Extent::Whole;
+        let about = |side: Side| {
+            let filter = TokenFilter { range: side.range, left_out: side.left_out, ..question.filter.clone() };
+            UsageQuestion { filter, gaps: GapFill::Omit, ..question.clone() }
+        };
+        Ok(Before { now: about(sides.0), then: about(sides.1), is_part, from, range: before, step })
+    }
+
+    /// For each of `rows` what of it is compared, and its counterpart in the range before.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn counterparts(
+        &self,
+        before: &Before,
+        rows: &[SeriesRow],
+        measures: Measures,
+    ) -> Result<Vec<Pair>, Error> {
+        made("usage_before", async {
+            let part = if before.is_part { Some(self.by_bucket(&before.now, measures).await?) } else { None };
+            let counted = self.by_bucket(&before.then, measures).await?;
+            let now = |row: &SeriesRow| match &part {
+                // A row that stands for nothing has nothing to compare.
+                Some(part) if row.figures != Figures::default() => {
+                    part.get(&row.bucket).copied().unwrap_or_default().figures(measures)
+                }
+                _ => row.figures,
+            };
+            let counterpart = |bucket: Bucket| {
+                let counts = counted.get(&bucket).copied().unwrap_or_default();
+                self.row(&before.then, bucket, counts.figures(measures))
+            };
+            let places = before.places(rows).into_iter();
+            Ok(rows
+                .iter()
+                .zip(places)
+                .map(|(row, place)| Pair { now: now(row), before: place.map(counterpart) })
+                .collect())
+        })
+        .await
+    }
+}
+
+/// The days that both ranges have, as far as they have elapsed: each has a counterpart on the other side.
+fn fair(
+    range: DateRange,
+    before: DateRange,
+    step: Step,
+    zone: Zone,
+    extent: Extent,
+    now: DateTime<Utc>,
+) -> Result<(Side, Side), InvalidArgument> {
+    // Quarters of an hour: answers are kept for one, and a rollup counts by them.
+    let moment = now - TimeDelta::nanoseconds(now.timestamp_nanos_opt().map_or(0, |nanos| nanos.rem_euclid(QUARTER)));
+    let today = zone.date_at(moment);
+    let last = if extent == Extent::CompleteDays { today.pred_opt() } else { Some(today) };
+    let earlier = |date: NaiveDate| step.back(date).filter(|other| zone.has_day(*other) && zone.has_day(date));
+    let later = |date: NaiveDate| step.forth(date).filter(|other| zone.has_day(*other) && zone.has_day(date));
+    let (first, end) = (range.from().unwrap_or_default(), range.to().min(last).unwrap_or_default());
+    // Without a counterpart are the last days of a month, or a day that a zone skipped: never many in a row.
+    let from = first.iter_days().take(7).find(|date| earlier(*date).is_some());
+    let to =
+        (0..7).filter_map(|days| end.checked_sub_days(chrono::Days::new(days))).find(|date| earlier(*date).is_some());
+    let (Some(from), Some(to)) = (from, to.filter(|to| from <= Some(*to))) else {
+        let nothing = |date: Option<NaiveDate>| {
+            let date = date.unwrap_or_default();
+            let range = DateRange::between(date, date).before_instant(Some(zone.start_of_day(date)));
+            Side { range, left_out: Vec::new() }
+        };
+        return Ok((nothing(range.from()), nothing(before.from())));
+    };
+    let cut = (to == today && extent == Extent::Elapsed).then_some(moment);
+    let (earlier_from, earlier_to) = (earlier(from).unwrap_or(from), earlier(to).unwrap_or(to));
+    let now = DateRange::between(from, to).before_instant(cut);
+    let before = DateRange::between(earlier_from, earlier_to)
+        .before_instant(cut.map(|moment| zone.same_time(moment, earlier_to)));
+    let now = Side { range: now, left_out: left_out(from, to, step, zone, earlier, |date| step.forth(date))? };
+    let before = Side {
+        range: before,
+        left_out: left_out(earlier_from, earlier_to, step, zone, later, |date| step.back(date))?,
+    };
+    Ok((now, before))
+}
+
+/// A quarter of an hour, in nanoseconds.
+const QUARTER: i64 = 15 * 60 * 1_000_000_000;
+
+/// The dates `from` to `to` that have no counterpart, which `across` finds; `back` is the way back from there.
+fn left_out(
+    from: NaiveDate,
+    to: NaiveDate,
+    step: Step,
+    zone: Zone,
+    across: impl Fn(NaiveDate) -> Option<NaiveDate>,
+    back: impl Fn(NaiveDate) -> Option<NaiveDate>,
+) -> Result<Vec<DateRange>, InvalidArgument> {
+    let months = matches!(step, Step::Months(_)).then(|| {
+        let firsts = std::iter::successors(Some(first_of_months(from, 1)), |first| {
+            first.checked_add_months(chrono::Months::new(1))
+        });
+        firsts.take_while(|first| *first <= to).flat_map(|first| (29..=31).filter_map(move |day| first.with_day(day)))
+    });
+    let skipped = zone.skipped_days().into_iter().flat_map(|date| [Some(date), back(date)]).flatten();
+    let candidates = months.into_iter().flatten().chain(skipped);
+    let mut dates: Vec<_> = candidates
+        .filter(|date| from <= *date && *date <= to && across(*date).is_none())
+        .take(4 * MAX_LEFT_OUT)
+        .collect();
+    dates.sort_unstable();
+    dates.dedup();
+    let mut stretches: Vec<DateRange> = Vec::new();
+    for date in dates {
+        match stretches.last_mut() {
+            Some(last) if last.to().and_then(|to| to.succ_opt()) == Some(date) => {
+                *last = DateRange::unordered(last.from(), Some(date));
+            }
+            _ => stretches.push(DateRange::between(date, date)),
+        }
+    }
+    if stretches.len() > MAX_LEFT_OUT {
+        let problem = format!(
+            "leaves out more than {MAX_LEFT_OUT} days that have no counterpart; shorten the range, or ask for `extent: WHOLE`"
+        );
+        return Err(InvalidArgument::new("compareTo", problem));
+    }
+    Ok(stretches)
+}
+
+impl Before {
+    /// What of the report's range is compared.
+    #[must_use]
+    pub fn now(&self) -> &TokenFilter {
+        &self.now.filter
+    }
+
+    /// What that is compared with.
+    #[must_use]
+    pub fn then(&self) -> &TokenFilter {
+        &self.then.filter
+    }
+
+    /// Whether something of the report's range is not compared.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.is_part
+    }
+
+    /// The counterpart of each bucket: of a day, the one that lies as far back as the range before does, of months the
+    /// same day of the month; hours as the same one of such a day; everything longer by its number. None where there is no such
+    /// day, or the filter leaves it out.
+    fn places(&self, rows: &[SeriesRow]) -> Vec<Option<Bucket>> {
+        let calendar = self.then.calendar;
+        let (Some(from), Some(to)) = (self.range.from(), self.range.to()) else { return vec![None; rows.len()] };
+        let date = |bucket: Bucket| {
+            let date = self.step.back(bucket.date())?;
+            (from <= date && date <= to && calendar.zone.has_day(date)).then_some(date)
+        };
+        let places: Vec<Option<Bucket>> = match calendar.granularity {
+            Granularity::Day => rows.iter().map(|row| date(row.bucket).map(Bucket::of_date)).collect(),
+            Granularity::Hour => rows.iter().map(|row| same_hour(calendar, row.bucket, date(row.bucket)?)).collect(),
+            _ => {
+                let mut pairs = calendar
+                    .from(calendar.bucket_of(self.from))
+                    .zip(calendar.between(from, to).map(Some).chain(std::iter::repeat(None)));
+                rows.iter().map(|row| pairs.find(|(bucket, _)| *bucket == row.bucket)?.1).collect()
+            }
+        };
+        let filter = &self.then.filter;
+        // What has not elapsed on this side has no counterpart on that one.
+        let has_begun = |bucket| filter.range.end().is_none_or(|end| calendar.instants(bucket).0.naive_utc() < end);
+        let is_compared = |bucket: &Bucket| calendar.is_reported(*bucket, filter) && has_begun(*bucket);
+        places.into_iter().map(|place| place.filter(is_compared)).collect()
+    }
+}
+
+/// The same hour of another date: of a repeated one, the same of the two.
+fn same_hour(calendar: Calendar, bucket: Bucket, date: NaiveDate) -> Option<Bucket> {
+    let of = |date| calendar.between(date, date).filter(|other| other.hour() == bucket.hour());
+    let occurrence = of(bucket.date()).position(|other| other == bucket)?;
+    of(date).nth(occurrence)
+}
