@@ -45,7 +45,7 @@ const types = await codegen({
     skipTypename: true,
     useTypeImports: true,
     strictScalars: true,
-    scalars: { Date: 'string', DateTime: 'string', EpochMillis: 'number', TimeZone: 'string' },
+    scalars: { Date: 'string', DateTime: 'string', EpochMillis: 'number', Seconds: 'number', TimeZone: 'string' },
   },
   plugins: [{ operations: {} }],
   pluginMap: { operations },

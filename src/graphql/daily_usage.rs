@@ -104,7 +104,7 @@ struct DailyUsage {
 impl DailyUsage {
     /// The average of a measure over the `days` that end with this one, whichever rows are listed: days
     /// before `filter.from` count, days without tokens count as 0, and days that `filter.weekdays` leaves
-    /// out do not count.
+    /// out do not count. Null for a day that has not begun.
     async fn rolling_average(
         &self,
         #[graphql(desc = "Over how many days: 1 to 366.", default = 7)] days: i32,

@@ -72,6 +72,11 @@ impl Heatmap {
         self.0.to.map(Into::into)
     }
 
+    /// The local date of the first door code ever, of whatever member: days before it count in no average. Null without any.
+    async fn recorded_from(&self) -> Option<Date> {
+        self.0.recorded_from.map(Into::into)
+    }
+
     /// All visits in the range.
     async fn visits(&self) -> i64 {
         self.0.visits
@@ -105,11 +110,12 @@ struct HeatmapCell {
     hour: u8,
     /// Tokens used in this hour, on all such days of the range together.
     visits: i64,
-    /// This cell's part of all visits; null when there are none.
+    /// This cell's part of all visits; null when there are none, and where no such hour is in the range.
     share: Option<f64>,
-    /// How many such days of the week the range has.
+    /// How often there was such an hour: on days of the range, from the first door code ever up to now. Today's counts once
+    /// it is over.
     occurrences: i64,
-    /// `visits` divided by `occurrences`: what to expect on such a day. Null when the range has none.
+    /// The visits in those hours, divided by `occurrences`: what to expect on such a day. Null when there was none yet.
     average: Option<f64>,
 }
 

@@ -187,7 +187,8 @@ struct Member {
     user_id: i32,
     /// `ACTIVE`, `LAPSING`, `LAPSED` or `NEVER_CAME`, also for members who are new.
     segment: MemberSegment,
-    /// Local days since the one of the last visit: 0 for today. Null for members who never came.
+    /// Local days since the one of the last visit: 0 for today, and for a visit that lies in the future, by clocks that differ.
+    /// Null for members who never came.
     days_since_last_visit: Option<i64>,
     /// Tokens used: visits of all time.
     visits: i64,

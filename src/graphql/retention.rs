@@ -152,7 +152,8 @@ struct RetentionPeriod {
     index: i32,
     /// The period's first local date.
     start: Date,
-    /// How many of the cohort's members came in the period; null while it has not begun.
+    /// How many of the cohort's members came in the period; null while it has not begun, and where it was over before the
+    /// first door code ever: nobody could come then.
     active: Option<i64>,
     /// `active` divided by the cohort's `members`; null where either is missing.
     rate: Option<f64>,

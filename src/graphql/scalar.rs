@@ -91,6 +91,25 @@ impl ScalarType for EpochMillis {
 }
 
 /// See its description in the schema, below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seconds(pub(super) i64);
+
+/// A length of time in whole seconds, a JSON number. It may be more than an `Int` holds, which ends at 68 years.
+#[Scalar]
+impl ScalarType for Seconds {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => number.as_i64().map(Self).ok_or_else(|| InputValueError::expected_type(value)),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(self.0.into())
+    }
+}
+
+/// See its description in the schema, below.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TimeZone(pub(super) String);
 

@@ -9,7 +9,7 @@ use super::{
     guard,
     input::{self, TimeBasis, TokenFilterInput},
     limits,
-    scalar::TimeZone,
+    scalar::{Seconds, TimeZone},
 };
 use crate::reports::{self, Session};
 
@@ -64,11 +64,11 @@ struct TimeToUse {
     /// How many tokens are counted here: used, and not before their issue.
     count: i64,
     /// Half of them took no longer; null when there are none.
-    median: Option<i64>,
+    median: Option<Seconds>,
     /// Nine of ten took no longer.
-    p90: Option<i64>,
+    p90: Option<Seconds>,
     /// 99 of a hundred took no longer.
-    p99: Option<i64>,
+    p99: Option<Seconds>,
 }
 
 impl From<reports::TokenFunnel> for TokenFunnel {
@@ -80,7 +80,12 @@ impl From<reports::TokenFunnel> for TokenFunnel {
             unused: issued - used,
             conversion_rate: funnel.conversion_rate(),
             used_before_issued,
-            time_to_use: TimeToUse { count: timed, median, p90, p99 },
+            time_to_use: TimeToUse {
+                count: timed,
+                median: median.map(Seconds),
+                p90: p90.map(Seconds),
+                p99: p99.map(Seconds),
+            },
         }
     }
 }

@@ -61,33 +61,20 @@ impl Default for Week {
 
 /// A bucket: by the local time at which it starts and, for hours, the offset from UTC that tells a repeated hour
 /// from the first one. In order of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bucket {
+    /// What puts it in order: of an hour, the instant in UTC at which it really starts, since clocks may enter it late; of
+    /// longer ones the local time.
+    start: NaiveDateTime,
     local: NaiveDateTime,
     offset: i32,
-}
-
-impl Ord for Bucket {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.nominal_start().cmp(&other.nominal_start()).then(self.local.cmp(&other.local))
-    }
-}
-
-impl PartialOrd for Bucket {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 impl Bucket {
     /// The bucket that begins with a date.
     pub(super) fn of_date(first: NaiveDate) -> Self {
-        Self { local: first.and_time(chrono::NaiveTime::MIN), offset: 0 }
-    }
-
-    /// The hour that begins at that local time, where clocks are `offset` seconds ahead of UTC.
-    pub(super) fn of_hour(local: NaiveDateTime, offset: i32) -> Self {
-        Self { local, offset }
+        let local = first.and_time(chrono::NaiveTime::MIN);
+        Self { start: local, local, offset: 0 }
     }
 
     /// Its first date.
@@ -130,7 +117,13 @@ impl Calendar {
         let offset = segments.first().map_or(0, |segment| segment.offset);
         let local = instant + TimeDelta::seconds(offset.into());
         let hour = local.date().and_hms_opt(local.hour(), 0, 0).unwrap_or(local);
-        Bucket { local: hour, offset }
+        self.hour(hour, offset)
+    }
+
+    /// The hour that begins at that local time, where clocks are `offset` seconds ahead of UTC.
+    pub(super) fn hour(self, local: NaiveDateTime, offset: i32) -> Bucket {
+        let bucket = Bucket { start: local, local, offset };
+        Bucket { start: self.instants(bucket).0.naive_utc(), ..bucket }
     }
 
     /// The bucket that holds an instant.
@@ -277,6 +270,31 @@ mod tests {
         let spring = hours("Australia/Lord_Howe", "2024-10-06");
         assert_eq!(spring[1..3], ["2024-10-06 01:00 +10:30 60 min", "2024-10-06 02:00 +11:00 30 min"]);
         assert!(hours("Pacific/Apia", "2011-12-30").is_empty(), "a day that was skipped");
+    }
+
+    /// Around every change of every zone's clocks since 1970: half hours, back across midnight, in the middle of an hour.
+    #[test]
+    fn hours_are_in_order_of_time_and_leave_no_gap() {
+        let mut changes = 0;
+        for zone in chrono_tz::TZ_VARIANTS {
+            let zone = Zone::parse("zone", zone.name()).unwrap();
+            let calendar = Calendar::new(zone, Granularity::Hour, Week::default());
+            let since = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap().and_hms_opt(0, 0, 0);
+            for change in zone.segments(since, None).iter().skip(1) {
+                changes += 1;
+                let first = calendar.hour_at(change.start - TimeDelta::hours(3));
+                let hours: Vec<_> = calendar.from(first).take(7).collect();
+                for pair in hours.windows(2) {
+                    assert!(pair[0] < pair[1], "{zone}: {pair:?}");
+                    let (start, end) = calendar.instants(pair[0]);
+                    assert_eq!(end, calendar.instants(pair[1]).0, "{zone}: {pair:?}");
+                    // As the database tells it.
+                    assert_eq!(calendar.hour(pair[0].local, pair[0].offset), pair[0], "{zone}");
+                    assert_eq!(calendar.hour_at((start + (end - start) / 2).naive_utc()), pair[0], "{zone}");
+                }
+            }
+        }
+        assert!(changes > 10_000, "{changes}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The shape that reports share: tokens of a filter, counted by a place on the local calendar.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime};
 use entity::token;
 use sea_orm::{
     DbBackend, QueryResult,
@@ -59,8 +59,8 @@ pub(super) enum By {
     All,
     /// Buckets of the calendar.
     Bucket(Calendar),
-    /// Days of the week and hours of the day.
-    WeekdayAndHour,
+    /// Days of the week and hours of the day; with a date, also by whether they lie before it (0), on it (1) or after it (2).
+    WeekdayAndHour { with_today: Option<NaiveDate> },
 }
 
 /// Counts of tokens; zero where it was not asked for.
@@ -211,9 +211,12 @@ impl By {
             Self::Bucket(calendar) => {
                 select.expr_as(local.bucket(calendar), "bucket").group_by_col("bucket");
             }
-            Self::WeekdayAndHour => {
+            Self::WeekdayAndHour { with_today } => {
                 select.expr_as(local.weekday(), "weekday").expr_as(local.hour(), "hour");
                 select.group_by_columns(["weekday", "hour"]);
+                if let Some(today) = with_today {
+                    select.expr_as(local.beside(today), "day").group_by_col("day");
+                }
             }
         }
     }
@@ -221,9 +224,9 @@ impl By {
 
 impl Bucket {
     /// The bucket of a row that was counted by buckets.
-    pub(super) fn read(row: &QueryResult, granularity: Granularity) -> Result<Self, Error> {
-        Ok(if granularity == Granularity::Hour {
-            Self::of_hour(row.try_get("", "bucket")?, row.try_get("", "utc_offset")?)
+    pub(super) fn read(row: &QueryResult, calendar: Calendar) -> Result<Self, Error> {
+        Ok(if calendar.granularity == Granularity::Hour {
+            calendar.hour(row.try_get("", "bucket")?, row.try_get("", "utc_offset")?)
         } else {
             Self::of_date(row.try_get("", "bucket")?)
         })

@@ -14,7 +14,7 @@ use super::{
     calendar::{Calendar, Granularity},
     filter::Weekdays,
     range::DateRange,
-    time_zone::{Segment, Zone},
+    time_zone::{Segment, UtcBounds, Zone},
 };
 
 /// The instants that a report can tell apart: those of the years 1 to 9999 of UTC. Others, infinity among them, lie on no
@@ -179,6 +179,20 @@ impl Local {
             (DbBackend::Sqlite, Some(shift)) => Func::cust("date").arg(self.seconds()).arg(shift).into(),
             _ => self.time().cast_as("date"),
         }
+    }
+
+    /// Whether the column lies before a local date (0), on it (1) or after it (2).
+    pub(super) fn beside(&self, date: NaiveDate) -> Expr {
+        let UtcBounds { from, to, exact } = DateRange::between(date, date).bounds(self.zone);
+        let instants = from.zip(to).filter(|_| exact);
+        let (before, on) = match instants {
+            Some((from, to)) => {
+                (self.column.clone().lt(instant(self.backend, from)), self.column.clone().lt(instant(self.backend, to)))
+            }
+            None => (self.date().lt(date), self.date().lte(date)),
+        };
+        let count = |count: i32| Expr::cust(format!("CAST({count} AS BIGINT)"));
+        CaseStatement::new().case(before, count(0)).case(on, count(1)).finally(count(2)).into()
     }
 
     /// The local time at which the hour starts, on the clock on the wall.

@@ -1,12 +1,11 @@
 //! Visits by day of the week and hour of the day: when a space is busy.
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, Weekday};
-use entity::token;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
+use chrono::{Datelike as _, NaiveDate, Weekday};
 
 use super::{
     Error, Session,
-    counts::{By, Measures, tokens},
+    calendar::{Calendar, Granularity, Week},
+    counts::{By, Measures},
     filter::TokenFilter,
     made,
     model::ratio,
@@ -19,6 +18,8 @@ pub struct Heatmap {
     pub from: Option<NaiveDate>,
     /// The last local date: the range's, or today, or that of the last visit.
     pub to: Option<NaiveDate>,
+    /// The local date of the first door code ever: days before it are not averaged over.
+    pub recorded_from: Option<NaiveDate>,
     /// All visits.
     pub visits: i64,
     /// The 24 hours of each weekday that is reported, from Monday's first on.
@@ -34,23 +35,26 @@ pub struct HeatmapCell {
     pub hour: u8,
     /// Tokens used in it.
     pub visits: i64,
-    /// How many such days of the week there are in the range.
+    /// How often that hour of such a day is over, and was recorded, in the range.
     pub occurrences: i64,
+    /// The visits in those.
+    counted: i64,
 }
 
 impl HeatmapCell {
-    /// Visits per such day of the week; `None` where there is none in the range.
+    /// Visits per such hour that is over; `None` where there is none in the range.
     #[must_use]
     pub fn average(&self) -> Option<f64> {
-        ratio(self.visits, self.occurrences)
+        ratio(self.counted, self.occurrences)
     }
 }
 
 impl Heatmap {
-    /// A cell's part of all visits; `None` where there are none.
+    /// A cell's part of all visits; `None` where there are none, and of an hour that never was.
     #[must_use]
     pub fn share(&self, cell: &HeatmapCell) -> Option<f64> {
-        ratio(cell.visits, self.visits)
+        let never = cell.visits == 0 && cell.occurrences == 0;
+        ratio(cell.visits, self.visits).filter(|_| !never)
     }
 
     /// The busiest cells, of those with any visit: ties in order of the week.
@@ -71,45 +75,58 @@ impl Session {
     pub async fn heatmap(&self, filter: &TokenFilter) -> Result<Heatmap, Error> {
         made("heatmap", async {
             let (from, to) = self.reported_dates(filter).await?;
-            let mut counted = [[0; 24]; 7];
+            let recorded_from = self.recorded_from(filter.zone).await?;
+            let today = filter.zone.date_at(self.now());
+            let with_today = to.is_some_and(|to| today <= to).then_some(today);
+            let (mut visits, mut counted) = ([[0; 24]; 7], [[0; 24]; 7]);
+            let over = self.hours_over(filter, today);
             let measures = Measures { visits: true, ..Measures::default() };
-            for (row, counts) in self.counts(filter, By::WeekdayAndHour, measures).await? {
+            for (row, counts) in self.counts(filter, By::WeekdayAndHour { with_today }, measures).await? {
                 let place = |column| row.try_get::<i64>("", column).map(|place| usize::try_from(place).unwrap_or(0));
-                counted[place("weekday")? % 7][place("hour")? % 24] += counts.visits;
+                let (weekday, hour) = (place("weekday")? % 7, place("hour")? % 24);
+                visits[weekday][hour] += counts.visits;
+                // Past, today's, or still to come.
+                let day = if with_today.is_some() { place("day")? } else { 0 };
+                if day == 0 || (day == 1 && over[hour]) {
+                    counted[weekday][hour] += counts.visits;
+                }
             }
             let weekdays = (0..7).filter_map(|day| Weekday::try_from(day).ok());
             let cells = weekdays.filter(|weekday| filter.weekdays.contains(*weekday)).flat_map(|weekday| {
-                let occurrences = from.zip(to).map_or(0, |(from, to)| occurrences(filter, weekday, from, to));
-                let visits = counted[weekday.num_days_from_monday() as usize];
-                (0..24).zip(visits).map(move |(hour, visits)| HeatmapCell { weekday, hour, visits, occurrences })
+                let recorded = from.max(recorded_from).filter(|_| recorded_from.is_some());
+                let past = recorded.zip(to.min(today.pred_opt()));
+                let past = past.map_or(0, |(from, to)| occurrences(filter, weekday, from, to));
+                let is_today = with_today.is_some() && recorded <= with_today && recorded.is_some();
+                let is_today = is_today && today.weekday() == weekday;
+                let day = weekday.num_days_from_monday() as usize;
+                let (visits, counted) = (visits[day], counted[day]);
+                (0..24_u8).map(move |hour| {
+                    let at = usize::from(hour);
+                    let occurrences = past + i64::from(is_today && over[at]);
+                    HeatmapCell { weekday, hour, visits: visits[at], occurrences, counted: counted[at] }
+                })
             });
-            Ok(Heatmap { from, to, visits: counted.iter().flatten().sum(), cells: cells.collect() })
+            let cells: Vec<_> = cells.collect();
+            Ok(Heatmap { from, to, recorded_from, visits: visits.iter().flatten().sum(), cells })
         })
         .await
     }
 
-    /// The dates that a report is about: an open beginning is the first visit's, an open end is today, or the last
-    /// visit's where that is later.
-    pub(super) async fn reported_dates(
-        &self,
-        filter: &TokenFilter,
-    ) -> Result<(Option<NaiveDate>, Option<NaiveDate>), Error> {
-        if let (Some(from), Some(to)) = (filter.range.from(), filter.range.to()) {
-            return Ok((Some(from), Some(to)));
+    /// Which hours of today are over: of repeated ones, both. An hour that clocks skip is over with the one before.
+    fn hours_over(&self, filter: &TokenFilter, today: NaiveDate) -> [bool; 24] {
+        let calendar = Calendar::new(filter.zone, Granularity::Hour, Week::default());
+        let hours: Vec<_> = calendar.between(today, today).collect();
+        let mut over = [true; 24];
+        for hour in 0..24 {
+            let mut ends = hours.iter().filter(|bucket| bucket.hour() as usize == hour).peekable();
+            let is_skipped = ends.peek().is_none();
+            over[hour] = if is_skipped {
+                hour == 0 || over[hour - 1]
+            } else {
+                ends.all(|bucket| calendar.instants(*bucket).1 <= self.now())
+            };
         }
-        let local = self.local(filter);
-        let mut ends = tokens(&local, filter);
-        ends.and_where(Expr::col(token::Column::UsedAt).is_not_null())
-            .expr_as(Func::min(local.column()), "first")
-            .expr_as(Func::max(local.column()), "last");
-        let rows = self.query_all(&ends).await?;
-        let date = |column| -> Result<Option<NaiveDate>, Error> {
-            let instant: Option<NaiveDateTime> = rows.first().map_or(Ok(None), |row| row.try_get("", column))?;
-            Ok(instant.map(|instant| filter.zone.date_at(instant.and_utc())))
-        };
-        let today = filter.zone.date_at(self.now());
-        let to = filter.range.to().or(Ord::max(date("last")?, Some(today)));
-        Ok((filter.range.from().or(date("first")?), to))
+        over
     }
 }
 

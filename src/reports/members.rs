@@ -104,11 +104,12 @@ impl Session {
         filter
     }
 
-    /// How many local days ago a member last came; `None` for those who never did.
+    /// How many local days ago a member last came: 0 also for a visit that lies in the future, by clocks that differ; `None`
+    /// for those who never did.
     #[must_use]
     pub fn days_since_last_visit(&self, member: &UserVisits, zone: Zone) -> Option<i64> {
         let last = zone.date_at(member.last_visit_at?.and_utc());
-        Some((zone.date_at(self.now()) - last).num_days())
+        Some((zone.date_at(self.now()) - last).num_days().max(0))
     }
 }
 

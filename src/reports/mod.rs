@@ -19,6 +19,7 @@ pub mod range;
 mod retention;
 pub mod rollup;
 mod running;
+mod span;
 pub mod time_zone;
 mod token_funnel;
 mod usage;

@@ -99,7 +99,7 @@ pub struct Cohort {
 pub struct CohortPeriod {
     /// The period's first local date.
     pub start: NaiveDate,
-    /// How many of the members came; `None` before the period has begun.
+    /// How many of the members came; `None` before the period has begun, and where it was over before anything was recorded.
     pub active: Option<i64>,
     /// Whether the period was not over when the report was made.
     pub is_partial: bool,
@@ -141,13 +141,19 @@ impl Session {
                 .range
                 .to()
                 .unwrap_or_else(|| members.keys().next_back().map_or(today, |last| Ord::max(today, *last)));
+            let recorded_from = self.recorded_from(calendar.zone).await?;
+            let is_recorded = |bucket| recorded_from.is_some_and(|from| from <= calendar.dates(bucket).1);
             let cohorts = question.cohorts(first, last)?.into_iter().map(|bucket| {
                 let start = bucket.date();
                 let period = |bucket: Bucket| {
                     let period = bucket.date();
                     let active = active.get(&(start, period)).copied().unwrap_or(0);
                     let is_partial = calendar.instants(bucket).1 > self.now();
-                    CohortPeriod { start: period, active: (period <= today).then_some(active), is_partial }
+                    CohortPeriod {
+                        start: period,
+                        active: (period <= today && is_recorded(bucket)).then_some(active),
+                        is_partial,
+                    }
                 };
                 Cohort {
                     start,

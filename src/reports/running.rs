@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     InvalidArgument,
     calendar::Bucket,
@@ -31,6 +33,8 @@ pub enum AdditiveMeasure {
 #[derive(Debug, Clone)]
 pub struct Running {
     buckets: Vec<Bucket>,
+    /// So many of them, from the first, have begun.
+    begun: usize,
     /// One more than buckets: the sums before each, and the sums over all.
     sums: Vec<Sums>,
 }
@@ -55,17 +59,18 @@ pub fn checked_average(argument: &'static str, buckets: i32) -> Result<u32, Inva
 }
 
 impl Running {
-    /// The sums along `rows`, from so many buckets before them on: `earlier` has what lies before the range, and
-    /// `own` what lies in it.
+    /// The sums along `rows`, from so many buckets before them on: `beyond` has what lies before the range, and after it in
+    /// its last bucket, and `own` what lies in it.
     pub(super) fn of(
         question: &UsageQuestion,
         rows: &[SeriesRow],
         look_back: u32,
-        earlier: &BTreeMap<Bucket, Counts>,
+        beyond: &BTreeMap<Bucket, Counts>,
         own: &BTreeMap<Bucket, Counts>,
+        now: DateTime<Utc>,
     ) -> Result<Self, InvalidArgument> {
         let calendar = question.calendar;
-        let mut running = Self { buckets: Vec::new(), sums: vec![Sums::default()] };
+        let mut running = Self { buckets: Vec::new(), begun: 0, sums: vec![Sums::default()] };
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(running) };
         let anytime = TokenFilter { range: DateRange::default(), ..question.filter.clone() };
         let from = calendar.back(first.bucket, look_back.saturating_sub(1));
@@ -80,20 +85,21 @@ impl Running {
                 sums.own.add(*counts);
                 sums.all.add(*counts);
             }
-            if let Some(counts) = earlier.get(&bucket) {
+            if let Some(counts) = beyond.get(&bucket) {
                 sums.all.add(*counts);
             }
             running.buckets.push(bucket);
             running.sums.push(sums);
         }
+        running.begun = running.buckets.partition_point(|bucket| calendar.instants(*bucket).0 <= now);
         Ok(running)
     }
 
     /// The average over so many buckets, of which the last is the row's; those without tokens count as 0, those
-    /// of which no day is reported do not count.
+    /// of which no day is reported do not count. `None` for a row that has not begun.
     #[must_use]
     pub fn average(&self, row: &SeriesRow, buckets: u32, measure: AdditiveMeasure) -> Option<f64> {
-        let at = self.buckets.binary_search(&row.bucket).ok()?;
+        let at = self.buckets.binary_search(&row.bucket).ok().filter(|at| *at < self.begun)?;
         let (sum, start) = (self.sums[at + 1], self.sums[(at + 1).saturating_sub(buckets as usize)]);
         let averaged = sum.reported - start.reported;
         #[expect(clippy::cast_precision_loss, reason = "counts of tokens stay far below 2^53")]

@@ -141,11 +141,13 @@ impl Session {
         let running = match look_back {
             None => None,
             Some(look_back) => {
-                let earlier = match question.earlier(look_back) {
-                    Some(earlier) => self.by_bucket(&earlier, measures).await?,
-                    None => BTreeMap::new(),
-                };
-                Some(Running::of(question, &rows, look_back, &earlier, &counted)?)
+                let mut beyond = BTreeMap::<Bucket, Counts>::new();
+                for question in [question.earlier(look_back), question.later()].into_iter().flatten() {
+                    for (bucket, counts) in self.by_bucket(&question, measures).await? {
+                        beyond.entry(bucket).or_default().add(counts);
+                    }
+                }
+                Some(Running::of(question, &rows, look_back, &beyond, &counted, self.now())?)
             }
         };
         Ok(Series { rows, running })
@@ -185,7 +187,7 @@ impl Session {
             measures.unique_visitors = !self.kept_visitors(&question.filter, place, finish).await?;
         }
         for (row, counts) in self.counts(&question.filter, By::Bucket(calendar), measures).await? {
-            buckets.entry(Bucket::read(&row, calendar.granularity)?).or_default().add(counts);
+            buckets.entry(Bucket::read(&row, calendar)?).or_default().add(counts);
         }
         Ok(buckets)
     }
@@ -254,6 +256,14 @@ impl UsageQuestion {
             return Err(InvalidArgument::new("gaps", problem));
         }
         Ok(())
+    }
+
+    /// The same about the days after the range that belong to its last bucket: averages are made of whole ones.
+    fn later(&self) -> Option<Self> {
+        let end = self.filter.range.to()?;
+        let last = self.calendar.dates(self.calendar.bucket_of(end)).1;
+        let range = DateRange::between(end.succ_opt().filter(|first| *first <= last)?, last);
+        Some(Self { filter: TokenFilter { range, ..self.filter.clone() }, ..self.clone() })
     }
 
     /// The same about the days before the range of which averages in it are made: whole buckets.

@@ -82,7 +82,7 @@ async function generate(folder, schema) {
   await mkdir(folder);
   const named = examples.filter((example) => /^query \w/m.test(example));
   await writeFile(path('documents.graphql'), [...named, newYear('NewYear')].join('\n'));
-  const scalars = { Date: 'string', DateTime: 'string', EpochMillis: 'number', TimeZone: 'string' };
+  const scalars = { Date: 'string', DateTime: 'string', EpochMillis: 'number', Seconds: 'number', TimeZone: 'string' };
   // Without comments: the tool takes those of scalars from files only.
   const config = { scalars, strictScalars: true, disableDescriptions: true };
   const generates = {

@@ -5,6 +5,7 @@ mod comparison;
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, InputType as _, Object, Result, SimpleObject, Value};
+use chrono::NaiveDate;
 
 use self::comparison::{Comparison, Extent, UsageComparison, compared, own_totals};
 
@@ -89,6 +90,8 @@ struct Usage {
     question: UsageQuestion,
     series: Series,
     totals: Figures,
+    /// Its first date and its last.
+    dates: (Option<NaiveDate>, Option<NaiveDate>),
 }
 
 impl Usage {
@@ -110,21 +113,26 @@ impl Usage {
         } else {
             session.usage_totals(&question.filter, measures).await?
         };
-        Ok(Self { question, series, totals })
+        let dates = if ["from", "to"].into_iter().any(|field| selection.field(field).exists()) {
+            session.usage_dates(&question.filter).await?
+        } else {
+            Default::default()
+        };
+        Ok(Self { question, series, totals, dates })
     }
 }
 
 /// A series of buckets of the calendar, its totals, and what it is compared with.
 #[Object]
 impl Usage {
-    /// The first local date of the range, as `filter` says it; null when it is open.
+    /// The first local date: that of the filter, or of the first token that counts; null without any.
     async fn from(&self) -> Option<Date> {
-        self.question.filter.range.from().map(Into::into)
+        self.dates.0.map(Into::into)
     }
 
-    /// The last local date of the range, as `filter` says it; null when it is open.
+    /// The last local date: that of the filter, or today, or that of the last token that counts where that is later.
     async fn to(&self) -> Option<Date> {
-        self.question.filter.range.to().map(Into::into)
+        self.dates.1.map(Into::into)
     }
 
     /// The buckets, in order of time: at most 3,700.
@@ -186,8 +194,9 @@ struct UsageBucket {
 
 #[ComplexObject]
 impl UsageBucket {
-    /// The average of a measure over the `buckets` that end with this one: buckets before the range count,
-    /// buckets without tokens count as 0, and those of which `filter.weekdays` leaves every day out do not count.
+    /// The average of a measure over the `buckets` that end with this one: whole buckets, also of what lies before or after
+    /// the range; those without tokens count as 0, and those of which `filter.weekdays` leaves every day out do not count.
+    /// Null for a bucket that has not begun.
     async fn rolling_average(
         &self,
         #[graphql(desc = "Over how many buckets: 1 to 366.", default = 7)] buckets: i32,

@@ -180,6 +180,12 @@ pub fn same_time(zone: Tz, instant: NaiveDateTime, date: NaiveDate) -> NaiveDate
     same.get(before).or(same.first()).copied().or_else(next).unwrap_or_else(|| day_end(zone, date))
 }
 
+/// The last minute in which clocks show that hour of a date.
+pub fn last_moment(zone: Tz, date: NaiveDate, hour: u32) -> Option<NaiveDateTime> {
+    let last = hours(zone, date).iter().filter(|shown| shown.clock == hour).map(|shown| shown.end).max();
+    last.map(|end| end - TimeDelta::microseconds(1))
+}
+
 pub fn day_exists(zone: Tz, date: NaiveDate) -> bool {
     local_date(zone, first_instant(zone, date)) == date
 }

@@ -166,6 +166,13 @@ impl Row<'_> {
 }
 
 impl Space {
+    /// The dates on which a token counts: by its issue, and by its use where that is asked for.
+    pub fn dates(&self, asked: &Asked) -> BTreeSet<NaiveDate> {
+        let matching = self.tokens.iter().filter(|token| self.matches(token.user_id, asked));
+        let moments = matching.flat_map(|token| [Some(token.created_at), token.used_at.filter(|_| asked.by_use)]);
+        moments.flatten().filter_map(|moment| asked.counted(moment)).collect()
+    }
+
     /// The rows as SQL that both databases read.
     pub fn insert(&self) -> String {
         let time = |time: NaiveDateTime| time.format("'%Y-%m-%d %H:%M:%S%.f'").to_string();

@@ -63,7 +63,7 @@ const DAILY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $
         cumulative running: cumulative(measure: $measure) } }";
 const HEATMAP: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $first: Int!) {
     heatmap(filter: $filter, timeZone: $zone, basis: $basis) {
-        from to visits cells { ...Cell } peakHours(first: $first) { ...Cell } } }
+        from to recordedFrom visits cells { ...Cell } peakHours(first: $first) { ...Cell } } }
 fragment Cell on HeatmapCell { weekday hour visits share occurrences average }";
 const ACTIVE_USERS: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
     activeUsers(filter: $filter, timeZone: $zone, basis: $basis) {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, Timelike a
 use serde_json::{Value, json};
 
 use super::{
-    calendar::{Calendar, day_end, day_exists, first_instant, local, local_date},
+    calendar::{Calendar, day_end, day_exists, first_instant, last_moment, local, local_date},
     model::{Asked, Member, Members, Row, Space, count, merged, ratio, rfc3339, sort},
 };
 use crate::support::now;
@@ -18,18 +18,36 @@ impl Space {
         let asked = Asked::read(question);
         let visits: Vec<_> = self.visits(&asked).into_iter().map(|(_, moment)| local(asked.zone, moment)).collect();
         let (from, to) = reach(&asked, &visits.iter().map(DateTime::date_naive).collect());
+        let recorded = self.recorded_from(&asked);
         let mut cells = Vec::new();
         for (weekday, name) in WEEKDAYS.iter().enumerate() {
             if asked.filter["weekdays"].as_array().is_some_and(|days| !days.contains(&json!(name))) {
                 continue;
             }
             let on_it = |date: NaiveDate| date.weekday().num_days_from_monday() as usize == weekday;
-            let days = dates(from, to).filter(|date| on_it(*date) && day_exists(asked.zone, *date)).count();
             for hour in 0..24 {
-                let here = visits.iter().filter(|visit| on_it(visit.date_naive()) && visit.hour() == hour).count();
+                // Whether the last moment of that hour has passed; one that clocks skip, with the hour before.
+                let is_over = |date: NaiveDate| {
+                    let shown = |hour| last_moment(asked.zone, date, hour);
+                    let last = (0..=hour).rev().find_map(shown);
+                    date < asked.today() || (date == asked.today() && last.is_none_or(|last| last < now().naive_utc()))
+                };
+                let days: Vec<_> = dates(from.max(recorded), to)
+                    .filter(|date| {
+                        recorded.is_some() && on_it(*date) && day_exists(asked.zone, *date) && is_over(*date)
+                    })
+                    .collect();
+                let here: Vec<_> = visits
+                    .iter()
+                    .map(|visit| (visit.date_naive(), visit.hour()))
+                    .filter(|(date, visited)| on_it(*date) && *visited == hour)
+                    .collect();
+                let counted = here.iter().filter(|(date, _)| is_over(*date)).count();
+                let never = here.is_empty() && days.is_empty();
                 cells.push(json!({
-                    "weekday": name, "hour": hour, "visits": here, "occurrences": days,
-                    "share": ratio(count(here), count(visits.len())), "average": ratio(count(here), count(days)),
+                    "weekday": name, "hour": hour, "visits": here.len(), "occurrences": days.len(),
+                    "share": ratio(count(here.len()), count(visits.len())).filter(|_| !never),
+                    "average": ratio(count(counted), count(days.len())),
                 }));
             }
         }
@@ -37,7 +55,7 @@ impl Space {
         // Sorting is stable: ties stay in order of the week.
         peaks.sort_by_key(|cell| -cell["visits"].as_i64().unwrap());
         peaks.truncate(usize::try_from(question["first"].as_u64().unwrap()).unwrap());
-        json!({ "from": from, "to": to, "visits": visits.len(), "peakHours": peaks, "cells": cells })
+        json!({ "from": from, "to": to, "recordedFrom": recorded, "visits": visits.len(), "peakHours": peaks, "cells": cells })
     }
 
     pub fn active_users(&self, question: &Value) -> Result<Value, &'static str> {
@@ -94,12 +112,13 @@ impl Space {
         if cohorts.len() > 160 {
             return Err("filter.from");
         }
+        let recorded = self.recorded_from(&asked);
         let row = |cohort| {
             let own: Vec<_> = members.iter().filter(|(_, period)| *period == cohort).map(|(id, _)| *id).collect();
             let followed = std::iter::successors(Some(cohort), |period| Some(calendar.after(*period)));
             let cell = |(index, period): (i64, _)| {
                 let active = own.iter().filter(|id| came.contains(&(**id, period))).count();
-                let begun = period.first <= asked.today();
+                let begun = period.first <= asked.today() && recorded.is_some_and(|recorded| recorded <= period.last);
                 json!({
                     "index": index, "start": period.first, "active": begun.then_some(active),
                     "rate": begun.then(|| ratio(count(active), count(own.len()))).flatten(),
@@ -130,7 +149,8 @@ impl Space {
         let matching = self.members.iter().filter(|member| self.matches(member.id, &asked));
         let mut rows: Vec<_> = matching.map(|member| self.row(member, &asked)).filter(listed).collect();
         sort(&mut rows, &question["order"]);
-        let more = |row: &Row| json!({ "segment": segment(row), "daysSinceLastVisit": row.last.map(ago) });
+        let more =
+            |row: &Row| json!({ "segment": segment(row), "daysSinceLastVisit": row.last.map(|last| ago(last).max(0)) });
         rows.iter().map(|row| merged(row.json(), more(row))).collect()
     }
 
@@ -163,6 +183,11 @@ impl Space {
                 "count": seconds.len(), "median": percentile(50), "p90": percentile(90), "p99": percentile(99),
             },
         })
+    }
+
+    /// The date of the first token ever.
+    fn recorded_from(&self, asked: &Asked) -> Option<NaiveDate> {
+        self.tokens.iter().map(|token| local_date(asked.zone, token.created_at)).min()
     }
 
     /// Who came, and the moment that makes it a visit.

@@ -38,8 +38,12 @@ impl Space {
         let asked = Asked::read(question);
         let calendar = Calendar { zone: asked.zone, granularity, week_start: asked.week_start };
         let series = Series { space: self, question, asked, calendar };
+        let counted = self.dates(&series.asked);
+        let from = series.asked.from.or(counted.first().copied());
+        let today = series.asked.today();
+        let to = series.asked.to.unwrap_or(counted.last().map_or(today, |last| today.max(*last)));
         let mut usage = json!({
-            "from": series.asked.from, "to": series.asked.to, "totals": Tally::json(Some(&series.totals())),
+            "from": from, "to": to, "totals": Tally::json(Some(&series.totals())),
         });
         let rows = series.rows();
         usage["buckets"] = rows.iter().map(|(_, row)| row.clone()).collect();
@@ -131,7 +135,12 @@ impl Series<'_> {
     fn chain(&self, first: Bucket, last: Bucket) -> Chain {
         let longest = self.question["buckets"].as_u64().unwrap().max(7);
         let earliest = (1..longest).fold(first, |bucket, _| self.calendar.before(bucket));
-        let asked = Asked { from: Some(earliest.first), ..self.asked.clone() };
+        // Whole buckets, also the last one.
+        let to = self
+            .asked
+            .to
+            .map(|to| self.calendar.by_hour().then_some(to).unwrap_or_else(|| self.calendar.holding(to).last));
+        let asked = Asked { from: Some(earliest.first), to, ..self.asked.clone() };
         Chain { buckets: self.calendar.chain(earliest, last), tallies: self.tallies(&asked) }
     }
 
@@ -142,7 +151,10 @@ impl Series<'_> {
             let window = &chain.buckets[end - length..end];
             let counted = window.iter().filter(|bucket| dates(bucket).any(|date| self.asked.reported(date))).count();
             let tallies = chain.tallies.range(window[0]..=bucket);
-            ratio(tallies.map(|(_, tally)| additive(tally, measure)).sum(), i64::try_from(counted).unwrap())
+            let has_begun = self.calendar.start(bucket) <= now().naive_utc();
+            let average =
+                ratio(tallies.map(|(_, tally)| additive(tally, measure)).sum(), i64::try_from(counted).unwrap());
+            average.filter(|_| has_begun)
         };
         let measure = self.question["measure"].as_str().unwrap();
         let length = usize::try_from(self.question["buckets"].as_u64().unwrap()).unwrap();

@@ -1,0 +1,73 @@
+//! From when to when there is something to report: what was recorded at all, and where open ranges begin and end.
+
+use chrono::{NaiveDate, NaiveDateTime};
+use entity::token;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
+
+use super::{
+    Error, Session,
+    counts::tokens,
+    filter::{TimeBasis, TokenFilter},
+    time_zone::Zone,
+};
+
+/// The first date and the last.
+type Dates = (Option<NaiveDate>, Option<NaiveDate>);
+
+impl Session {
+    /// The local date of the first door code that was ever issued: before it, nothing was counted. None without any.
+    pub(super) async fn recorded_from(&self, zone: Zone) -> Result<Option<NaiveDate>, Error> {
+        let anything = TokenFilter { zone, ..TokenFilter::default() };
+        Ok(self.extremes(&anything, false).await?.0)
+    }
+
+    /// The dates that a report about visits is about: an open beginning is the first visit's, an open end is today, or the
+    /// last visit's where that is later.
+    pub(super) async fn reported_dates(&self, filter: &TokenFilter) -> Result<Dates, Error> {
+        if let (Some(from), Some(to)) = (filter.range.from(), filter.range.to()) {
+            return Ok((Some(from), Some(to)));
+        }
+        Ok(self.closed(filter, self.extremes(filter, true).await?))
+    }
+
+    /// The dates that `usage` is about: an open beginning is that of the first token that counts, an open end is today, or
+    /// that of the last such token where that is later.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn usage_dates(&self, filter: &TokenFilter) -> Result<Dates, Error> {
+        if let (Some(from), Some(to)) = (filter.range.from(), filter.range.to()) {
+            return Ok((Some(from), Some(to)));
+        }
+        // Tokens are issued by the time of issue, whatever puts visits somewhere.
+        let by_issue = TokenFilter { basis: TimeBasis::IssuedAt, ..filter.clone() };
+        let (mut first, mut last) = self.extremes(&by_issue, false).await?;
+        if filter.basis == TimeBasis::UsedAt {
+            let (first_use, last_use) = self.extremes(filter, true).await?;
+            first = [first, first_use].into_iter().flatten().min();
+            last = Ord::max(last, last_use);
+        }
+        Ok(self.closed(filter, (first, last)))
+    }
+
+    fn closed(&self, filter: &TokenFilter, (first, last): Dates) -> Dates {
+        let today = filter.zone.date_at(self.now());
+        (filter.range.from().or(first), filter.range.to().or(Ord::max(last, Some(today))))
+    }
+
+    /// The dates of the first and the last token that counts, or that was used.
+    async fn extremes(&self, filter: &TokenFilter, only_used: bool) -> Result<Dates, Error> {
+        let local = self.local(filter);
+        let mut ends = tokens(&local, filter);
+        if only_used {
+            ends.and_where(Expr::col(token::Column::UsedAt).is_not_null());
+        }
+        ends.expr_as(Func::min(local.column()), "first").expr_as(Func::max(local.column()), "last");
+        let rows = self.query_all(&ends).await?;
+        let date = |column| -> Result<Option<NaiveDate>, Error> {
+            let instant: Option<NaiveDateTime> = rows.first().map_or(Ok(None), |row| row.try_get("", column))?;
+            Ok(instant.map(|instant| filter.zone.date_at(instant.and_utc())))
+        };
+        Ok((date("first")?, date("last")?))
+    }
+}
