@@ -12,6 +12,7 @@ on_both_databases!(
     parameters_filter_the_legacy_maps,
     rows_are_those_of_graphql,
     a_list_of_any_length_arrives_whole,
+    a_spreadsheet_opens_every_report,
 );
 
 async fn nothing_asked_is_answered_as_ever(backend: Backend) {
@@ -104,6 +105,11 @@ async fn rows_are_those_of_graphql(backend: Backend) {
             assert_eq!(line.split(',').count(), names.len(), "{path}: {line}");
         }
         assert_eq!(lines.next(), None, "{path}");
+        // The same cells for a spreadsheet: none here needs quotes.
+        let excel = gateway.get(&format!("/api/reports/{path}&format=excel")).await;
+        let (cells, excel) =
+            (csv.body.split([',', '\r']), excel.body.strip_prefix('\u{feff}').unwrap().split([';', '\r']));
+        assert!(cells.eq(excel.map(|cell| cell.replace(',', "."))), "{path}");
     }
 }
 
@@ -128,6 +134,42 @@ async fn a_list_of_any_length_arrives_whole(backend: Backend) {
     assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""));
 }
 
+async fn a_spreadsheet_opens_every_report(backend: Backend) {
+    let gateway = TestGateway::empty(backend).await;
+    for sql in [
+        "INSERT INTO users VALUES (1, 'Zoë', 'a;b', '2024-01-01', true), (2, 'c,d', 'e\tf', '2024-01-01', true),
+            (3, '\"Jo\"', '=1+1', '2024-01-01', false)",
+        "INSERT INTO tokens VALUES (1, 1, 'one', '2024-03-04 09:00:00', '2024-03-04 09:00:00'),
+            (2, 1, 'two', '2024-03-04 09:00:00', NULL)",
+    ] {
+        gateway.database.execute(sql).await;
+    }
+    let begin = "user_id;first_name;last_name;visits;tokens_issued;tokens_unused;first_visit_at;last_visit_at;joined_at;is_active";
+    let rest = ["0", "0", "0", "", "", "2024-01-01T00:00:00Z"].join(";");
+    let members = format!(
+        "\u{feff}{begin}\r\n1;Zoë;\"a;b\";1;2;1;2024-03-04T09:00:00Z;2024-03-04T09:00:00Z;2024-01-01T00:00:00Z;true\r\n\
+         2;\"c,d\";\"e\tf\";{rest};true\r\n3;\"\"\"Jo\"\"\";'=1+1;{rest};false\r\n"
+    );
+    for (query, delimiter) in
+        [("", ";"), ("&delimiter=;", ";"), ("&delimiter=%3B", ";"), ("&delimiter=,", ","), ("&delimiter=tab", "\t")]
+    {
+        let list = format!("/api/reports/user_visits?include_users_without_visits=true&format=excel{query}");
+        let list = accepting(&gateway, &list, "application/json").await;
+        // What is a part of a name stays.
+        let expected = members.replace(';', delimiter).replace(&format!("a{delimiter}b"), "a;b");
+        assert_eq!(list.body, expected, "{query}");
+        assert_eq!(list.header("content-type"), "text/csv; charset=utf-8");
+        assert_eq!(list.header("content-disposition"), "attachment; filename=\"user_visits.csv\"");
+        let rate = if delimiter == ";" { "0,5" } else { "0.5" };
+        let day = ["2024-03-04", "2024-03-04T00:00:00Z", "1", "2", "1", rate, "1", "false"].join(delimiter);
+        let days = gateway.get(&format!("/api/reports/daily_usage?format=excel{query}")).await;
+        assert_eq!(days.body.lines().nth(1), Some(day.as_str()), "{query}");
+    }
+    // Programs get what they got before.
+    let csv = gateway.get("/api/reports/daily_usage?format=csv").await;
+    assert!(csv.body.starts_with("date,") && csv.body.contains(",0.5,"));
+}
+
 #[tokio::test]
 async fn mistakes_in_parameters_are_told_apart_by_name() {
     let gateway = TestGateway::empty(Backend::Sqlite).await;
@@ -141,6 +183,10 @@ async fn mistakes_in_parameters_are_told_apart_by_name() {
         "daily_usage?range=LAST_WEEK&from=2024-03-01",
         "daily_usage?range=last_week",
         "daily_usage?format=xml",
+        "daily_usage?format=excel&delimiter=|",
+        "daily_usage?format=excel&delimiter=",
+        "daily_usage?format=csv&delimiter=;",
+        "user_visits?delimiter=tab",
         "daily_usage?weekdays=MONDAY,SOMEDAY",
         "daily_usage?gaps=ZERO&from=1990-01-01",
         "daily_usage?time_zone=Mars/Olympus",

@@ -2,7 +2,7 @@
 
 use super::{
     parameters::{Asked, in_snake_case, renamed},
-    table::{Cell, Column, Format, Holds, Writer, column},
+    table::{Cell, Column, DELIMITERS, Format, Holds, Writer, column},
     tables::REPORTS,
 };
 use crate::{
@@ -42,16 +42,25 @@ pub fn query_strings(bytes: &[u8], session: &Session) {
 
 /// Tables as CSV: read back, they hold what was written, and no formula.
 pub fn csv(bytes: &[u8]) {
+    written(bytes, Format::Csv, ",");
+    for (_, delimiter) in DELIMITERS {
+        written(bytes, Format::Excel(delimiter), delimiter);
+    }
+}
+
+fn written(bytes: &[u8], format: Format, delimiter: &str) {
     const COLUMNS: [Column; 3] = [column("a", Holds::Text), column("b", Holds::Text), column("c", Holds::Whole)];
     let mut source = Source(bytes);
-    let mut writer = Writer::new(Format::Csv, &COLUMNS);
+    let mut writer = Writer::new(format, &COLUMNS);
     let mut rows = Vec::new();
     while !source.0.is_empty() {
         let (a, b, c) = (source.text().into_owned(), source.text().into_owned(), i64::from(source.byte()) - 128);
         writer.row([Cell::from(a.clone()), Cell::from(b.clone()), Cell::from(c)]);
         rows.push((a, b, c));
     }
-    let read = parse(&writer.finish());
+    let table = writer.finish();
+    assert_eq!(table.starts_with('\u{feff}'), format != Format::Csv);
+    let read = parse(table.trim_start_matches('\u{feff}'), delimiter);
     assert_eq!(read.len(), rows.len() + 1);
     for (row, (a, b, c)) in read.iter().skip(1).zip(rows) {
         assert_eq!(row.len(), 3);
@@ -70,14 +79,14 @@ pub fn csv(bytes: &[u8]) {
 }
 
 /// RFC 4180, as its readers have it.
-fn parse(text: &str) -> Vec<Vec<String>> {
+fn parse(text: &str, delimiter: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
             '"' if is_quoted && letters.peek() == Some(&'"') => cell.extend(letters.next()),
             '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => row.push(std::mem::take(&mut cell)),
+            letter if !is_quoted && delimiter.contains(letter) => row.push(std::mem::take(&mut cell)),
             '\r' if !is_quoted && letters.peek() == Some(&'\n') => {
                 letters.next();
                 row.push(std::mem::take(&mut cell));

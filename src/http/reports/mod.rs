@@ -153,15 +153,7 @@ impl Asking {
         client.caller.require(Scope::Reports)?;
         let asked = Asked::read(report.parameters, query.unwrap_or_default())?;
         let accepted = preferred(headers, &["application/json", "text/csv", "application/x-ndjson"]);
-        let format = match (asked.text("format"), accepted) {
-            (Some("csv"), _) | (None, Some("text/csv")) => Format::Csv,
-            (Some("ndjson"), _) | (None, Some("application/x-ndjson")) => Format::Ndjson,
-            (Some("json") | None, _) => Format::Json,
-            (Some(_), _) => {
-                let problem = "must be one of json, csv, ndjson".to_owned();
-                return Err(Failure::BadParameter { argument: "format".to_owned(), problem });
-            }
-        };
+        let format = asked.format(accepted).map_err(|error| renamed(&error))?;
         let is_legacy = report.is_legacy && asked.is_empty() && format == Format::Json;
         let is_personal = report.is_personal && !is_legacy || PERSONAL.iter().any(|name| asked.text(name).is_some());
         if is_personal {

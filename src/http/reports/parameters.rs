@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::table::{DELIMITERS, FORMATS, Format};
 use crate::{
     graphql::Named,
     http::error::Failure,
@@ -46,11 +47,20 @@ const fn parameter(name: &'static str, kind: Kind, about: &'static str) -> Param
     Parameter { name, kind, about }
 }
 
-pub(in crate::http) const FORMAT: [Parameter; 1] = [parameter(
-    "format",
-    Kind::Name(|| vec!["json", "csv", "ndjson"]),
-    "How the answer is written; otherwise as Accept says, and JSON where it says nothing.",
-)];
+pub(in crate::http) const FORMAT: [Parameter; 2] = [
+    parameter(
+        "format",
+        Kind::Name(|| FORMATS.to_vec()),
+        "How the answer is written; otherwise as Accept says, and JSON where it says nothing. Excel is CSV with a byte \
+         order mark, for spreadsheets.",
+    ),
+    parameter(
+        "delimiter",
+        Kind::Name(|| DELIMITERS.map(|(name, _)| name).to_vec()),
+        "What separates cells, with format=excel alone: ; when left out. Decimals have a comma beside ; and a point \
+         beside the others.",
+    ),
+];
 pub(super) const RANGE: [Parameter; 4] = [
     parameter("from", Kind::Date, "First local date, included."),
     parameter("to", Kind::Date, "Last local date, included."),
@@ -132,6 +142,28 @@ impl Asked {
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
+    }
+
+    /// How the answer is written: as the parameters say, else as `accepted`, which is of `Accept`.
+    pub(super) fn format(&self, accepted: Option<&str>) -> Result<Format, InvalidArgument> {
+        let delimiter = self.text("delimiter");
+        let format = match (self.text("format"), accepted) {
+            (Some("excel"), _) => return excel(delimiter.unwrap_or(";")),
+            (Some("csv"), _) | (None, Some("text/csv")) => Format::Csv,
+            (Some("ndjson"), _) | (None, Some("application/x-ndjson")) => Format::Ndjson,
+            (Some("json") | None, _) => Format::Json,
+            (Some(other), _) => {
+                let problem = format!("is \"{}\"; it must be one of {}", short(other), FORMATS.join(", "));
+                return Err(InvalidArgument::new("format", problem));
+            }
+        };
+        if delimiter.is_some() {
+            return Err(InvalidArgument::new(
+                "delimiter",
+                "goes with format=excel alone; ask for that, or leave it out",
+            ));
+        }
+        Ok(format)
     }
 
     pub(super) fn one<T: Named>(&self, name: &'static str) -> Result<Option<T>, InvalidArgument> {
@@ -236,6 +268,14 @@ impl Asked {
             direction: self.one("direction")?.unwrap_or_default(),
         })
     }
+}
+
+fn excel(delimiter: &str) -> Result<Format, InvalidArgument> {
+    let known = DELIMITERS.into_iter().find(|(name, _)| *name == delimiter);
+    known.map(|(_, delimiter)| Format::Excel(delimiter)).ok_or_else(|| {
+        let names = DELIMITERS.map(|(name, _)| format!("\"{name}\"")).join(", ");
+        InvalidArgument::new("delimiter", format!("is \"{}\"; it must be one of {names}", short(delimiter)))
+    })
 }
 
 fn short(text: &str) -> String {

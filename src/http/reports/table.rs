@@ -1,10 +1,15 @@
-//! Rows of a report as JSON, as a line of JSON each, or as CSV.
+//! Rows of a report as JSON, as a line of JSON each, or as CSV for programs and for spreadsheets.
 
 use std::fmt::Write as _;
 
 use axum::http::HeaderValue;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde_json::Value;
+
+/// Every format, by the name that a request gives it.
+pub(in crate::http) const FORMATS: [&str; 4] = ["json", "csv", "ndjson", "excel"];
+/// What may separate the cells of a spreadsheet's file, by the name that a request gives it.
+pub(super) const DELIMITERS: [(&str, &str); 3] = [(";", ";"), (",", ","), ("tab", "\t")];
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +21,9 @@ pub(in crate::http) enum Format {
     /// By RFC 4180, with a header.
     /// Source: <https://www.rfc-editor.org/rfc/rfc4180>
     Csv,
+    /// The same for spreadsheets that are opened by a double click: cells separated by this, and a byte order mark,
+    /// without which Excel takes the file for another encoding than UTF-8.
+    Excel(&'static str),
 }
 
 impl Format {
@@ -24,6 +32,7 @@ impl Format {
             Self::Json => "application/json",
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Excel(_) => "text/csv; charset=utf-8",
         }
     }
 
@@ -35,8 +44,17 @@ impl Format {
         match self {
             Self::Json => "json",
             Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
+            Self::Csv | Self::Excel(_) => "csv",
         }
+    }
+
+    fn delimiter(self) -> &'static str {
+        if let Self::Excel(delimiter) = self { delimiter } else { "," }
+    }
+
+    /// Whether numbers are written as `0,5`: so they are read where `;` separates cells, and `0.5` is a text or a date.
+    fn has_decimal_comma(self) -> bool {
+        self == Self::Excel(";")
     }
 }
 
@@ -112,9 +130,10 @@ impl Writer {
         match format {
             Format::Json => written.push('['),
             Format::Ndjson => {}
-            Format::Csv => {
+            Format::Csv | Format::Excel(_) => {
+                let mark = if format == Format::Csv { "" } else { "\u{feff}" };
                 let names: Vec<_> = columns.iter().map(|column| column.name).collect();
-                written = names.join(",") + "\r\n";
+                written = format!("{mark}{}\r\n", names.join(format.delimiter()));
             }
         }
         Self { format, columns, written, has_rows: false }
@@ -124,12 +143,12 @@ impl Writer {
     pub(super) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         debug_assert_eq!(N, self.columns.len(), "a cell for each column");
         match self.format {
-            Format::Csv => {
+            Format::Csv | Format::Excel(_) => {
                 for (index, Cell(value)) in cells.into_iter().enumerate() {
                     if index > 0 {
-                        self.written.push(',');
+                        self.written.push_str(self.format.delimiter());
                     }
-                    field(&mut self.written, &value);
+                    field(&mut self.written, &value, self.format.has_decimal_comma());
                 }
                 self.written.push_str("\r\n");
             }
@@ -188,9 +207,11 @@ fn guarded(text: &str) -> String {
 
 /// A field of CSV. Text that a spreadsheet would take for a formula, at its beginning or behind what may separate cells,
 /// has an apostrophe before it; numbers are never touched. Source: <https://owasp.org/www-community/attacks/CSV_Injection>
-fn field(line: &mut String, value: &Value) {
+fn field(line: &mut String, value: &Value, has_decimal_comma: bool) {
     let Value::String(text) = value else {
-        if !value.is_null() {
+        if value.is_f64() && has_decimal_comma {
+            line.push_str(&value.to_string().replace('.', ","));
+        } else if !value.is_null() {
             let _ = write!(line, "{value}");
         }
         return;
@@ -224,6 +245,29 @@ mod tests {
         let (first, second) = (r#"{"name":"A","visits":-3,"rate":null}"#, r#"{"name":"B","visits":4,"rate":0.5}"#);
         assert_eq!(written(Format::Ndjson, "A"), format!("{first}\n{second}\n"));
         assert_eq!(written(Format::Json, "A"), format!("[{first},{second}]\n"));
+    }
+
+    #[test]
+    fn a_spreadsheet_opens_it_by_a_double_click() {
+        for (delimiter, written_so) in [
+            (";", "\u{feff}name;visits;rate\r\nZoë;-3;\r\nB;4;0,5\r\n"),
+            (",", "\u{feff}name,visits,rate\r\nZoë,-3,\r\nB,4,0.5\r\n"),
+            ("\t", "\u{feff}name\tvisits\trate\r\nZoë\t-3\t\r\nB\t4\t0.5\r\n"),
+        ] {
+            assert_eq!(written(Format::Excel(delimiter), "Zoë"), written_so);
+            for (text, field) in [
+                ("a;b", "\"a;b\""),
+                ("a,b", "\"a,b\""),
+                ("a\tb", "\"a\tb\""),
+                ("\"Jo\"", "\"\"\"Jo\"\"\""),
+                ("1.5", "1.5"),
+                ("=1+1", "'=1+1"),
+                ("a;=1+1", "\"a;'=1+1\""),
+            ] {
+                let table = written(Format::Excel(delimiter), text);
+                assert_eq!(table.lines().nth(1), Some(&*format!("{field}{delimiter}-3{delimiter}")), "{text}");
+            }
+        }
     }
 
     #[test]
