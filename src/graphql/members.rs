@@ -93,7 +93,7 @@ impl MembersQuery {
 /// these as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::MemberSegment")]
-enum MemberSegment {
+pub(super) enum MemberSegment {
     /// Joined at most `newWithinDays` ago.
     New,
     /// Last came at most `activeWithinDays` ago.

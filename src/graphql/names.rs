@@ -2,7 +2,7 @@
 
 use async_graphql::resolver_utils::EnumType;
 
-use super::{input, retention, usage, user_visits};
+use super::{input, members, retention, usage, user_visits};
 use crate::reports::{self, InvalidArgument, filter, page, range};
 
 /// Values with names in the schema.
@@ -15,6 +15,9 @@ pub trait Named: Sized {
     /// # Errors
     /// When there is none; the error names `argument`, and every name there is.
     fn named(argument: &'static str, name: &str) -> Result<Self, InvalidArgument>;
+
+    /// The value's name.
+    fn name(self) -> &'static str;
 }
 
 fn find<E: EnumType>(argument: &'static str, name: &str) -> Result<E, InvalidArgument> {
@@ -35,6 +38,11 @@ macro_rules! named {
             fn named(argument: &'static str, name: &str) -> Result<Self, InvalidArgument> {
                 find::<$schema>(argument, name).map(Into::into)
             }
+
+            fn name(self) -> &'static str {
+                let value = <$schema>::from(self);
+                <$schema>::items().iter().find(|item| item.value == value).map_or("", |item| item.name)
+            }
         })+
     };
 }
@@ -47,6 +55,7 @@ named! {
     range::RelativeRange as input::RelativeRange,
     reports::Granularity as usage::Granularity,
     reports::CohortUnit as retention::CohortPeriod,
+    reports::MemberSegment as members::MemberSegment,
     reports::CohortAnchor as retention::CohortAnchor,
     page::UserVisitsField as user_visits::UserVisitsOrderField,
 }

@@ -127,12 +127,15 @@ async fn every_root_of_the_schema_needs_a_scope() {
         let followed = gateway.send(followed).await.body;
         assert!(followed.contains("UNAUTHENTICATED") && followed.contains("event: complete"), "{followed}");
     }
-    for report in ["daily_usage", "user_visits", "usage", "heatmap", "retention"] {
+    for report in
+        ["daily_usage", "user_visits", "usage", "heatmap", "retention", "members", "active_users", "token_funnel"]
+    {
+        let needed = if report == "members" { "members" } else { "reports" };
         for query in ["", "?format=csv"] {
             let answer = gateway.get(&format!("/api/reports/{report}{query}")).await;
             let (status, code, scope, _) = refusal(&answer);
             let (code, scope) = (code.as_str(), scope.as_str());
-            assert_eq!((status, code, scope), (401, "UNAUTHENTICATED", "reports"), "{report}{query}");
+            assert_eq!((status, code, scope), (401, "UNAUTHENTICATED", needed), "{report}{query}");
         }
     }
     for path in ["/health_check", "/readiness_check"] {
@@ -182,9 +185,16 @@ async fn the_routes_of_reports_follow_the_same_rules() {
     let (reporter, member) = (invent("reporter", "reports"), invent("member", "members"));
     let keys = format!("{}\n{}", reporter.line, member.line);
     let gateway = gateway(&[("ANONYMOUS_SCOPES", "reports"), ("API_KEYS", &keys)]).await;
-    for path in
-        ["daily_usage", "user_visits", "daily_usage?from=2024-03-01", "usage?format=csv", "heatmap", "retention"]
-    {
+    for path in [
+        "daily_usage",
+        "user_visits",
+        "daily_usage?from=2024-03-01",
+        "usage?format=csv",
+        "heatmap",
+        "retention",
+        "active_users?from=2024-03-01&to=2024-03-02",
+        "token_funnel?format=excel",
+    ] {
         assert_eq!(gateway.get(&format!("/api/reports/{path}")).await.status, 200, "{path}");
     }
     for path in [
@@ -194,6 +204,10 @@ async fn the_routes_of_reports_follow_the_same_rules() {
         "usage?joined_from=2024-01-01",
         "heatmap?joined_to=2024-01-01",
         "retention?user_ids=1",
+        "members",
+        "members?format=excel",
+        "active_users?user_ids=1",
+        "token_funnel?joined_from=2024-01-01",
     ] {
         let path = format!("/api/reports/{path}");
         assert_eq!(get_as(&gateway, &path, None).await.status, 401, "{path}");

@@ -85,6 +85,9 @@ async fn the_legacy_environment_is_all_it_takes() {
         "usage",
         "heatmap",
         "retention",
+        "members",
+        "active_users",
+        "token_funnel",
     ] {
         let request = Request::get(format!("/api/reports/{path}")).header("x-api-key", &key.key);
         let answer = send(service.address, request.body(Body::empty()).unwrap()).await.unwrap();

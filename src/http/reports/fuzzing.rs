@@ -35,6 +35,7 @@ pub fn query_strings(bytes: &[u8], session: &Session) {
     };
     check(asked.tokens(session).err());
     check(asked.members(session).err());
+    check(asked.segment(session).err());
     check(asked.cohorts(session).err());
     check(asked.order().err());
     check(asked.whole("first").err());

@@ -19,7 +19,10 @@ use axum::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::parameters::{Asked, renamed};
+use self::{
+    parameters::{Asked, renamed},
+    stream::List,
+};
 pub(super) use self::{
     parameters::{Kind, Parameter},
     table::{Column, Format, Holds},
@@ -46,6 +49,9 @@ pub(super) fn routes() -> Router<Gateway> {
         .route(tables::USAGE.path, get(usage))
         .route(tables::HEATMAP.path, get(heatmap))
         .route(tables::RETENTION.path, get(retention))
+        .route(tables::MEMBERS.path, get(members))
+        .route(tables::ACTIVE_USERS.path, get(active_users))
+        .route(tables::TOKEN_FUNNEL.path, get(token_funnel))
 }
 
 async fn daily_usage(
@@ -86,7 +92,11 @@ async fn user_visits(
     let filter = asking.filter(Asked::members)?;
     let order = asking.asked.order().map_err(|error| renamed(&error))?;
     let range = filter.range;
-    let body = stream::user_visits(&gateway, &asking, filter, order).await?;
+    let list = match asking.format {
+        Format::Json => List::map(),
+        _ => List::rows(&asking, tables::user_visits),
+    };
+    let body = stream::members(&gateway, &asking, filter, order, list).await?;
     Ok(asking.written(body, range))
 }
 
@@ -130,6 +140,48 @@ async fn retention(
     Ok(asking.written(tables::retention(asking.format, &cohorts), DateRange::default()))
 }
 
+async fn members(
+    State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, client, &tables::MEMBERS, query.as_deref(), &headers)?;
+    let (filter, thresholds) = asking.filter(Asked::segment)?;
+    let order = asking.asked.order().map_err(|error| renamed(&error))?;
+    let (session, zone) = (Arc::clone(&asking.session), filter.zone);
+    let list = List::rows(&asking, move |writer, member| {
+        let days = session.days_since_last_visit(&member, zone);
+        tables::member(writer, member, thresholds.segment(days), days);
+    });
+    let body = stream::members(&gateway, &asking, filter, order, list).await?;
+    Ok(asking.written(body, DateRange::default()))
+}
+
+async fn active_users(
+    State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, client, &tables::ACTIVE_USERS, query.as_deref(), &headers)?;
+    let filter = asking.filter(Asked::tokens)?;
+    let days = asking.session.active_users(&filter).await.map_err(failure)?;
+    Ok(asking.written(tables::active_users(asking.format, &days), filter.range))
+}
+
+async fn token_funnel(
+    State(gateway): State<Gateway>,
+    Extension(client): Extension<Client>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let asking = Asking::read(&gateway, client, &tables::TOKEN_FUNNEL, query.as_deref(), &headers)?;
+    let filter = asking.filter(Asked::tokens)?;
+    let funnel = asking.session.token_funnel(&filter).await.map_err(failure)?;
+    Ok(asking.written(tables::token_funnel(asking.format, &funnel), filter.range))
+}
+
 /// A request for a report, read as far as all reports are alike.
 struct Asking {
     report: &'static Report,
@@ -150,7 +202,7 @@ impl Asking {
         query: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Self, Failure> {
-        client.caller.require(Scope::Reports)?;
+        client.caller.require(report.scope)?;
         let asked = Asked::read(report.parameters, query.unwrap_or_default())?;
         let accepted = preferred(headers, &["application/json", "text/csv", "application/x-ndjson"]);
         let format = asked.format(accepted).map_err(|error| renamed(&error))?;

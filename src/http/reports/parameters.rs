@@ -8,7 +8,8 @@ use crate::{
     graphql::Named,
     http::error::Failure,
     reports::{
-        CohortAnchor, CohortUnit, Granularity, Here, InvalidArgument, RetentionQuestion, Session, Week,
+        CohortAnchor, CohortUnit, Granularity, Here, InvalidArgument, MemberSegment, RetentionQuestion, Session,
+        Thresholds, Week,
         filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, VisitsRange},
         page::{UserVisitsField, UserVisitsOrder},
         range::{DateRange, RelativeRange},
@@ -65,9 +66,11 @@ pub(super) const RANGE: [Parameter; 4] = [
     parameter("from", Kind::Date, "First local date, included."),
     parameter("to", Kind::Date, "Last local date, included."),
     parameter("range", Kind::Name(RelativeRange::names), "Dates that move with the days; instead of from and to."),
-    parameter("time_zone", Kind::Zone, "The zone of all dates; UTC when left out."),
+    ZONE[0],
 ];
-pub(super) const MEMBERS: [Parameter; 2] = [
+pub(super) const ZONE: [Parameter; 1] =
+    [parameter("time_zone", Kind::Zone, "The zone of all dates; UTC when left out.")];
+pub(super) const USERS: [Parameter; 2] = [
     parameter("user_ids", Kind::Ids, "Only these members: at most 1000 ids, separated by commas."),
     parameter("is_active", Kind::Flag, "Only members whose membership is active now, or is not."),
 ];
@@ -94,11 +97,31 @@ pub(super) const COHORTS: [Parameter; 4] = [
     parameter("periods", Kind::Whole(1, 104), "How many periods to follow each cohort: 12 when left out."),
     WEEK_START,
 ];
-pub(super) const LIST: [Parameter; 7] = [
+pub(super) const SEGMENTS: [Parameter; 4] = [
+    parameter("segment", Kind::Name(MemberSegment::names), "Only this segment; everybody when left out."),
+    parameter(
+        "new_within_days",
+        Kind::Whole(1, 3_650),
+        "Members are new so many days after they joined: 30 when left out.",
+    ),
+    parameter(
+        "active_within_days",
+        Kind::Whole(1, 3_650),
+        "Members are active so many days after they came: 30 when left out.",
+    ),
+    parameter(
+        "lapsed_after_days",
+        Kind::Whole(1, 3_650),
+        "Members have lapsed after so many days since they came, no less than active_within_days: 90 when left out.",
+    ),
+];
+pub(super) const VISITS: [Parameter; 4] = [
     parameter("min_visits", Kind::Whole(0, i32::MAX), "Only members with at least so many visits in the range."),
     parameter("max_visits", Kind::Whole(0, i32::MAX), "Only members with at most so many visits in the range."),
     parameter("last_visit_before", Kind::Date, "Only members whose last visit lies before this local date."),
     parameter("include_users_without_visits", Kind::Flag, "Also list members without any token in the range."),
+];
+pub(super) const LIST: [Parameter; 3] = [
     parameter("order_by", Kind::Name(UserVisitsField::names), "What to sort by: USER_ID when left out."),
     parameter("direction", Kind::Name(Direction::names), "Which way: ASC when left out."),
     parameter("first", Kind::Whole(1, i32::MAX), "At most so many members; all when left out."),
@@ -220,6 +243,18 @@ impl Asked {
 
     fn range(&self, here: Here) -> Result<DateRange, InvalidArgument> {
         here.range(self.relative()?, self.text("from"), self.text("to"))
+    }
+
+    /// Which members, of which segment, and what makes them one.
+    pub(super) fn segment(&self, session: &Session) -> Result<(UserVisitsFilter, Thresholds), InvalidArgument> {
+        let here = self.here(session)?;
+        let days = |name, usual| Ok(self.whole(name)?.unwrap_or(usual));
+        let thresholds = Thresholds::new(
+            days("new_within_days", 30)?,
+            days("active_within_days", 30)?,
+            days("lapsed_after_days", 90)?,
+        )?;
+        Ok((session.segment_filter(self.one("segment")?, thresholds, self.users(here)?, here.zone), thresholds))
     }
 
     fn users(&self, here: Here) -> Result<UserFilter, InvalidArgument> {

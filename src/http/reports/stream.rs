@@ -6,13 +6,7 @@ use axum::body::{Body, Bytes};
 use futures_util::{StreamExt as _, stream};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{
-    Asking, failure,
-    legacy::Entry,
-    renamed,
-    table::{Format, Writer},
-    tables,
-};
+use super::{Asking, failure, legacy::Entry, renamed, table::Writer};
 use crate::{
     graphql::limits::Limit,
     http::{Gateway, error::Failure},
@@ -33,11 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The members as a body. What fails before the first chunk is a failure of the request; after it, the body breaks
 /// off, and no client takes it for whole.
-pub(super) async fn user_visits(
+pub(super) async fn members(
     gateway: &Gateway,
     asking: &Asking,
     filter: UserVisitsFilter,
     order: UserVisitsOrder,
+    mut list: List,
 ) -> Result<Body, Failure> {
     let first = asking.asked.whole("first").map_err(|error| renamed(&error))?;
     let page = match first {
@@ -46,19 +41,14 @@ pub(super) async fn user_visits(
     };
     let under_way = gateway.exports.clone().try_acquire_owned();
     let under_way = under_way.map_err(|_| Failure::Limit(Limit::Exports, gateway.exports_max))?;
-    let format = asking.format;
-    let parts = UserVisitsParts {
-        visit_times: format != Format::Json,
-        membership: true,
-        names: format != Format::Json,
-        ..UserVisitsParts::default()
-    };
+    let is_rows = matches!(list, List::Rows(..));
+    let parts =
+        UserVisitsParts { visit_times: is_rows, membership: true, names: is_rows, ..UserVisitsParts::default() };
     let (sender, mut chunks) = mpsc::channel::<Result<Bytes, Failure>>(WAITING);
     let session = Arc::clone(&asking.session);
     // A stop waits for it, as for any request.
     gateway.ending.tasks.spawn(async move {
         let _under_way = under_way;
-        let mut list = List::new(format);
         let read = session.each_user_visits(&filter, order, &page, parts, |member| {
             list.add(member);
             let chunk = list.full()?;
@@ -92,22 +82,28 @@ pub(super) async fn user_visits(
 struct Broken(String);
 
 /// A list on its way out: rows, or the legacy service's map.
-enum List {
-    Rows(Writer),
+pub(super) enum List {
+    Rows(Writer, Row),
     Map(String),
 }
 
+/// Writes a member's row.
+type Row = Box<dyn Fn(&mut Writer, UserVisits) + Send>;
+
 impl List {
-    fn new(format: Format) -> Self {
-        match format {
-            Format::Json => Self::Map("{".to_owned()),
-            _ => Self::Rows(Writer::new(format, tables::USER_VISITS.columns)),
-        }
+    /// A list of the report's rows.
+    pub(super) fn rows(asking: &Asking, row: impl Fn(&mut Writer, UserVisits) + Send + 'static) -> Self {
+        Self::Rows(Writer::new(asking.format, asking.report.columns), Box::new(row))
+    }
+
+    /// The legacy service's map.
+    pub(super) fn map() -> Self {
+        Self::Map("{".to_owned())
     }
 
     fn add(&mut self, member: UserVisits) {
         match self {
-            Self::Rows(writer) => tables::user_visits(writer, member),
+            Self::Rows(writer, row) => row(writer, member),
             Self::Map(written) => {
                 let entry = serde_json::to_string(&Entry::of(&member)).unwrap_or_default();
                 let comma = if written.ends_with('{') { "" } else { "," };
@@ -118,14 +114,14 @@ impl List {
 
     fn full(&mut self) -> Option<Bytes> {
         match self {
-            Self::Rows(writer) => writer.full(CHUNK).map(Into::into),
+            Self::Rows(writer, _) => writer.full(CHUNK).map(Into::into),
             Self::Map(written) => (written.len() >= CHUNK).then(|| std::mem::take(written).into()),
         }
     }
 
     fn finish(self) -> Bytes {
         match self {
-            Self::Rows(writer) => writer.finish().into(),
+            Self::Rows(writer, _) => writer.finish().into(),
             Self::Map(written) => (written + "}\n").into(),
         }
     }

@@ -1,7 +1,9 @@
 //! The reports' routes: what each takes, which columns it has, and its rows.
 
 use super::{
-    parameters::{BASIS, COHORTS, FORMAT, GAPS, JOINED, LIST, MEMBERS, Parameter, RANGE, SERIES, WEEKDAYS},
+    parameters::{
+        BASIS, COHORTS, FORMAT, GAPS, JOINED, LIST, Parameter, RANGE, SEGMENTS, SERIES, USERS, VISITS, WEEKDAYS, ZONE,
+    },
     table::{
         Column, Format,
         Holds::{Date, Flag, Instant, Number, Text, Whole},
@@ -9,8 +11,9 @@ use super::{
     },
 };
 use crate::{
+    access::Scope,
     graphql::Named as _,
-    reports::{Cohort, Heatmap, SeriesRow, model::UserVisits},
+    reports::{ActiveUsers, Cohort, Heatmap, MemberSegment, SeriesRow, TokenFunnel, model::UserVisits},
 };
 
 /// A report's route.
@@ -25,19 +28,22 @@ pub(in crate::http) struct Report {
     pub(in crate::http) columns: &'static [Column],
     /// Whether its JSON is the legacy service's map, instead of rows.
     pub(in crate::http) is_legacy: bool,
+    /// What every request for it needs.
+    pub(in crate::http) scope: Scope,
     /// Whether it tells of single members.
     pub(in crate::http) is_personal: bool,
 }
 
 /// All of them.
-pub(in crate::http) const REPORTS: [&Report; 5] = [&DAILY_USAGE, &USER_VISITS, &USAGE, &HEATMAP, &RETENTION];
+pub(in crate::http) const REPORTS: [&Report; 8] =
+    [&DAILY_USAGE, &USER_VISITS, &USAGE, &HEATMAP, &RETENTION, &MEMBERS, &ACTIVE_USERS, &TOKEN_FUNNEL];
 
 pub(super) static DAILY_USAGE: Report = Report {
     path: "/api/reports/daily_usage",
     name: "daily_usage",
     about: "Visits and tokens per local calendar day. As JSON a map from dates to visits, without the days that have \
             none.",
-    parameters: &[&FORMAT, &RANGE, &MEMBERS, &JOINED, &WEEKDAYS, &BASIS, &GAPS],
+    parameters: &[&FORMAT, &RANGE, &USERS, &JOINED, &WEEKDAYS, &BASIS, &GAPS],
     columns: &[
         column("date", Date),
         column("starts_at", Instant),
@@ -49,6 +55,7 @@ pub(super) static DAILY_USAGE: Report = Report {
         column("is_partial", Flag),
     ],
     is_legacy: true,
+    scope: Scope::Reports,
     is_personal: false,
 };
 pub(super) static USER_VISITS: Report = Report {
@@ -56,7 +63,7 @@ pub(super) static USER_VISITS: Report = Report {
     name: "user_visits",
     about: "Members with their visits. As JSON a map from ids to the day on which members joined and to their tokens, \
             used or not, which it calls visits. Lists of any length are sent while they are read.",
-    parameters: &[&FORMAT, &RANGE, &MEMBERS, &JOINED, &BASIS, &LIST],
+    parameters: &[&FORMAT, &RANGE, &USERS, &JOINED, &BASIS, &VISITS, &LIST],
     columns: &[
         column("user_id", Whole),
         column("first_name", Text),
@@ -70,13 +77,14 @@ pub(super) static USER_VISITS: Report = Report {
         column("is_active", Flag),
     ],
     is_legacy: true,
+    scope: Scope::Reports,
     is_personal: true,
 };
 pub(super) static USAGE: Report = Report {
     path: "/api/reports/usage",
     name: "usage",
     about: "Visits and tokens by hour, day, week, month, quarter or year of the local calendar.",
-    parameters: &[&FORMAT, &SERIES, &RANGE, &MEMBERS, &JOINED, &WEEKDAYS, &BASIS, &GAPS],
+    parameters: &[&FORMAT, &SERIES, &RANGE, &USERS, &JOINED, &WEEKDAYS, &BASIS, &GAPS],
     columns: &[
         column("start", Instant),
         column("end", Instant),
@@ -89,13 +97,14 @@ pub(super) static USAGE: Report = Report {
         column("is_partial", Flag),
     ],
     is_legacy: false,
+    scope: Scope::Reports,
     is_personal: false,
 };
 pub(super) static HEATMAP: Report = Report {
     path: "/api/reports/heatmap",
     name: "heatmap",
     about: "Visits by day of the week and hour of the local day: share of all visits, and average on such a day.",
-    parameters: &[&FORMAT, &RANGE, &MEMBERS, &JOINED, &WEEKDAYS, &BASIS],
+    parameters: &[&FORMAT, &RANGE, &USERS, &JOINED, &WEEKDAYS, &BASIS],
     columns: &[
         column("weekday", Text),
         column("hour", Whole),
@@ -105,13 +114,14 @@ pub(super) static HEATMAP: Report = Report {
         column("average", Number),
     ],
     is_legacy: false,
+    scope: Scope::Reports,
     is_personal: false,
 };
 pub(super) static RETENTION: Report = Report {
     path: "/api/reports/retention",
     name: "retention",
     about: "Members by the period in which they joined or first came, and how many of them came in each period after.",
-    parameters: &[&FORMAT, &COHORTS, &RANGE, &MEMBERS, &BASIS],
+    parameters: &[&FORMAT, &COHORTS, &RANGE, &USERS, &BASIS],
     columns: &[
         column("cohort_start", Date),
         column("cohort_label", Text),
@@ -123,6 +133,71 @@ pub(super) static RETENTION: Report = Report {
         column("is_partial", Flag),
     ],
     is_legacy: false,
+    scope: Scope::Reports,
+    is_personal: false,
+};
+
+pub(super) static MEMBERS: Report = Report {
+    path: "/api/reports/members",
+    name: "members",
+    about: "Members by how long ago they last came: new, active, lapsing, lapsed, or never came. Visits are of all time. \
+            Lists of any length are sent while they are read.",
+    parameters: &[&FORMAT, &SEGMENTS, &ZONE, &USERS, &JOINED, &LIST],
+    columns: &[
+        column("user_id", Whole),
+        column("first_name", Text),
+        column("last_name", Text),
+        column("segment", Text),
+        column("days_since_last_visit", Whole),
+        column("visits", Whole),
+        column("tokens_issued", Whole),
+        column("first_visit_at", Instant),
+        column("last_visit_at", Instant),
+        column("joined_at", Instant),
+        column("is_active", Flag),
+    ],
+    is_legacy: false,
+    scope: Scope::Members,
+    is_personal: true,
+};
+pub(super) static ACTIVE_USERS: Report = Report {
+    path: "/api/reports/active_users",
+    name: "active_users",
+    about: "How many different members came on each local day, in the 7 and in the 30 days that end with it. At most \
+            1,100 days.",
+    parameters: &[&FORMAT, &RANGE, &USERS, &JOINED, &WEEKDAYS, &BASIS],
+    columns: &[
+        column("date", Date),
+        column("starts_at", Instant),
+        column("daily", Whole),
+        column("weekly", Whole),
+        column("monthly", Whole),
+        column("stickiness", Number),
+        column("is_partial", Flag),
+    ],
+    is_legacy: false,
+    scope: Scope::Reports,
+    is_personal: false,
+};
+pub(super) static TOKEN_FUNNEL: Report = Report {
+    path: "/api/reports/token_funnel",
+    name: "token_funnel",
+    about: "What became of the tokens that were issued in a range, in one row: how many were used, and within how many \
+            seconds.",
+    parameters: &[&FORMAT, &RANGE, &USERS, &JOINED, &WEEKDAYS],
+    columns: &[
+        column("issued", Whole),
+        column("used", Whole),
+        column("unused", Whole),
+        column("conversion_rate", Number),
+        column("used_before_issued", Whole),
+        column("time_to_use_count", Whole),
+        column("time_to_use_median", Whole),
+        column("time_to_use_p90", Whole),
+        column("time_to_use_p99", Whole),
+    ],
+    is_legacy: false,
+    scope: Scope::Reports,
     is_personal: false,
 };
 
@@ -181,10 +256,9 @@ pub(super) fn usage(format: Format, rows: &[SeriesRow]) -> String {
 
 pub(super) fn heatmap(format: Format, heatmap: &Heatmap) -> String {
     let mut writer = Writer::new(format, HEATMAP.columns);
-    let weekdays = chrono::Weekday::names();
     for cell in &heatmap.cells {
         writer.row([
-            weekdays[cell.weekday.num_days_from_monday() as usize].into(),
+            cell.weekday.name().into(),
             cell.hour.into(),
             cell.visits.into(),
             heatmap.share(cell).into(),
@@ -211,5 +285,54 @@ pub(super) fn retention(format: Format, cohorts: &[Cohort]) -> String {
             ]);
         }
     }
+    writer.finish()
+}
+
+pub(super) fn member(writer: &mut Writer, row: UserVisits, segment: MemberSegment, days_since_last_visit: Option<i64>) {
+    let (first_name, last_name) = row.name.unzip();
+    writer.row([
+        row.user_id.into(),
+        first_name.into(),
+        last_name.into(),
+        segment.name().into(),
+        days_since_last_visit.into(),
+        row.visits.into(),
+        row.tokens_issued.into(),
+        row.first_visit_at.into(),
+        row.last_visit_at.into(),
+        row.joined_at.into(),
+        row.is_active.into(),
+    ]);
+}
+
+pub(super) fn active_users(format: Format, days: &[ActiveUsers]) -> String {
+    let mut writer = Writer::new(format, ACTIVE_USERS.columns);
+    for day in days {
+        writer.row([
+            day.date.into(),
+            day.starts_at().into(),
+            day.daily.into(),
+            day.weekly.into(),
+            day.monthly.into(),
+            day.stickiness().into(),
+            day.is_partial.into(),
+        ]);
+    }
+    writer.finish()
+}
+
+pub(super) fn token_funnel(format: Format, funnel: &TokenFunnel) -> String {
+    let mut writer = Writer::new(format, TOKEN_FUNNEL.columns);
+    writer.row([
+        funnel.issued.into(),
+        funnel.used.into(),
+        (funnel.issued - funnel.used).into(),
+        funnel.conversion_rate().into(),
+        funnel.used_before_issued.into(),
+        funnel.timed.into(),
+        funnel.median.into(),
+        funnel.p90.into(),
+        funnel.p99.into(),
+    ]);
     writer.finish()
 }
