@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body,
-    reports::{Column, Format, Holds, Kind, Parameter, REPORTS, Report},
+    reports::{Column, Format, Holds, INDEX, Kind, Parameter, REPORTS, Report},
 };
 
 /// What a parameter that is a list may hold.
@@ -38,6 +38,7 @@ fn openapi() -> Value {
         "responses": responses(state, &["401", "403", "405", "429", "503"]),
     });
     paths.insert("/api/status".to_owned(), json!({ "get": status }));
+    paths.insert(INDEX.to_owned(), json!({ "get": index() }));
     for report in REPORTS {
         paths.insert(report.path.to_owned(), json!({ "get": operation(report) }));
     }
@@ -76,6 +77,30 @@ fn one_error() -> Value {
             "retryAfter": whole(),
         } },
     } })
+}
+
+/// The list of the reports.
+fn index() -> Value {
+    let about = "The reports: where each is, what it answers, its parameters, columns and formats.";
+    let names = json!({ "type": "array", "items": string() });
+    let report = json!({
+        "type": "object",
+        "required": ["path", "name", "about", "parameters", "columns", "formats"],
+        "properties": {
+            "path": string(), "name": string(), "about": string(),
+            "parameters": names, "columns": names, "formats": names,
+        },
+    });
+    let answer = json!({
+        "description": about,
+        "content": content("application/json", &json!({ "type": "array", "items": report })),
+    });
+    json!({
+        "operationId": "reports",
+        "summary": about,
+        "security": securities(),
+        "responses": responses(answer, &["401", "403", "405", "429", "503"]),
+    })
 }
 
 fn operation(report: &Report) -> Value {

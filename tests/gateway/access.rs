@@ -138,6 +138,8 @@ async fn every_root_of_the_schema_needs_a_scope() {
             assert_eq!((status, code, scope), (401, "UNAUTHENTICATED", needed), "{report}{query}");
         }
     }
+    let refused = gateway.get("/api/reports").await;
+    assert_eq!(refusal(&refused), (401, "UNAUTHENTICATED".into(), "reports".into(), Value::Null));
     for path in ["/health_check", "/readiness_check"] {
         assert_eq!(gateway.get(path).await.body, "ok");
     }

@@ -349,16 +349,39 @@ async fn every_route_is_described() {
     let document = gateway.get("/api/openapi.json").await;
     assert_eq!(document.header("content-type"), "application/json");
     let document = document.json();
-    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    for report in ["daily_usage", "heatmap", "retention", "usage", "user_visits"] {
-        let path = format!("/api/reports/{report}");
-        assert!(paths.contains(&path), "{path}");
-        let parameters = document["paths"][&path]["get"]["parameters"].as_array().unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    for path in ["/health_check", "/readiness_check", "/api/status", "/api/reports"] {
+        assert!(paths.contains_key(path), "{path}");
+    }
+    // What is listed is what is described, and what is answered.
+    let listed = gateway.get("/api/reports").await;
+    assert_eq!((listed.status.as_u16(), listed.header("content-type")), (200, "application/json"));
+    assert_eq!(gateway.get("/api/reports/").await.body, listed.body);
+    assert_eq!(gateway.send(Request::post("/api/reports").body(Body::empty()).unwrap()).await.status, 405);
+    let listed = listed.json();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|report| report["name"].as_str().unwrap()).collect();
+    let all =
+        ["daily_usage", "user_visits", "usage", "heatmap", "retention", "members", "active_users", "token_funnel"];
+    assert_eq!(names, all);
+    assert_eq!(paths.keys().filter(|path| path.starts_with("/api/reports/")).count(), all.len());
+    for report in listed.as_array().unwrap() {
+        let path = report["path"].as_str().unwrap();
+        assert_eq!(path, format!("/api/reports/{}", report["name"].as_str().unwrap()));
+        let described = &paths[path]["get"];
+        assert_eq!(described["summary"], report["about"]);
+        let parameters = described["parameters"].as_array().unwrap();
         assert!(
             parameters.iter().all(|parameter| parameter["description"].as_str().is_some_and(|text| text.len() > 10))
         );
+        assert_eq!(
+            report["parameters"],
+            parameters.iter().map(|parameter| parameter["name"].clone()).collect::<Value>()
+        );
+        assert_eq!(report["formats"], parameters[0]["schema"]["enum"], "{path}");
+        let header = gateway.get(&format!("{path}?format=csv")).await;
+        let columns: Vec<_> = header.body.lines().next().unwrap().split(',').collect();
+        assert_eq!(report["columns"], json!(columns), "{path}");
     }
-    assert!(paths.contains(&"/health_check".to_owned()) && paths.contains(&"/readiness_check".to_owned()));
 }
 
 async fn accepting(gateway: &TestGateway, path: &str, accept: &str) -> Answer {

@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::{
@@ -42,8 +43,13 @@ const REPORT_COST: u64 = 1_000;
 /// The same of a list of members, of any length.
 const LIST_COST: u64 = 50_000;
 
+/// Where the reports are listed.
+pub(super) const INDEX: &str = "/api/reports";
+
 pub(super) fn routes() -> Router<Gateway> {
     Router::new()
+        .route(INDEX, get(index))
+        .route("/api/reports/", get(index))
         .route(tables::DAILY_USAGE.path, get(daily_usage))
         .route(tables::USER_VISITS.path, get(user_visits))
         .route(tables::USAGE.path, get(usage))
@@ -52,6 +58,13 @@ pub(super) fn routes() -> Router<Gateway> {
         .route(tables::MEMBERS.path, get(members))
         .route(tables::ACTIVE_USERS.path, get(active_users))
         .route(tables::TOKEN_FUNNEL.path, get(token_funnel))
+}
+
+/// Every report, and what can be asked of it.
+async fn index(Extension(client): Extension<Client>) -> Result<Response, Failure> {
+    client.caller.require(Scope::Reports)?;
+    let reports: Vec<_> = REPORTS.iter().map(|report| report.listed()).collect();
+    Ok(super::body("application/json", json!(reports).to_string() + "\n"))
 }
 
 async fn daily_usage(

@@ -1,11 +1,13 @@
 //! The reports' routes: what each takes, which columns it has, and its rows.
 
+use serde_json::{Value, json};
+
 use super::{
     parameters::{
         BASIS, COHORTS, FORMAT, GAPS, JOINED, LIST, Parameter, RANGE, SEGMENTS, SERIES, USERS, VISITS, WEEKDAYS, ZONE,
     },
     table::{
-        Column, Format,
+        Column, FORMATS, Format,
         Holds::{Date, Flag, Instant, Number, Text, Whole},
         Writer, column,
     },
@@ -32,6 +34,21 @@ pub(in crate::http) struct Report {
     pub(in crate::http) scope: Scope,
     /// Whether it tells of single members.
     pub(in crate::http) is_personal: bool,
+}
+
+impl Report {
+    /// What the list of reports says of it.
+    pub(super) fn listed(&self) -> Value {
+        let parameters = self.parameters.iter().copied().flatten().map(|parameter| parameter.name);
+        json!({
+            "path": self.path,
+            "name": self.name,
+            "about": self.about,
+            "parameters": parameters.collect::<Vec<_>>(),
+            "columns": self.columns.iter().map(|column| column.name).collect::<Vec<_>>(),
+            "formats": FORMATS,
+        })
+    }
 }
 
 /// All of them.
