@@ -7,16 +7,16 @@ mod questions;
 mod reports;
 mod series;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use coworking_analytics::reports::time_zone::Zone;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use self::{
-    model::{Member, Members, Space, Token},
+    model::{Member, Members, Moment, Space, Token},
     reports::others,
 };
-use crate::support::{Backend, TestDatabase, TestGateway, on_postgres, rounds};
+use crate::support::{Backend, TestDatabase, TestGateway, now, on_postgres, rounds, set_now};
 
 on_postgres!(databases_and_model_agree_on_days, databases_and_model_agree_on_members,);
 
@@ -52,33 +52,47 @@ const MEMBERS: &str = "query Q($filter: UserVisitsFilterInput, $order: UserVisit
         pageInfo { startCursor endCursor hasNextPage hasPreviousPage } } }";
 
 async fn databases_and_model_agree_on_days() {
-    let (mut random, space, gateways) = world(0xdecaf).await;
-    for _ in 0..rounds(QUESTIONS) {
-        let question = daily_question(&mut random);
-        let expected = read_back(&space.daily_usage(&question));
-        for gateway in &gateways {
-            let answer = gateway.post(DAILY, question.clone()).await.json();
-            let rows = answer["data"]["dailyUsage"].as_array().unwrap_or_else(|| panic!("{question}: {answer}"));
-            same(rows, &expected, gateway, &question);
+    for seed in seeds(0xdecaf) {
+        let (mut random, space, gateways) = world(seed).await;
+        let began = now();
+        for _ in 0..QUESTIONS {
+            next_moment(&mut random, &gateways, began);
+            let question = daily_question(&mut random);
+            let expected = read_back(&space.daily_usage(&question));
+            for gateway in &gateways {
+                let answer = gateway.post(DAILY, question.clone()).await.json();
+                let rows = answer["data"]["dailyUsage"].as_array().unwrap_or_else(|| panic!("{question}: {answer}"));
+                same(rows, &expected, gateway, &question);
+            }
         }
     }
 }
 
 async fn databases_and_model_agree_on_members() {
-    let (mut random, space, gateways) = world(0xcafe).await;
-    for _ in 0..rounds(QUESTIONS) {
-        let question = members_question(&mut random);
-        let Members { rows, totals } = space.user_visits(&question);
-        let expected = Members { rows: read_back(&rows), totals: read_back(&totals) };
-        for gateway in &gateways {
-            agree_on_members(gateway, &question, &expected).await;
+    for seed in seeds(0xcafe) {
+        let (mut random, space, gateways) = world(seed).await;
+        let began = now();
+        for _ in 0..QUESTIONS {
+            next_moment(&mut random, &gateways, began);
+            let question = members_question(&mut random);
+            let Members { rows, totals } = space.user_visits(&question);
+            let expected = Members { rows: read_back(&rows), totals: read_back(&totals) };
+            for gateway in &gateways {
+                agree_on_members(gateway, &question, &expected).await;
+            }
         }
     }
+}
+
+/// One space, or as many as `ROUNDS` says.
+fn seeds(first: u64) -> impl Iterator<Item = u64> {
+    (0..rounds(1) as u64).map(move |round| first + 1_000_000 * round)
 }
 
 /// A space, on both databases. Another seed is another space; a failure prints the question, and the seed repeats it.
 async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 2]) {
     let mut random = fastrand::Rng::with_seed(seed);
+    set_now(moment(&mut random));
     let space = invent(&mut random);
     let gateways = [filled(Backend::Sqlite, &space).await, filled(Backend::Postgres, &space).await];
     (random, space, gateways)
@@ -155,16 +169,44 @@ fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
     serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
 
+/// What the clock shows: any time at all, the days around a change of some zone's clocks, or around the end of a month.
+fn moment(random: &mut fastrand::Rng) -> DateTime<Utc> {
+    let any = midnight("2012-06-01") + TimeDelta::microseconds(random.i64(0..14 * 365 * 86_400_000_000));
+    let near = match random.u8(..4) {
+        0 => any,
+        1 | 2 => {
+            let zone = Zone::parse("zone", ZONES[random.usize(..ZONES.len())]).unwrap();
+            zone.segments(Some(midnight("2012-06-01")), Some(any)).last().unwrap().start.max(midnight("2012-06-01"))
+        }
+        _ => any.date().with_day(1).unwrap().and_time(any.time()),
+    };
+    near.and_utc() + TimeDelta::seconds(random.i64(-2 * 86_400..2 * 86_400))
+}
+
+/// Moves the clock of everybody by up to three days.
+fn next_moment(random: &mut fastrand::Rng, gateways: &[TestGateway], began: DateTime<Utc>) {
+    set_now(began + TimeDelta::seconds(random.i64(0..3 * 86_400)));
+    for gateway in gateways {
+        *gateway.now.lock().unwrap() = now();
+    }
+}
+
+/// Just after the last row.
+fn horizon() -> NaiveDateTime {
+    (now() + TimeDelta::days(6)).naive_utc()
+}
+
 /// Members and tokens, most of them within hours of a change of some zone's clocks.
 fn invent(random: &mut fastrand::Rng) -> Space {
-    let changes = |from: &str| {
-        let (from, to) = (midnight(from), midnight("2024-04-20"));
+    let to = horizon();
+    let changes = |from: chrono::NaiveDateTime| {
         let zones = ZONES.iter().map(|zone| Zone::parse("zone", zone).unwrap());
         let starts = zones.flat_map(|zone| zone.segments(Some(from), Some(to))).map(|segment| segment.start);
         starts.filter(|start| *start > from).collect::<Vec<_>>()
     };
     // From the last day that began, was left and began again, in St. John's; relative ranges look at the last year.
-    let (ever, since_members, last_year) = (changes("2010-11-01"), changes("2011-06-01"), changes("2023-04-14"));
+    let (ever, since_members, last_year) =
+        (changes(midnight("2010-11-01")), changes(midnight("2011-06-01")), changes(to - TimeDelta::days(372)));
     let instant = |random: &mut fastrand::Rng, changes: &[chrono::NaiveDateTime]| {
         let near = changes[random.usize(..changes.len())];
         let micros = if random.bool() {
@@ -181,7 +223,10 @@ fn invent(random: &mut fastrand::Rng) -> Space {
         }
     };
     let members = (1..=50)
-        .map(|id| Member { id, joined_at: instant(random, &since_members), is_active: random.u8(..5) > 0 })
+        .map(|id| {
+            let joined_at = instant(random, &since_members);
+            Member { id, joined_at: told(random, joined_at), is_active: random.u8(..5) > 0 }
+        })
         .collect();
     let tokens = (0..1_500)
         .map(|_| {
@@ -191,10 +236,16 @@ fn invent(random: &mut fastrand::Rng) -> Space {
                 random.bool().then(|| created_at + TimeDelta::microseconds(random.i64(-900_000_000..50_000_000_000)));
             // Some members come no more.
             let user_id = if recent { random.i32(10..=40) } else { random.i32(1..=40) };
-            Token { user_id, created_at, used_at }
+            let used_at = used_at.map(|used_at| told(random, used_at));
+            Token { user_id, created_at: told(random, created_at), used_at }
         })
         .collect();
     Space { members, tokens }
+}
+
+/// Mostly the moment; sometimes nothing that can be told.
+fn told(random: &mut fastrand::Rng, moment: NaiveDateTime) -> Moment {
+    (random.u8(..60) > 0).then_some(moment)
 }
 
 fn midnight(date: &str) -> chrono::NaiveDateTime {
@@ -203,7 +254,7 @@ fn midnight(date: &str) -> chrono::NaiveDateTime {
 
 async fn filled(backend: Backend, space: &Space) -> TestGateway {
     let database = TestDatabase::empty(backend).await;
-    database.execute(&space.insert()).await;
+    database.execute(&space.insert(backend)).await;
     TestGateway::on(database, &[]).await
 }
 
@@ -275,7 +326,7 @@ fn range(random: &mut fastrand::Rng, days: i64) -> (Value, Value) {
 /// Most dates are days on which some clock changes.
 fn date(random: &mut fastrand::Rng) -> NaiveDate {
     let zone = Zone::parse("zone", ZONES[random.usize(..ZONES.len())]).unwrap();
-    let segments = zone.segments(Some(midnight("2010-11-01")), Some(midnight("2024-04-20")));
+    let segments = zone.segments(Some(midnight("2010-11-01")), Some(horizon()));
     let change = segments[random.usize(..segments.len())].start.max(midnight("2010-11-07"));
     change.date() + TimeDelta::days(random.i64(-1..=1))
 }

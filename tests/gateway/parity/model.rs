@@ -14,18 +14,21 @@ use super::{
     calendar::{day_end, day_exists, first_instant, local_date, relative},
     reports,
 };
-use crate::support::now;
+use crate::support::{Backend, now};
+
+/// A moment; none where what is written is no moment that can be told.
+pub type Moment = Option<NaiveDateTime>;
 
 pub struct Member {
     pub id: i32,
-    pub joined_at: NaiveDateTime,
+    pub joined_at: Moment,
     pub is_active: bool,
 }
 
 pub struct Token {
     pub user_id: i32,
-    pub created_at: NaiveDateTime,
-    pub used_at: Option<NaiveDateTime>,
+    pub created_at: Moment,
+    pub used_at: Option<Moment>,
 }
 
 pub struct Space {
@@ -78,7 +81,7 @@ impl Asked {
 
     /// The moment at which a token is a visit.
     pub fn visit(&self, token: &Token) -> Option<NaiveDateTime> {
-        token.used_at.map(|used_at| if self.by_use { used_at } else { token.created_at })
+        token.used_at.and_then(|used_at| if self.by_use { used_at } else { token.created_at })
     }
 
     /// The local date of a moment that counts: in the range, and on a day of the week that is asked for.
@@ -144,7 +147,7 @@ impl Row<'_> {
             "USER_ID" => Some(self.member.id.into()),
             "VISITS" => Some(self.visits),
             "TOKENS_ISSUED" => Some(self.issued),
-            "JOINED_AT" => Some(micros(self.member.joined_at)),
+            "JOINED_AT" => self.member.joined_at.map(micros),
             "FIRST_VISIT_AT" => self.first.map(micros),
             "LAST_VISIT_AT" => self.last.map(micros),
             other => panic!("{other}"),
@@ -156,10 +159,10 @@ impl Row<'_> {
         json!({
             "userId": self.member.id, "visits": self.visits, "tokensIssued": self.issued,
             "firstVisitAt": self.first.map(rfc3339), "lastVisitAt": self.last.map(rfc3339),
-            "joinedAt": rfc3339(self.member.joined_at), "isActive": self.member.is_active,
+            "joinedAt": self.member.joined_at.map(rfc3339), "isActive": self.member.is_active,
             "user": {
                 "id": self.member.id, "firstName": "First", "lastName": "Last",
-                "joinedAt": rfc3339(self.member.joined_at), "isActive": self.member.is_active,
+                "joinedAt": self.member.joined_at.map(rfc3339), "isActive": self.member.is_active,
             },
         })
     }
@@ -169,21 +172,38 @@ impl Space {
     /// The dates on which a token counts: by its issue, and by its use where that is asked for.
     pub fn dates(&self, asked: &Asked) -> BTreeSet<NaiveDate> {
         let matching = self.tokens.iter().filter(|token| self.matches(token.user_id, asked));
-        let moments = matching.flat_map(|token| [Some(token.created_at), token.used_at.filter(|_| asked.by_use)]);
+        let moments = matching.flat_map(|token| [token.created_at, token.used_at.flatten().filter(|_| asked.by_use)]);
         moments.flatten().filter_map(|moment| asked.counted(moment)).collect()
     }
 
-    /// The rows as SQL that both databases read.
-    pub fn insert(&self) -> String {
-        let time = |time: NaiveDateTime| time.format("'%Y-%m-%d %H:%M:%S%.f'").to_string();
-        let member = |Member { id, joined_at, is_active }: &Member| {
-            format!("({id}, 'First', 'Last', {}, {is_active})", time(*joined_at))
+    /// The rows as SQL. SQLite keeps times in whatever form they come.
+    pub fn insert(&self, backend: Backend) -> String {
+        let forms = match backend {
+            Backend::Postgres => &["%Y-%m-%d %H:%M:%S%.f"][..],
+            Backend::Sqlite => &[
+                "%Y-%m-%d %H:%M:%S%.f",
+                "%Y-%m-%dT%H:%M:%S%.fZ",
+                "%Y-%m-%d %H:%M:%S%.6f",
+                "%Y-%m-%dT%H:%M:%S%.f+00:00",
+            ],
         };
-        let token = |Token { user_id, created_at, used_at }: &Token| {
-            format!("({user_id}, 'sample', {}, {})", time(*created_at), used_at.map_or("NULL".to_owned(), time))
+        let odd = match backend {
+            Backend::Postgres => &["infinity", "-infinity", "20000-01-01", "0044-03-15 BC"],
+            Backend::Sqlite => &["infinity", "", "no time", "10000-01-01 00:00:00"],
         };
-        let members: Vec<_> = self.members.iter().map(member).collect();
-        let tokens: Vec<_> = self.tokens.iter().map(token).collect();
+        let time = |row: usize, time: Moment| match time {
+            Some(time) => time.format(&format!("'{}'", forms[row % forms.len()])).to_string(),
+            None => format!("'{}'", odd[row % odd.len()]),
+        };
+        let member = |(row, Member { id, joined_at, is_active }): (usize, &Member)| {
+            format!("({id}, 'First', 'Last', {}, {is_active})", time(row, *joined_at))
+        };
+        let token = |(row, Token { user_id, created_at, used_at }): (usize, &Token)| {
+            let used_at = used_at.map_or("NULL".to_owned(), |used_at| time(row / 4, used_at));
+            format!("({user_id}, 'sample', {}, {used_at})", time(row, *created_at))
+        };
+        let members: Vec<_> = self.members.iter().enumerate().map(member).collect();
+        let tokens: Vec<_> = self.tokens.iter().enumerate().map(token).collect();
         format!(
             "INSERT INTO users VALUES {}; INSERT INTO tokens (user_id, token, created_at, used_at) VALUES {};",
             members.join(", "),
@@ -195,7 +215,7 @@ impl Space {
     pub fn tallies<K: Ord>(&self, asked: &Asked, place: impl Fn(NaiveDateTime) -> Option<K>) -> BTreeMap<K, Tally> {
         let mut tallies = BTreeMap::<K, Tally>::new();
         for token in self.tokens.iter().filter(|token| self.matches(token.user_id, asked)) {
-            if let Some(key) = place(token.created_at) {
+            if let Some(key) = token.created_at.and_then(&place) {
                 let tally = tallies.entry(key).or_default();
                 tally.issued += 1;
                 tally.unused += i64::from(token.used_at.is_none());
@@ -248,31 +268,33 @@ impl Space {
     /// What a member did in the range.
     pub fn row<'a>(&self, member: &'a Member, asked: &Asked) -> Row<'a> {
         let own: Vec<_> = self.tokens.iter().filter(|token| token.user_id == member.id).collect();
-        let within = |instant| asked.in_range(local_date(asked.zone, instant));
+        // What is no moment counts where every moment does.
+        let always = asked.from.is_none() && asked.to.is_none();
+        let within = |moment: Moment| moment.map_or(always, |instant| asked.in_range(local_date(asked.zone, instant)));
         let issued: Vec<_> = own.iter().filter(|token| within(token.created_at)).collect();
-        let visits: Vec<_> = own
-            .iter()
-            .filter(|token| asked.visit(token).is_some_and(within))
-            .filter_map(|token| token.used_at)
-            .collect();
+        let is_visit = |token: &&&Token| {
+            token.used_at.is_some_and(|used_at| within(if asked.by_use { used_at } else { token.created_at }))
+        };
+        let visits: Vec<_> = own.iter().filter(is_visit).filter_map(|token| token.used_at).collect();
         Row {
             member,
             visits: count(visits.len()),
             issued: count(issued.len()),
             unused: count(issued.iter().filter(|token| token.used_at.is_none()).count()),
-            first: visits.iter().min().copied(),
-            last: visits.iter().max().copied(),
+            first: visits.iter().flatten().min().copied(),
+            last: visits.iter().flatten().max().copied(),
         }
     }
 
     pub fn matches(&self, id: i32, asked: &Asked) -> bool {
         let Some(member) = self.members.iter().find(|member| member.id == id) else { return false };
         let filter = &asked.filter;
-        let joined_on = local_date(asked.zone, member.joined_at);
+        let joined_on = member.joined_at.map(|joined_at| local_date(asked.zone, joined_at));
         filter["userIds"].as_array().is_none_or(|ids| ids.contains(&json!(id)))
             && filter["isActive"].as_bool().is_none_or(|active| active == member.is_active)
-            && date(asked.zone, &filter["joinedFrom"]).is_none_or(|from| from <= joined_on)
-            && date(asked.zone, &filter["joinedTo"]).is_none_or(|to| joined_on <= to)
+            && date(asked.zone, &filter["joinedFrom"])
+                .is_none_or(|from| joined_on.is_some_and(|joined_on| from <= joined_on))
+            && date(asked.zone, &filter["joinedTo"]).is_none_or(|to| joined_on.is_some_and(|joined_on| joined_on <= to))
     }
 }
 

@@ -4,8 +4,8 @@ use chrono::{Datelike as _, Days, Months, NaiveDate};
 use coworking_analytics::reports::rollup::{self, Progress};
 use serde_json::{Value, json};
 
-use super::{agree_page_by_page, basis, date, filled, model::Space, range, read_back, users, zone};
-use crate::support::{Backend, PATIENCE, TestGateway, now, on_postgres, rounds};
+use super::{agree_page_by_page, basis, date, filled, model::Space, next_moment, range, read_back, seeds, users, zone};
+use crate::support::{Backend, PATIENCE, TestGateway, now, on_postgres};
 
 on_postgres!(
     usage_agrees,
@@ -103,12 +103,16 @@ async fn retention_agrees() {
 }
 
 async fn members_agree() {
-    let (mut random, space, gateways) = world(6).await;
-    for _ in 0..rounds(QUESTIONS) {
-        let question = members_question(&mut random);
-        let expected = read_back(&space.members(&question));
-        for gateway in &gateways {
-            agree_page_by_page(gateway, MEMBERS, "members", &question, &expected, |_, _| {}).await;
+    for seed in seeds(6) {
+        let (mut random, space, gateways) = world(seed).await;
+        let began = now();
+        for _ in 0..QUESTIONS {
+            next_moment(&mut random, &gateways, began);
+            let question = members_question(&mut random);
+            let expected = read_back(&space.members(&question));
+            for gateway in &gateways {
+                agree_page_by_page(gateway, MEMBERS, "members", &question, &expected, |_, _| {}).await;
+            }
         }
     }
 }
@@ -139,14 +143,28 @@ async fn agree(
     ask: impl Fn(&mut fastrand::Rng) -> Value,
     model: impl Fn(&Space, &Value) -> Result<Value, &'static str>,
 ) {
+    for seed in seeds(seed) {
+        agree_on(seed, document, field, &ask, &model).await;
+    }
+}
+
+async fn agree_on(
+    seed: u64,
+    document: &str,
+    field: &str,
+    ask: impl Fn(&mut fastrand::Rng) -> Value,
+    model: impl Fn(&Space, &Value) -> Result<Value, &'static str>,
+) {
     let (mut random, space, gateways) = world(seed).await;
-    for _ in 0..rounds(QUESTIONS) {
+    let began = now();
+    for _ in 0..QUESTIONS {
+        next_moment(&mut random, &gateways, began);
         let question = ask(&mut random);
         let expected = model(&space, &question).map(|expected| read_back(&expected));
         for gateway in &gateways {
             let answer = gateway.post(document, question.clone()).await.json();
             let errors = &answer["errors"];
-            let context = format!("{:?}: {question} {errors}", gateway.database.backend);
+            let context = format!("seed {seed}, {}, {:?}: {question} {errors}", now(), gateway.database.backend);
             match &expected {
                 Ok(expected) => alike(&answer["data"][field], expected, field, &context),
                 Err(argument) => {
@@ -192,8 +210,9 @@ fn usage_question(random: &mut fastrand::Rng) -> Value {
     let filter = filter(random, days);
     let (from, to) = (&filter["from"], &filter["to"]);
     let begun = !filter["range"].is_null() || !from.is_null();
+    let yesterday = (now().date_naive() - Days::new(1)).to_string();
     // What a range that begins after today is compared with, nobody asks.
-    let later = to.is_null() && (from.is_number() || from.as_str().is_some_and(|from| from > "2024-04-13"));
+    let later = to.is_null() && (from.is_number() || from.as_str().is_some_and(|from| *from > *yesterday));
     let compared = !later && if begun { random.u8(..4) > 0 } else { random.u8(..4) == 0 };
     let week_start = week_start(random, granularity, &filter);
     json!({

@@ -96,7 +96,7 @@ impl Space {
         let visits = self.visits(&Asked { from: None, to: None, ..asked.clone() });
         let came: BTreeSet<_> = visits.iter().map(|(id, moment)| (*id, calendar.at(*moment))).collect();
         let anchor = |member: &Member| match question["anchor"].as_str().unwrap() {
-            "JOINED_AT" => Some(member.joined_at),
+            "JOINED_AT" => member.joined_at,
             _ => visits.iter().filter(|(id, _)| *id == member.id).map(|(_, moment)| *moment).min(),
         };
         let mut members = Vec::new();
@@ -143,7 +143,7 @@ impl Space {
         };
         let listed = |row: &Row| match question["segment"].as_str() {
             None => true,
-            Some("NEW") => ago(row.member.joined_at) <= days("newWithinDays"),
+            Some("NEW") => row.member.joined_at.is_some_and(|joined_at| ago(joined_at) <= days("newWithinDays")),
             Some(asked) => asked == segment(row),
         };
         let matching = self.members.iter().filter(|member| self.matches(member.id, &asked));
@@ -159,16 +159,14 @@ impl Space {
         let (mut issued, mut used, mut early) = (0, 0, 0);
         let mut seconds = Vec::new();
         for token in self.tokens.iter().filter(|token| self.matches(token.user_id, &asked)) {
-            if asked.counted(token.created_at).is_none() {
-                continue;
-            }
+            let Some(created_at) = token.created_at.filter(|at| asked.counted(*at).is_some()) else { continue };
             issued += 1;
             let Some(used_at) = token.used_at else { continue };
             used += 1;
-            if used_at < token.created_at {
-                early += 1;
-            } else {
-                seconds.push((used_at - token.created_at).num_seconds());
+            match used_at {
+                Some(used_at) if used_at < created_at => early += 1,
+                Some(used_at) => seconds.push((used_at - created_at).num_seconds()),
+                None => {}
             }
         }
         seconds.sort_unstable();
@@ -187,7 +185,8 @@ impl Space {
 
     /// The date of the first token ever.
     fn recorded_from(&self, asked: &Asked) -> Option<NaiveDate> {
-        self.tokens.iter().map(|token| local_date(asked.zone, token.created_at)).min()
+        let issued = self.tokens.iter().filter_map(|token| token.created_at);
+        issued.map(|created_at| local_date(asked.zone, created_at)).min()
     }
 
     /// Who came, and the moment that makes it a visit.

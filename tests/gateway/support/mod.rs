@@ -3,6 +3,7 @@
 pub mod database;
 pub mod process;
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -158,8 +159,18 @@ pub fn config(url: &str, variables: &[(&str, &str)]) -> Config {
     Config::read(&Environment::new(look_up)).unwrap()
 }
 
+thread_local! {
+    static CLOCK: Cell<Option<DateTime<Utc>>> = const { Cell::new(None) };
+}
+
+/// What a test's clocks show: usually one and the same moment.
 pub fn now() -> DateTime<Utc> {
-    NOW.parse().unwrap()
+    CLOCK.get().unwrap_or_else(|| NOW.parse().unwrap())
+}
+
+/// Has this test's clocks show another moment; those of gateways are set apart.
+pub fn set_now(now: DateTime<Utc>) {
+    CLOCK.set(Some(now));
 }
 
 pub async fn read(response: Response) -> Answer {
