@@ -1,5 +1,5 @@
-//! Two databases and a model that reads rows one by one: all three must say the same, for random
-//! rows around the moments when clocks change, and random questions about them.
+//! Two databases, a rollup, and a model that reads rows one by one: all must say the same, for random rows around the
+//! moments when clocks change, at random moments, and random questions about them.
 
 mod calendar;
 mod model;
@@ -8,7 +8,10 @@ mod reports;
 mod series;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, TimeDelta, Utc};
-use coworking_analytics::reports::time_zone::Zone;
+use coworking_analytics::reports::{
+    rollup::{self, Progress},
+    time_zone::Zone,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -16,7 +19,7 @@ use self::{
     model::{Member, Members, Moment, Space, Token},
     reports::others,
 };
-use crate::support::{Backend, TestDatabase, TestGateway, now, on_postgres, rounds, set_now};
+use crate::support::{Backend, PATIENCE, TestDatabase, TestGateway, now, on_postgres, rounds, set_now};
 
 on_postgres!(databases_and_model_agree_on_days, databases_and_model_agree_on_members,);
 
@@ -89,12 +92,20 @@ fn seeds(first: u64) -> impl Iterator<Item = u64> {
     (0..rounds(1) as u64).map(move |round| first + 1_000_000 * round)
 }
 
-/// A space, on both databases. Another seed is another space; a failure prints the question, and the seed repeats it.
-async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 2]) {
+/// A space, on both databases, and once more beside a rollup. Another seed is another space; a failure prints the question,
+/// and the seed repeats it.
+async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 3]) {
     let mut random = fastrand::Rng::with_seed(seed);
     set_now(moment(&mut random));
     let space = invent(&mut random);
-    let gateways = [filled(Backend::Sqlite, &space).await, filled(Backend::Postgres, &space).await];
+    let rolled = filled(Backend::Postgres, &space).await;
+    rollup::create(&rolled.database.owner, PATIENCE).await.unwrap();
+    while rollup::refresh(&rolled.database.owner).await.unwrap() != Progress::Done {}
+    // Some of it is out of date again.
+    rolled.database.execute("UPDATE tokens SET used_at = used_at WHERE user_id % 7 = 0").await;
+    rolled.reports.look_for_rollup().await.unwrap();
+    assert!(rolled.reports.reads_rollup());
+    let gateways = [filled(Backend::Sqlite, &space).await, filled(Backend::Postgres, &space).await, rolled];
     (random, space, gateways)
 }
 

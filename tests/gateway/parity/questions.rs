@@ -1,11 +1,10 @@
 //! Random questions for the reports: both databases must give the answers of the model, row by row.
 
 use chrono::{Datelike as _, Days, Months, NaiveDate};
-use coworking_analytics::reports::rollup::{self, Progress};
 use serde_json::{Value, json};
 
-use super::{agree_page_by_page, basis, date, filled, model::Space, next_moment, range, read_back, seeds, users, zone};
-use crate::support::{Backend, PATIENCE, TestGateway, now, on_postgres};
+use super::{agree_page_by_page, basis, date, model::Space, next_moment, range, read_back, seeds, users, world, zone};
+use crate::support::{now, on_postgres};
 
 on_postgres!(
     usage_agrees,
@@ -121,21 +120,7 @@ async fn token_funnel_agrees() {
     agree(7, TOKEN_FUNNEL, "tokenFunnel", funnel_question, |space, question| Ok(space.token_funnel(question))).await;
 }
 
-/// A space of its own for each report, the third time beside a rollup; a failure prints the question, and the seed
-/// repeats it.
-async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 3]) {
-    let (random, space, [sqlite, postgres]) = super::world(seed).await;
-    let rolled = filled(Backend::Postgres, &space).await;
-    rollup::create(&rolled.database.owner, PATIENCE).await.unwrap();
-    while rollup::refresh(&rolled.database.owner).await.unwrap() != Progress::Done {}
-    // Some of it is out of date again.
-    rolled.database.execute("UPDATE tokens SET used_at = used_at WHERE user_id % 7 = 0").await;
-    rolled.reports.look_for_rollup().await.unwrap();
-    assert!(rolled.reports.reads_rollup());
-    (random, space, [sqlite, postgres, rolled])
-}
-
-/// Asks both databases and the model, which answers as well, or names the argument that is bad.
+/// Asks both databases, the rollup and the model, which answers as well, or names the argument that is bad.
 async fn agree(
     seed: u64,
     document: &str,

@@ -16,7 +16,7 @@ export function show(thisMonth: ThisMonth, lastMonth: LastMonth): void {
   const total = (side: 'now' | 'then') => days.reduce((sum, day) => sum + day[side], 0);
   const month = monthName(days.length ? thisMonth.from! : lastMonth.from!);
   const before = monthName(days.length ? thisMonth.previous.from : lastMonth.previous.from);
-  const [now, then] = days.length ? [total('now'), total('then')] : [lastMonth.totals.visits, lastMonth.previous.totals.visits];
+  const [now, then] = days.length ? [total('now'), total('then')] : [lastMonth.previous.current.totals.visits, lastMonth.previous.totals.visits];
   const ratio = then ? now / then - 1 : null;
   const period = days.length ? `in the first ${days.length === 1 ? 'day' : `${count(days.length)} days`} of ${month}` : `in ${month}`;
   const reference = days.length ? `in the same ${days.length === 1 ? 'day' : 'days'} of ${before}` : `in ${before}`;
