@@ -53,7 +53,7 @@ impl SubscriptionType for Subscription {
         ctx: &'a Context<'_>,
     ) -> Option<Pin<Box<dyn Stream<Item = Response> + Send + 'a>>> {
         Some(Box::pin(stream::once(async move {
-            let mut answer = match self.0.resolve_field(ctx).await {
+            let mut answer = match Box::pin(self.0.resolve_field(ctx)).await {
                 Ok(value) => {
                     let key = ctx.item.node.response_key().node.clone();
                     Response::new(Value::Object(IndexMap::from_iter([(key, value.unwrap_or_default())])))

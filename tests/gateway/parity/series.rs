@@ -136,10 +136,7 @@ impl Series<'_> {
         let longest = self.question["buckets"].as_u64().unwrap().max(7);
         let earliest = (1..longest).fold(first, |bucket, _| self.calendar.before(bucket));
         // Whole buckets, also the last one.
-        let to = self
-            .asked
-            .to
-            .map(|to| self.calendar.by_hour().then_some(to).unwrap_or_else(|| self.calendar.holding(to).last));
+        let to = self.asked.to.map(|to| if self.calendar.by_hour() { to } else { self.calendar.holding(to).last });
         let asked = Asked { from: Some(earliest.first), to, ..self.asked.clone() };
         Chain { buckets: self.calendar.chain(earliest, last), tallies: self.tallies(&asked) }
     }
