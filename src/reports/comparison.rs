@@ -84,8 +84,9 @@ impl Session {
             Extent::Elapsed | Extent::CompleteDays => fair(range, before, step, zone, extent, self.now())?,
         };
         let Side { range: part, left_out } = &sides.0;
-        let is_part = !left_out.is_empty() || *part != DateRange::unordered(range.from(), range.to());
-        let is_part = is_part && extent != Extent::Whole;
+        // An open end is today, though tokens of later days may count.
+        let all = question.filter.range;
+        let is_part = !left_out.is_empty() || (part.from(), part.to(), part.end()) != (all.from(), all.to(), None);
         let about = |side: Side| {
             let filter = TokenFilter { range: side.range, left_out: side.left_out, ..question.filter.clone() };
             UsageQuestion { filter, gaps: GapFill::Omit, ..question.clone() }

@@ -93,7 +93,7 @@ impl Session {
             }
             let weekdays = (0..7).filter_map(|day| Weekday::try_from(day).ok());
             let cells = weekdays.filter(|weekday| filter.weekdays.contains(*weekday)).flat_map(|weekday| {
-                let recorded = from.max(recorded_from).filter(|_| recorded_from.is_some());
+                let recorded = from.zip(recorded_from).map(|(from, recorded)| from.max(recorded));
                 let past = recorded.zip(to.min(today.pred_opt()));
                 let past = past.map_or(0, |(from, to)| occurrences(filter, weekday, from, to));
                 let is_today = with_today.is_some() && recorded <= with_today && recorded.is_some();

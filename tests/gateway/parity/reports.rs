@@ -32,7 +32,7 @@ impl Space {
                     let last = (0..=hour).rev().find_map(shown);
                     date < asked.today() || (date == asked.today() && last.is_none_or(|last| last < now().naive_utc()))
                 };
-                let days: Vec<_> = dates(from.max(recorded), to)
+                let days: Vec<_> = dates(from.map(|from| from.max(recorded.unwrap_or(from))), to)
                     .filter(|date| {
                         recorded.is_some() && on_it(*date) && day_exists(asked.zone, *date) && is_over(*date)
                     })
@@ -108,7 +108,9 @@ impl Space {
         }
         let first = asked.from.map(|from| calendar.holding(from)).or(members.iter().map(|(_, period)| *period).min());
         let Some(first) = first else { return Ok(json!([])) };
-        let cohorts = calendar.chain(first, calendar.holding(asked.to.unwrap_or(asked.today())));
+        let latest = members.iter().map(|(_, period)| *period).max();
+        let last = asked.to.map_or(latest.max(Some(calendar.holding(asked.today()))), |to| Some(calendar.holding(to)));
+        let cohorts = calendar.chain(first, last.unwrap());
         if cohorts.len() > 160 {
             return Err("filter.from");
         }
