@@ -226,11 +226,12 @@ impl Session {
         let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
         question.check_filled(first, last)?;
         let buckets = question.calendar.between(first, last);
+        let closed = TokenFilter { range: DateRange::between(first, last), ..question.filter.clone() };
         let (first_row, last_row) = (counted.keys().next(), counted.keys().next_back());
         let buckets = buckets.filter(|bucket| {
             let is_before = range.from().is_none() && Some(bucket) < first_row;
             let is_after = range.to().is_none() && bucket.date() > today && Some(bucket) > last_row;
-            !is_before && !is_after && question.calendar.is_reported(*bucket, &question.filter)
+            !is_before && !is_after && question.calendar.is_reported(*bucket, &closed)
         });
         Ok(buckets.map(|bucket| row(bucket, counted.get(&bucket).copied().or(gap))).collect())
     }

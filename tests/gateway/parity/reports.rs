@@ -228,8 +228,8 @@ pub fn others(all: &Members, page: &[Value]) -> Value {
 /// today, or the last visit's if that is later.
 fn reach(asked: &Asked, visited: &BTreeSet<NaiveDate>) -> (Option<NaiveDate>, Option<NaiveDate>) {
     let from = asked.from.or(visited.first().copied());
-    let open_end = from.map(|_| asked.today().max(visited.last().copied().unwrap_or(NaiveDate::MIN)));
-    (from, asked.to.or(open_end))
+    let open_end = asked.today().max(visited.last().copied().unwrap_or(NaiveDate::MIN));
+    (from, asked.to.or(Some(open_end)))
 }
 
 fn dates(from: Option<NaiveDate>, to: Option<NaiveDate>) -> impl Iterator<Item = NaiveDate> {
