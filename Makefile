@@ -1,4 +1,4 @@
-# `make test` is all that a fresh machine needs: it installs PostgreSQL and Chromium where they are
+# `make test` is all that a fresh machine needs: it installs PostgreSQL, Chromium and curl where they are
 # missing (Debian, Ubuntu), checks, and runs every test on both databases.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -30,7 +30,7 @@ check: format lint
 build:
 	$(STEP) cargo test --workspace --locked --profile $(PROFILE) --no-run
 
-# PostgreSQL and Chromium, where they are missing.
+# PostgreSQL, Chromium and curl, where they are missing.
 packages:
 	$(STEP) scripts/packages.sh
 

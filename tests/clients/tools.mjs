@@ -7,9 +7,9 @@ import { promisify } from 'node:util';
 // A path from this folder, wherever the tests are started from.
 export const fromHere = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-// A failure shows all that the command said.
+// What the command said; a failure shows all of it.
 export async function run(command, options, limits) {
-  await promisify(execFile)(command, options, { cwd: fromHere('.'), ...limits }).catch(({ message, stdout }) =>
+  return promisify(execFile)(command, options, { cwd: fromHere('.'), ...limits }).catch(({ message, stdout }) =>
     assert.fail(`${message}\n${stdout}`),
   );
 }
