@@ -29,14 +29,17 @@ mod version;
 mod visitors;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, future::BoxFuture};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, StreamTrait as _, sea_query::SelectStatement,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, StreamTrait as _, sea_query::SelectStatement,
 };
 use tokio::sync::OnceCell;
 use tracing::{Instrument as _, debug_span, warn};
@@ -88,6 +91,8 @@ pub struct Session {
     rollup: Rollup,
     shares: bool,
     snapshot: OnceCell<DatabaseTransaction>,
+    /// Whether a statement was asked.
+    has_asked: AtomicBool,
 }
 
 impl Reports {
@@ -142,7 +147,14 @@ impl Reports {
 
     fn begin(&self, shares: bool) -> Arc<Session> {
         let (database, now, rollup) = (self.database.clone(), self.clock.now(), self.rollup.clone());
-        Arc::new(Session { database, now, rollup, shares, snapshot: OnceCell::new() })
+        Arc::new(Session {
+            database,
+            now,
+            rollup,
+            shares,
+            snapshot: OnceCell::new(),
+            has_asked: AtomicBool::new(false),
+        })
     }
 
     /// Looks whether the database has a rollup that reports had better read, and keeps that in mind.
@@ -206,17 +218,24 @@ impl Session {
         {
             match self.query_all(&statement).await {
                 // A shared snapshot is lost with the statement that fails in it.
-                Err(Error::Database(error)) if !self.shares => {
-                    warn!(
-                        error = words(&error),
-                        "the rollup cannot be read: asking the tokens until it is looked for again"
-                    );
-                    self.rollup.distrust();
-                }
+                Err(Error::Database(error)) if !self.shares => self.distrust_rollup(&error),
                 answer => return answer,
             }
         }
         self.query_all(&direct()).await
+    }
+
+    /// Asks the tokens from now on, since a statement that reads the rollup failed.
+    fn distrust_rollup(&self, error: &DbErr) {
+        warn!(error = words(error), "the rollup cannot be read: asking the tokens until it is looked for again");
+        self.rollup.distrust();
+        self.has_asked.store(false, Ordering::Relaxed);
+    }
+
+    /// Holds that statements of one answer agree: one agrees with itself, several share a snapshot.
+    fn about_to_ask(&self) {
+        let again = self.has_asked.swap(true, Ordering::Relaxed);
+        debug_assert!(self.shares || !again, "a second statement, and no snapshot that both read");
     }
 
     /// Hands the rows of an answer to `take`, one after the other: as many as there are take no more memory than one.
@@ -235,6 +254,7 @@ impl Session {
         mut take: impl FnMut(&QueryResult) -> Result<Option<Wait>, Error> + Send,
     ) -> Result<(), Error> {
         self.database.ensure_available()?;
+        self.about_to_ask();
         let connection = self.database.connection();
         let statement = connection.get_database_backend().build(statement);
         let span = debug_span!("statement", "otel.kind" = "client", "db.query.text" = statement.sql);
@@ -266,6 +286,7 @@ impl Session {
     /// Asked once more where a standby gave up a statement in favour of what it replays; not within a snapshot, which is lost
     /// with it.
     async fn query_all(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
+        self.about_to_ask();
         match self.query_all_once(statement).await {
             Err(error) if error.is_conflict() && !self.shares => self.query_all_once(statement).await,
             rows => rows,

@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use chrono::NaiveDateTime;
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
-use tracing::warn;
 
 use super::{Error, Session, counts::tokens, filter::TokenFilter, rollup};
-use crate::database::words;
 
 /// Members, each once. Holds at most twice as many as there are, and what was added last.
 #[derive(Debug, Default)]
@@ -96,11 +94,7 @@ impl Session {
         });
         match read.await {
             Err(Error::Database(error)) if !self.shares => {
-                warn!(
-                    error = words(&error),
-                    "the rollup cannot be read: asking the tokens until it is looked for again"
-                );
-                self.rollup.distrust();
+                self.distrust_rollup(&error);
                 return Ok(false);
             }
             read => read?,
