@@ -14,8 +14,8 @@ use super::{
     series::{AdditiveMeasure, Along, asked},
 };
 use crate::reports::{
-    self, DailyUsageOrder, Granularity, MAX_BUCKETS, Running, SeriesRow, Session, UsageQuestion, model::Figures,
-    page::checked_size,
+    self, DailyUsageOrder, Granularity, MAX_BUCKETS, Running, SeriesRow, Session, UsageQuestion, checked_size,
+    model::Figures,
 };
 
 /// What a list is taken to hold when `first` does not say.

@@ -12,7 +12,7 @@ use super::{
     rows::{Row, Rows},
     scalar::{Date, TimeZone},
 };
-use crate::reports::{self, Session, page::checked_size};
+use crate::reports::{self, Session, checked_size};
 
 /// Hours in a week.
 const CELLS: usize = 168;

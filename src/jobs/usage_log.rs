@@ -11,10 +11,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     metrics,
-    reports::{
-        Error, Measures, Reports, UsageQuestion,
-        model::{Figures, LegacyDailyUsage},
-    },
+    reports::{Error, LegacyDailyUsage, Measures, Reports, UsageQuestion, model::Figures},
 };
 
 /// Logs the daily usage at once and then every `period`, until `stop` is cancelled.

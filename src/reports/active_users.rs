@@ -7,8 +7,8 @@ use entity::token;
 use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
 use super::{
-    Error, InvalidArgument, Session, counts::tokens, dialect::days_between, filter::TokenFilter, made, model::ratio,
-    range::DateRange, time_zone::Zone,
+    Error, InvalidArgument, Session, dialect::days_between, filter::TokenFilter, made, model::ratio, range::DateRange,
+    selection::tokens, time_zone::Zone,
 };
 
 /// The most days that one report covers: three years.

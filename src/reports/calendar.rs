@@ -4,8 +4,7 @@ use chrono::{DateTime, Datelike as _, Days, FixedOffset, Months, NaiveDate, Naiv
 use chrono::{Utc, Weekday};
 
 use super::{
-    filter::TokenFilter,
-    range::{DateRange, first_of_months, first_of_week},
+    range::{first_of_months, first_of_week},
     time_zone::Zone,
 };
 
@@ -203,26 +202,6 @@ impl Calendar {
         self.from(self.bucket_of(from))
             .take_while(move |bucket| if is_hour { self.instants(*bucket).0 < end } else { bucket.date() <= to })
             .filter(move |bucket| !is_hour || (from <= bucket.date() && bucket.date() <= to))
-    }
-
-    /// Whether a day of the bucket is reported.
-    pub(super) fn is_reported(self, bucket: Bucket, filter: &TokenFilter) -> bool {
-        if matches!(self.granularity, Granularity::Hour | Granularity::Day) {
-            return filter.reports(bucket.date());
-        }
-        let (first, last) = self.dates(bucket);
-        first.iter_days().take_while(|date| *date <= last).any(|date| filter.reports(date))
-    }
-
-    /// Whether `filter` leaves some of the bucket's dates, or moments, out; days of the week apart.
-    pub(super) fn is_cut(self, bucket: Bucket, filter: &TokenFilter) -> bool {
-        let (first, last) = self.dates(bucket);
-        let range = filter.range;
-        let is_left_out =
-            |dates: &DateRange| dates.from().is_none_or(|from| from <= last) && dates.to().is_none_or(|to| first <= to);
-        !(range.contains(first) && range.contains(last))
-            || filter.left_out.iter().any(is_left_out)
-            || range.end().is_some_and(|end| end < self.instants(bucket).1.naive_utc())
     }
 
     /// What to call a bucket on the axis of a chart.

@@ -10,8 +10,8 @@ use super::{
     made,
     model::Figures,
     range::{Comparison, DateRange, Step, first_of_months},
+    series::{SeriesRow, UsageQuestion},
     time_zone::Zone,
-    usage::{SeriesRow, UsageQuestion},
 };
 
 /// The most stretches of days that a comparison leaves out for want of a counterpart.
@@ -256,7 +256,7 @@ impl Before {
         let filter = &self.then.filter;
         // What has not elapsed on this side has no counterpart on that one.
         let has_begun = |bucket| filter.range.end().is_none_or(|end| calendar.instants(bucket).0.naive_utc() < end);
-        let is_compared = |bucket: &Bucket| calendar.is_reported(*bucket, filter) && has_begun(*bucket);
+        let is_compared = |bucket: &Bucket| filter.reports_any(calendar, *bucket) && has_begun(*bucket);
         places.into_iter().map(|place| place.filter(is_compared)).collect()
     }
 }

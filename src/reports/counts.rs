@@ -4,17 +4,17 @@ use chrono::{NaiveDate, NaiveDateTime};
 use entity::token;
 use sea_orm::{
     DbBackend, QueryResult,
-    sea_query::{CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    sea_query::{CaseStatement, Expr, ExprTrait, SelectStatement, UnionType},
 };
 
 use super::{
     Error, Session,
     calendar::{Bucket, Calendar, Granularity},
-    dialect::{Local, from_tokens},
+    dialect::Local,
     filter::{TimeBasis, TokenFilter},
     model::Figures,
     rollup,
-    user_visits::users_matching,
+    selection::tokens,
 };
 
 /// What to compute. What is not asked for costs nothing.
@@ -177,23 +177,6 @@ fn statement(
             issued
         }
     }
-}
-
-/// The tokens that `filter` lets pass by the time that `local` is about, without a column yet.
-pub(super) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
-    let users = filter.users.restricts_users().then_some((&filter.users, filter.zone));
-    let mut select = Query::select();
-    from_tokens(&mut select, local.backend());
-    select
-        .cond_where(
-            local
-                .in_range()
-                .add(local.outside(&filter.left_out))
-                .add_option(local.on(filter.weekdays))
-                .add_option(filter.users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied())))
-                .add_option(users_matching(local.backend(), users, local.now())),
-        )
-        .take()
 }
 
 impl By {

@@ -7,7 +7,8 @@ use super::{
     counts::Measures,
     filter::Direction,
     made,
-    usage::{MAX_BUCKETS, Series, SeriesRow, UsageQuestion},
+    series::{MAX_BUCKETS, SeriesRow, UsageQuestion},
+    usage::Series,
 };
 
 impl Session {

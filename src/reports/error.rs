@@ -25,6 +25,17 @@ impl InvalidArgument {
     }
 }
 
+/// A number of rows that may be asked for.
+///
+/// # Errors
+/// When it is not in `1..=max`.
+pub fn checked_size(argument: &'static str, size: i32, max: usize) -> Result<usize, InvalidArgument> {
+    usize::try_from(size)
+        .ok()
+        .filter(|size| (1..=max).contains(size))
+        .ok_or_else(|| InvalidArgument::new(argument, format!("is {size}; it must be 1 to {max}")))
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {

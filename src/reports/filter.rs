@@ -5,7 +5,7 @@ use chrono::{Datelike as _, NaiveDate, Weekday};
 
 use super::{
     InvalidArgument,
-    calendar::{Calendar, Granularity, Week},
+    calendar::{Bucket, Calendar, Granularity},
     range::DateRange,
     time_zone::Zone,
 };
@@ -142,12 +142,6 @@ pub struct TokenFilter {
 }
 
 impl TokenFilter {
-    /// The calendar of its zone, by days.
-    #[must_use]
-    pub fn calendar_of_days(&self) -> Calendar {
-        Calendar::new(self.zone, Granularity::Day, Week::default())
-    }
-
     /// Whether a day is in the range, and on one of the days of the week.
     pub(super) fn contains(&self, date: NaiveDate) -> bool {
         self.range.contains(date)
@@ -159,6 +153,26 @@ impl TokenFilter {
     pub(super) fn reports(&self, date: NaiveDate) -> bool {
         // A day that the zone skipped altogether has no instant.
         self.contains(date) && self.zone.has_day(date)
+    }
+
+    /// Whether a day of the bucket is reported.
+    pub(super) fn reports_any(&self, calendar: Calendar, bucket: Bucket) -> bool {
+        if matches!(calendar.granularity, Granularity::Hour | Granularity::Day) {
+            return self.reports(bucket.date());
+        }
+        let (first, last) = calendar.dates(bucket);
+        first.iter_days().take_while(|date| *date <= last).any(|date| self.reports(date))
+    }
+
+    /// Whether some of the bucket's dates, or moments, are left out; days of the week apart.
+    pub(super) fn cuts(&self, calendar: Calendar, bucket: Bucket) -> bool {
+        let (first, last) = calendar.dates(bucket);
+        let range = self.range;
+        let is_left_out =
+            |dates: &DateRange| dates.from().is_none_or(|from| from <= last) && dates.to().is_none_or(|to| first <= to);
+        !(range.contains(first) && range.contains(last))
+            || self.left_out.iter().any(is_left_out)
+            || range.end().is_some_and(|end| end < calendar.instants(bucket).1.naive_utc())
     }
 }
 

@@ -4,9 +4,9 @@ use chrono::{Days, NaiveDate};
 
 use super::{
     InvalidArgument, Session,
+    error::checked_size,
     filter::{TimeBasis, UserFilter, UserVisitsFilter, VisitsRange},
     model::UserVisits,
-    page::checked_size,
     range::DateRange,
     time_zone::Zone,
 };

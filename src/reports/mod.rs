@@ -12,6 +12,7 @@ pub mod filter;
 pub(crate) mod fuzzing;
 mod heatmap;
 mod here;
+mod legacy;
 mod members;
 pub mod model;
 pub mod page;
@@ -19,6 +20,8 @@ pub mod range;
 mod retention;
 pub mod rollup;
 mod running;
+mod selection;
+mod series;
 mod span;
 pub mod time_zone;
 mod token_funnel;
@@ -51,15 +54,17 @@ pub use self::{
     comparison::{Before, Extent},
     counts::Measures,
     daily_usage::{DailyUsageField, DailyUsageOrder},
-    error::{Error, InvalidArgument},
+    error::{Error, InvalidArgument, checked_size},
     heatmap::{Heatmap, HeatmapCell},
     here::Here,
+    legacy::LegacyDailyUsage,
     members::{MemberSegment, Thresholds},
     retention::{Cohort, CohortAnchor, CohortPeriod, CohortUnit, MAX_COHORTS, MAX_PERIODS, RetentionQuestion},
     rollup::Rollup,
     running::{AdditiveMeasure, MAX_AVERAGED, Running, checked_average},
+    series::{MAX_BUCKETS, SeriesRow, UsageQuestion},
     token_funnel::TokenFunnel,
-    usage::{MAX_BUCKETS, Series, SeriesRow, UsageQuestion},
+    usage::Series,
     user_visits::UserVisitsParts,
     users::Member,
     version::Version,

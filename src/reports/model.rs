@@ -1,9 +1,6 @@
 //! What reports answer with. A measure that was not asked for, or that stands in a filled gap, is `None`.
 
 use chrono::NaiveDateTime;
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
-
-use super::usage::SeriesRow;
 
 /// Measures of some tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,23 +21,6 @@ impl Figures {
     #[must_use]
     pub fn conversion_rate(&self) -> Option<f64> {
         ratio(self.visits?, self.tokens_issued?)
-    }
-}
-
-/// Visits by date, as the legacy service answered and logged them: a map in order of the dates,
-/// without the days that have none.
-#[derive(Debug)]
-pub struct LegacyDailyUsage<'a>(pub &'a [SeriesRow]);
-
-impl Serialize for LegacyDailyUsage<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for day in self.0 {
-            if let Some(visits) = day.figures.visits.filter(|visits| *visits > 0) {
-                map.serialize_entry(&day.date(), &visits)?;
-            }
-        }
-        map.end()
     }
 }
 

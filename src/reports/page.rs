@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, NaiveDateTime};
 use sea_orm::{DbBackend, sea_query::Expr};
 
-use super::{InvalidArgument, dialect::instant, filter::Direction, model::UserVisits};
+use super::{InvalidArgument, dialect::instant, error::checked_size, filter::Direction, model::UserVisits};
 
 /// Longer than any cursor of ours.
 const MAX_CURSOR: usize = 128;
@@ -241,17 +241,6 @@ impl Page {
     pub(super) fn is_bounded_behind(&self) -> bool {
         self.behind().is_some()
     }
-}
-
-/// A number of rows that may be asked for.
-///
-/// # Errors
-/// When it is not in `1..=max`.
-pub fn checked_size(argument: &'static str, size: i32, max: usize) -> Result<usize, InvalidArgument> {
-    usize::try_from(size)
-        .ok()
-        .filter(|size| (1..=max).contains(size))
-        .ok_or_else(|| InvalidArgument::new(argument, format!("is {size}; it must be 1 to {max}")))
 }
 
 #[cfg(test)]

@@ -9,15 +9,14 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, Sele
 use super::{
     Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity, Week},
-    counts::tokens,
     dialect::{Local, from_tokens, from_users, readable},
+    error::checked_size,
     filter::{TimeBasis, TokenFilter, UserFilter},
     made,
     model::ratio,
-    page::checked_size,
     range::{DateRange, RelativeRange},
-    usage::check_week_start,
-    user_visits::{cte, users_matching},
+    selection::{cte, tokens, users_matching},
+    series::check_week_start,
 };
 
 /// The most cohorts that one report has: three years of weeks.

@@ -11,7 +11,7 @@ use super::{
     counts::Counts,
     filter::TokenFilter,
     range::DateRange,
-    usage::{MAX_BUCKETS, SeriesRow, UsageQuestion, check_listed},
+    series::{MAX_BUCKETS, SeriesRow, UsageQuestion, check_listed},
 };
 
 /// The most buckets that an average goes over.
@@ -54,7 +54,7 @@ struct Sums {
 /// # Errors
 /// When it is not in `1..=`[`MAX_AVERAGED`].
 pub fn checked_average(argument: &'static str, buckets: i32) -> Result<u32, InvalidArgument> {
-    super::page::checked_size(argument, buckets, MAX_AVERAGED as usize)
+    super::error::checked_size(argument, buckets, MAX_AVERAGED as usize)
         .map(|buckets| u32::try_from(buckets).unwrap_or(MAX_AVERAGED))
 }
 
@@ -80,7 +80,7 @@ impl Running {
             if running.buckets.len() > 10 * MAX_BUCKETS {
                 check_listed("filter.from", running.buckets.len())?;
             }
-            sums.reported += i32::from(calendar.is_reported(bucket, &anytime));
+            sums.reported += i32::from(anytime.reports_any(calendar, bucket));
             if let Some(counts) = own.get(&bucket) {
                 sums.own.add(*counts);
                 sums.all.add(*counts);

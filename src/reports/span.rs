@@ -6,8 +6,8 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 
 use super::{
     Error, Session,
-    counts::tokens,
     filter::{TimeBasis, TokenFilter},
+    selection::tokens,
     time_zone::Zone,
 };
 

@@ -5,12 +5,11 @@ use sea_orm::sea_query::{Expr, Query, SelectStatement, WithClause};
 
 use super::{
     Error, Session,
-    counts::tokens,
     dialect::{readable, seconds_between},
     filter::{TimeBasis, TokenFilter},
     made,
     model::ratio,
-    user_visits::cte,
+    selection::{cte, tokens},
 };
 
 /// What became of the tokens that were issued in a range.

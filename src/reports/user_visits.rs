@@ -1,24 +1,24 @@
 //! Tokens issued to and used by each member.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::NaiveDate;
 use entity::{token, user};
 use sea_orm::{
     DbBackend, QueryResult,
     sea_query::{
-        CaseStatement, CommonTableExpression, Cond, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, Order,
-        Query, SelectStatement, WindowStatement, WithClause,
+        CaseStatement, Cond, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, Order, Query, SelectStatement,
+        WindowStatement, WithClause,
     },
 };
 
 use super::{
     Error, Session, Wait,
-    dialect::{Local, from_tokens, from_users, instant, join_users, readable},
-    filter::{TimeBasis, UserFilter, UserVisitsFilter},
+    dialect::{Local, from_tokens, instant, join_users, readable},
+    filter::{TimeBasis, UserVisitsFilter},
     made,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
     page::{Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
     rollup,
-    time_zone::Zone,
+    selection::{cte, user_condition},
 };
 
 /// What to compute beside the rows. What is not asked for costs nothing.
@@ -282,27 +282,6 @@ impl UserVisitsParts {
     }
 }
 
-/// The condition that a token belongs to a matching member.
-pub(super) fn users_matching(
-    backend: DbBackend,
-    users: Option<(&UserFilter, Zone)>,
-    now: NaiveDateTime,
-) -> Option<Expr> {
-    let (users, zone) = users?;
-    let mut matching = Query::select();
-    from_users(&mut matching, backend);
-    matching.column(user::Column::Id).cond_where(user_condition(backend, users, zone, now));
-    Some(Expr::col(token::Column::UserId).in_subquery(matching))
-}
-
-fn user_condition(backend: DbBackend, users: &UserFilter, zone: Zone, now: NaiveDateTime) -> Condition {
-    let joined_at = Expr::col((user::Entity, user::Column::JoinedAt));
-    let is_active = Expr::col((user::Entity, user::Column::IsActive));
-    let joined =
-        (!users.joined().is_unbounded()).then(|| Local::of(backend, joined_at, users.joined(), zone, now).in_range());
-    Cond::all().add_option(joined).add_option(users.is_active().map(|active| is_active.eq(active)))
-}
-
 fn totals(
     backend: DbBackend,
     order: UserVisitsOrder,
@@ -396,12 +375,6 @@ fn read_totals(row: &QueryResult) -> Result<UserVisitsTotals, Error> {
         tokens_issued: row.try_get("", name::TOTAL_ISSUED)?,
         tokens_unused: row.try_get("", name::TOTAL_UNUSED)?,
     })
-}
-
-pub(super) fn cte(name: &'static str, query: SelectStatement) -> CommonTableExpression {
-    let mut cte = CommonTableExpression::new();
-    cte.table_name(name).query(query);
-    cte
 }
 
 fn when(condition: impl sea_orm::sea_query::IntoCondition, then: impl Into<Expr>) -> Expr {

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 
-use super::{Error, Session, counts::tokens, filter::TokenFilter, rollup};
+use super::{Error, Session, filter::TokenFilter, rollup, selection::tokens};
 
 /// Members, each once. Holds at most twice as many as there are, and what was added last.
 #[derive(Debug, Default)]

@@ -14,9 +14,9 @@ use crate::http::{
     guard::Client,
 };
 use crate::reports::{
-    Measures, UsageQuestion, UserVisitsParts,
+    LegacyDailyUsage, Measures, UsageQuestion, UserVisitsParts,
     filter::UserVisitsFilter,
-    model::{LegacyDailyUsage, UserVisits},
+    model::UserVisits,
     page::{Page, UserVisitsOrder},
 };
 

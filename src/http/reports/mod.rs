@@ -33,7 +33,7 @@ use super::{Gateway, error::Failure, graphql::preferred, guard::Client};
 use crate::{
     access::Scope,
     graphql::error::INTERNAL_SERVER_ERROR,
-    reports::{Error, Measures, Session, UsageQuestion, model::LegacyDailyUsage, range::DateRange},
+    reports::{Error, Granularity, LegacyDailyUsage, Measures, Session, UsageQuestion, range::DateRange},
 };
 
 /// Parameters by which a report picks out single members.
@@ -80,7 +80,7 @@ async fn daily_usage(
     let filter = asking.filter(Asked::tokens)?;
     let range = filter.range;
     let gaps = asking.asked.one("gaps").map_err(|error| renamed(&error))?.unwrap_or_default();
-    let question = UsageQuestion { calendar: filter.calendar_of_days(), filter, gaps };
+    let question = UsageQuestion::new(filter, Granularity::Day, None, None, gaps).map_err(|error| renamed(&error))?;
     if asking.format == Format::Json {
         let measures = Measures { visits: true, ..Measures::default() };
         let days = asking.session.daily_usage(&question, measures, None).await.map_err(failure)?;

@@ -11,10 +11,10 @@ use crate::{
     graphql::limits::Limit,
     http::{Gateway, error::Failure},
     reports::{
-        Error, UserVisitsParts,
+        Error, UserVisitsParts, checked_size,
         filter::UserVisitsFilter,
         model::UserVisits,
-        page::{Page, UserVisitsOrder, checked_size},
+        page::{Page, UserVisitsOrder},
     },
 };
 

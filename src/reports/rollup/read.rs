@@ -15,6 +15,7 @@ use super::super::{
     counts::{By, Measures},
     dialect::Local,
     filter::{TimeBasis, TokenFilter},
+    selection::cte,
     time_zone::UtcBounds,
 };
 
@@ -130,13 +131,7 @@ fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
         None => Expr::cust(logged),
         Some(since) => Expr::cust_with_values(format!("{logged} + tsmultirange(tsrange(NULL, $1))"), [since]),
     };
-    cte(Query::select().expr_as(all, name::LOGGED).from("rollup_log").take())
-}
-
-fn cte(query: SelectStatement) -> CommonTableExpression {
-    let mut cte = CommonTableExpression::new();
-    cte.table_name(name::STRETCHES).query(query);
-    cte
+    cte(name::STRETCHES, Query::select().expr_as(all, name::LOGGED).from("rollup_log").take())
 }
 
 /// Tokens by the time of their issue, or of their use: slots that are up to date, and tokens in the others.
@@ -233,5 +228,5 @@ pub(in crate::reports) fn around_log(
         kept.column("first_visit_at").column("last_visit_at");
     }
     kept.union(UnionType::All, direct);
-    (cte(logged), kept)
+    (cte(name::STRETCHES, logged), kept)
 }
