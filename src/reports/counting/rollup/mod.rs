@@ -16,7 +16,7 @@ use std::sync::{
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
 
-pub(super) use self::read::{around_log, counts, visitors};
+pub(in crate::reports) use self::read::{around_log, counts, visitors};
 use self::{install::Check, place::Place};
 pub use self::{
     install::{create, drop_all, rebuild, upgrade},
@@ -56,7 +56,7 @@ impl Rollup {
     }
 
     /// Reports read the tokens themselves from now on, until somebody looks again.
-    pub(super) fn distrust(&self) {
+    pub(in crate::reports) fn distrust(&self) {
         self.usable.store(false, Ordering::Relaxed);
     }
 

@@ -1,8 +1,12 @@
 //! The general series: tokens by hour, day, week, month, quarter or year, and what it is compared with.
 
+pub mod comparison;
+pub mod running;
+pub mod series;
+
 use std::collections::BTreeMap;
 
-use super::{
+use crate::reports::{
     Error, Session,
     calendar::Bucket,
     counts::{By, Counts, Measures},
@@ -43,7 +47,7 @@ impl Session {
         .await
     }
 
-    pub(super) async fn series(
+    pub(in crate::reports) async fn series(
         &self,
         question: &UsageQuestion,
         measures: Measures,
@@ -89,7 +93,7 @@ impl Session {
         .await
     }
 
-    pub(super) async fn by_bucket(
+    pub(in crate::reports) async fn by_bucket(
         &self,
         question: &UsageQuestion,
         measures: Measures,
@@ -110,7 +114,7 @@ impl Session {
         Ok(buckets)
     }
 
-    pub(super) fn row(&self, question: &UsageQuestion, bucket: Bucket, figures: Figures) -> SeriesRow {
+    pub(in crate::reports) fn row(&self, question: &UsageQuestion, bucket: Bucket, figures: Figures) -> SeriesRow {
         let calendar = question.calendar;
         let last = calendar.dates(bucket).1;
         let today = question.filter.zone.date_at(self.now());

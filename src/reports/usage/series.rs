@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{
+use crate::reports::{
     InvalidArgument,
     calendar::{Bucket, Calendar, Granularity, Week},
     filter::{GapFill, TokenFilter},
@@ -27,8 +27,8 @@ pub struct UsageQuestion {
 /// One bucket of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesRow {
-    pub(super) calendar: Calendar,
-    pub(super) bucket: Bucket,
+    pub(in crate::reports) calendar: Calendar,
+    pub(in crate::reports) bucket: Bucket,
     /// Whether the bucket was not over when the report was made, or the range leaves some of it out.
     pub is_partial: bool,
     /// The measures.
@@ -80,7 +80,7 @@ impl UsageQuestion {
 }
 
 /// Fails where weeks are given a start, and nothing has weeks.
-pub(super) fn check_week_start(
+pub(in crate::reports) fn check_week_start(
     week_start: Option<Week>,
     has_weeks: bool,
     range: Option<RelativeRange>,
@@ -93,7 +93,7 @@ pub(super) fn check_week_start(
 
 impl UsageQuestion {
     /// Fails where there are too many buckets from one date to another to fill.
-    pub(super) fn check_filled(&self, first: NaiveDate, last: NaiveDate) -> Result<(), InvalidArgument> {
+    pub(in crate::reports) fn check_filled(&self, first: NaiveDate, last: NaiveDate) -> Result<(), InvalidArgument> {
         let days = (last - first).num_days() + 1;
         let each = match self.calendar.granularity {
             Granularity::Hour => days * 24,
@@ -114,7 +114,7 @@ impl UsageQuestion {
     }
 
     /// The same about the days after the range that belong to its last bucket: averages are made of whole ones.
-    pub(super) fn later(&self) -> Option<Self> {
+    pub(in crate::reports) fn later(&self) -> Option<Self> {
         let end = self.filter.range.to()?;
         let last = self.calendar.dates(self.calendar.bucket_of(end)).1;
         let range = DateRange::between(end.succ_opt().filter(|first| *first <= last)?, last);
@@ -122,7 +122,7 @@ impl UsageQuestion {
     }
 
     /// The same about the days before the range of which averages in it are made: whole buckets.
-    pub(super) fn earlier(&self, look_back: u32) -> Option<Self> {
+    pub(in crate::reports) fn earlier(&self, look_back: u32) -> Option<Self> {
         let calendar = self.calendar;
         let begin = self.filter.range.from()?;
         let from = calendar.back(calendar.bucket_of(begin), look_back.saturating_sub(1)).date();
@@ -132,7 +132,7 @@ impl UsageQuestion {
 }
 
 /// Fails where there are too many buckets to list.
-pub(super) fn check_listed(argument: &'static str, buckets: usize) -> Result<(), InvalidArgument> {
+pub(in crate::reports) fn check_listed(argument: &'static str, buckets: usize) -> Result<(), InvalidArgument> {
     if buckets > MAX_BUCKETS {
         let problem = format!(
             "makes {buckets} buckets; at most {MAX_BUCKETS} are listed: choose longer ones, or narrow `filter.from` \

@@ -8,7 +8,7 @@ use std::{fmt, sync::OnceLock};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use super::InvalidArgument;
+use crate::reports::InvalidArgument;
 
 /// An IANA time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

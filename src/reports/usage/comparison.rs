@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 
-use super::{
+use crate::reports::{
     Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity},
     counts::Measures,

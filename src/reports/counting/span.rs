@@ -4,7 +4,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 
-use super::{
+use crate::reports::{
     Error, Session,
     filter::{TimeBasis, TokenFilter},
     selection::tokens,
@@ -16,14 +16,14 @@ type Dates = (Option<NaiveDate>, Option<NaiveDate>);
 
 impl Session {
     /// The local date of the first door code that was ever issued: before it, nothing was counted. None without any.
-    pub(super) async fn recorded_from(&self, zone: Zone) -> Result<Option<NaiveDate>, Error> {
+    pub(in crate::reports) async fn recorded_from(&self, zone: Zone) -> Result<Option<NaiveDate>, Error> {
         let anything = TokenFilter { zone, ..TokenFilter::default() };
         Ok(self.extremes(&anything, false).await?.0)
     }
 
     /// The dates that a report about visits is about: an open beginning is the first visit's, an open end is today, or the
     /// last visit's where that is later.
-    pub(super) async fn reported_dates(&self, filter: &TokenFilter) -> Result<Dates, Error> {
+    pub(in crate::reports) async fn reported_dates(&self, filter: &TokenFilter) -> Result<Dates, Error> {
         if let (Some(from), Some(to)) = (filter.range.from(), filter.range.to()) {
             return Ok((Some(from), Some(to)));
         }

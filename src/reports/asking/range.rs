@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
 
-use super::{
+use crate::reports::{
     InvalidArgument,
     time_zone::{UtcBounds, Zone},
 };
@@ -20,14 +20,14 @@ pub struct DateRange {
 
 /// A distance on the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::reports) enum Step {
     Days(u64),
     Months(u32),
 }
 
 impl Step {
     /// The date that lies so far before another one; none where that month has no such day.
-    pub(super) fn back(self, date: NaiveDate) -> Option<NaiveDate> {
+    pub(in crate::reports) fn back(self, date: NaiveDate) -> Option<NaiveDate> {
         match self {
             Self::Days(days) => date.checked_sub_days(Days::new(days)),
             Self::Months(months) => {
@@ -37,7 +37,7 @@ impl Step {
     }
 
     /// The date that lies so far after another one: the way back from [`Self::back`].
-    pub(super) fn forth(self, date: NaiveDate) -> Option<NaiveDate> {
+    pub(in crate::reports) fn forth(self, date: NaiveDate) -> Option<NaiveDate> {
         match self {
             Self::Days(days) => date.checked_add_days(Days::new(days)),
             Self::Months(months) => {
@@ -147,19 +147,19 @@ impl DateRange {
     }
 
     /// The dates `from` to `to`, which are in order.
-    pub(super) fn between(from: NaiveDate, to: NaiveDate) -> Self {
+    pub(in crate::reports) fn between(from: NaiveDate, to: NaiveDate) -> Self {
         Self { from: Some(from), to: Some(to), ..Self::default() }
     }
 
     /// The same, without what comes at `end` or later.
-    pub(super) fn before_instant(self, end: Option<DateTime<Utc>>) -> Self {
+    pub(in crate::reports) fn before_instant(self, end: Option<DateTime<Utc>>) -> Self {
         Self { end: end.map(|end| end.naive_utc()), ..self }
     }
 
     /// The range that this one, which has both ends, is compared with, and how far back it lies. Weeks are compared with
     /// weeks: a year before is 52 of them. By months, days that a month has not become its last one, and whole months stay
     /// whole: those that were meant, not those of which today happens to be the last day.
-    pub(super) fn before(self, comparison: Comparison, in_weeks: bool) -> Option<(Self, Step)> {
+    pub(in crate::reports) fn before(self, comparison: Comparison, in_weeks: bool) -> Option<(Self, Step)> {
         let (from, to) = (self.from?, self.to?);
         let meant = self.step.is_none_or(|(_, whole)| whole == Whole::Yes);
         let whole = meant && from.day() == 1 && is_last_of_month(to);
@@ -215,17 +215,17 @@ impl DateRange {
     }
 
     /// The instant, in UTC, before which all of it lies, where it does not end with its last date.
-    pub(super) fn end(self) -> Option<NaiveDateTime> {
+    pub(in crate::reports) fn end(self) -> Option<NaiveDateTime> {
         self.end
     }
 
     /// The dates `from` to `to`, none where they are not in order.
-    pub(super) fn unordered(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Self {
+    pub(in crate::reports) fn unordered(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Self {
         Self { from, to, ..Self::default() }
     }
 
     /// The same, up to `to` where the end is open; never ends before it begins.
-    pub(super) fn until(self, to: NaiveDate) -> Self {
+    pub(in crate::reports) fn until(self, to: NaiveDate) -> Self {
         let to = self.to.unwrap_or_else(|| self.from.map_or(to, |from| from.max(to)));
         Self { to: Some(to), ..self }
     }
@@ -236,12 +236,12 @@ impl DateRange {
         self.from.is_none() && self.to.is_none()
     }
 
-    pub(super) fn contains(self, date: NaiveDate) -> bool {
+    pub(in crate::reports) fn contains(self, date: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
     }
 
     /// The bounds in UTC: of an open range, those of the years 1 to 9999, of the zone and of UTC.
-    pub(super) fn bounds(self, zone: Zone) -> UtcBounds {
+    pub(in crate::reports) fn bounds(self, zone: Zone) -> UtcBounds {
         let start = |year| NaiveDate::from_ymd_opt(year, 1, 1).map(|date| date.and_time(NaiveTime::MIN));
         let (first, last) = (NaiveDate::from_ymd_opt(1, 1, 1), NaiveDate::from_ymd_opt(9999, 12, 31));
         let bounds = zone.bounds(self.from.or(first), self.to.or(last));
@@ -251,12 +251,12 @@ impl DateRange {
 }
 
 /// The first day of the week of `date`.
-pub(super) fn first_of_week(date: NaiveDate, week_start: Weekday) -> NaiveDate {
+pub(in crate::reports) fn first_of_week(date: NaiveDate, week_start: Weekday) -> NaiveDate {
     back(date, date.weekday().days_since(week_start).into())
 }
 
 /// The first day of the month, quarter (3) or year (12) of `date`.
-pub(super) fn first_of_months(date: NaiveDate, months: u32) -> NaiveDate {
+pub(in crate::reports) fn first_of_months(date: NaiveDate, months: u32) -> NaiveDate {
     date.with_day(1).and_then(|first| first.with_month(date.month0() / months * months + 1)).unwrap_or(date)
 }
 

@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{CaseStatement, Expr, ExprTrait, SelectStatement, UnionType},
 };
 
-use super::{
+use crate::reports::{
     Error, Session,
     calendar::{Bucket, Calendar, Granularity},
     dialect::Local,
@@ -36,7 +36,7 @@ impl Measures {
     pub const ALL: Self = Self { visits: true, tokens_issued: true, tokens_unused: true, unique_visitors: true };
 
     /// Those that can be added up.
-    pub(super) fn additive(self) -> Self {
+    pub(in crate::reports) fn additive(self) -> Self {
         Self { unique_visitors: false, ..self }
     }
 
@@ -54,7 +54,7 @@ impl Measures {
 
 /// What tokens are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
+pub(in crate::reports) enum By {
     /// Nothing: one row for all of them, or none.
     All,
     /// Buckets of the calendar.
@@ -65,16 +65,16 @@ pub(super) enum By {
 
 /// Counts of tokens; zero where it was not asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) visits: i64,
-    pub(super) tokens_issued: i64,
-    pub(super) unique_visitors: i64,
-    pub(super) issued_and_used: i64,
+pub(in crate::reports) struct Counts {
+    pub(in crate::reports) visits: i64,
+    pub(in crate::reports) tokens_issued: i64,
+    pub(in crate::reports) unique_visitors: i64,
+    pub(in crate::reports) issued_and_used: i64,
 }
 
 impl Counts {
     /// By the time of use, a place's visits and its issued tokens come as two rows.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(in crate::reports) fn add(&mut self, other: Self) {
         self.visits += other.visits;
         self.tokens_issued += other.tokens_issued;
         self.unique_visitors += other.unique_visitors;
@@ -82,7 +82,7 @@ impl Counts {
     }
 
     /// The measures that were asked for.
-    pub(super) fn figures(self, measures: Measures) -> Figures {
+    pub(in crate::reports) fn figures(self, measures: Measures) -> Figures {
         let measure = |asked: bool, value: i64| asked.then_some(value);
         Figures {
             visits: measure(measures.visits, self.visits),
@@ -105,7 +105,7 @@ impl Counts {
 
 impl Session {
     /// Counts of the tokens that `filter` lets pass, with what tells where on the calendar they lie.
-    pub(super) async fn counts(
+    pub(in crate::reports) async fn counts(
         &self,
         filter: &TokenFilter,
         by: By,
@@ -124,7 +124,7 @@ impl Session {
     }
 
     /// The local calendar of the time that puts a visit somewhere.
-    pub(super) fn local(&self, filter: &TokenFilter) -> Local {
+    pub(in crate::reports) fn local(&self, filter: &TokenFilter) -> Local {
         let column = match filter.basis {
             TimeBasis::IssuedAt => token::Column::CreatedAt,
             TimeBasis::UsedAt => token::Column::UsedAt,
@@ -181,7 +181,7 @@ fn statement(
 
 impl By {
     /// Groups a selection of moments by the place.
-    pub(super) fn place(self, select: &mut SelectStatement, local: &Local) {
+    pub(in crate::reports) fn place(self, select: &mut SelectStatement, local: &Local) {
         match self {
             // Without an aggregate, there would be a row for each token where no measure is asked for.
             Self::All => {
@@ -207,7 +207,7 @@ impl By {
 
 impl Bucket {
     /// The bucket of a row that was counted by buckets.
-    pub(super) fn read(row: &QueryResult, calendar: Calendar) -> Result<Self, Error> {
+    pub(in crate::reports) fn read(row: &QueryResult, calendar: Calendar) -> Result<Self, Error> {
         Ok(if calendar.granularity == Granularity::Hour {
             calendar.hour(row.try_get("", "bucket")?, row.try_get("", "utc_offset")?)
         } else {

@@ -7,14 +7,14 @@ use sea_orm::{
     sea_query::{CommonTableExpression, Cond, Condition, Expr, ExprTrait as _, IntoIden, Query, SelectStatement},
 };
 
-use super::{
+use crate::reports::{
     dialect::{Local, from_tokens, from_users},
     filter::{TokenFilter, UserFilter},
     time_zone::Zone,
 };
 
 /// The tokens that `filter` lets pass by the time that `local` is about, without a column yet.
-pub(super) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
+pub(in crate::reports) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
     let users = filter.users.restricts_users().then_some((&filter.users, filter.zone));
     let mut select = Query::select();
     from_tokens(&mut select, local.backend());
@@ -31,7 +31,7 @@ pub(super) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
 }
 
 /// The condition that a token belongs to a matching member.
-pub(super) fn users_matching(
+pub(in crate::reports) fn users_matching(
     backend: DbBackend,
     users: Option<(&UserFilter, Zone)>,
     now: NaiveDateTime,
@@ -44,7 +44,12 @@ pub(super) fn users_matching(
 }
 
 /// The condition that a member matches.
-pub(super) fn user_condition(backend: DbBackend, users: &UserFilter, zone: Zone, now: NaiveDateTime) -> Condition {
+pub(in crate::reports) fn user_condition(
+    backend: DbBackend,
+    users: &UserFilter,
+    zone: Zone,
+    now: NaiveDateTime,
+) -> Condition {
     let joined_at = Expr::col((user::Entity, user::Column::JoinedAt));
     let is_active = Expr::col((user::Entity, user::Column::IsActive));
     let joined =
@@ -53,7 +58,7 @@ pub(super) fn user_condition(backend: DbBackend, users: &UserFilter, zone: Zone,
 }
 
 /// A table that a statement has beside it.
-pub(super) fn cte(name: impl IntoIden, query: SelectStatement) -> CommonTableExpression {
+pub(in crate::reports) fn cte(name: impl IntoIden, query: SelectStatement) -> CommonTableExpression {
     let mut cte = CommonTableExpression::new();
     cte.table_name(name).query(query);
     cte

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike as _, Days, FixedOffset, Months, NaiveDate, NaiveDateTime, TimeDelta, Timelike as _};
 use chrono::{Utc, Weekday};
 
-use super::{
+use crate::reports::{
     range::{first_of_months, first_of_week},
     time_zone::Zone,
 };
@@ -28,7 +28,7 @@ pub enum Granularity {
 
 impl Granularity {
     /// Its buckets, in a word.
-    pub(super) fn unit(self) -> &'static str {
+    pub(in crate::reports) fn unit(self) -> &'static str {
         match self {
             Self::Hour => "hours",
             Self::Day => "days",
@@ -43,9 +43,9 @@ impl Granularity {
 /// The calendar of a zone, cut into buckets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Calendar {
-    pub(super) zone: Zone,
-    pub(super) granularity: Granularity,
-    pub(super) week_start: Week,
+    pub(in crate::reports) zone: Zone,
+    pub(in crate::reports) granularity: Granularity,
+    pub(in crate::reports) week_start: Week,
 }
 
 /// The day on which weeks start: Monday, unless it is said otherwise.
@@ -61,7 +61,7 @@ impl Default for Week {
 /// A bucket: by the local time at which it starts and, for hours, the offset from UTC that tells a repeated hour
 /// from the first one. In order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Bucket {
+pub(in crate::reports) struct Bucket {
     /// What puts it in order: of an hour, the instant in UTC at which it really starts, since clocks may enter it late; of
     /// longer ones the local time.
     start: NaiveDateTime,
@@ -71,17 +71,17 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// The bucket that begins with a date.
-    pub(super) fn of_date(first: NaiveDate) -> Self {
+    pub(in crate::reports) fn of_date(first: NaiveDate) -> Self {
         let local = first.and_time(chrono::NaiveTime::MIN);
         Self { start: local, local, offset: 0 }
     }
 
     /// Its first date.
-    pub(super) fn date(self) -> NaiveDate {
+    pub(in crate::reports) fn date(self) -> NaiveDate {
         self.local.date()
     }
 
-    pub(super) fn hour(self) -> u32 {
+    pub(in crate::reports) fn hour(self) -> u32 {
         self.local.hour()
     }
 
@@ -98,7 +98,7 @@ impl Calendar {
     }
 
     /// The bucket that holds a date; of hours, the first.
-    pub(super) fn bucket_of(self, date: NaiveDate) -> Bucket {
+    pub(in crate::reports) fn bucket_of(self, date: NaiveDate) -> Bucket {
         let months = |months| Bucket::of_date(first_of_months(date, months));
         match self.granularity {
             Granularity::Hour => self.hour_at(self.zone.start_of_day(date).naive_utc()),
@@ -111,7 +111,7 @@ impl Calendar {
     }
 
     /// The hour that holds an instant.
-    pub(super) fn hour_at(self, instant: NaiveDateTime) -> Bucket {
+    pub(in crate::reports) fn hour_at(self, instant: NaiveDateTime) -> Bucket {
         let segments = self.zone.segments(Some(instant), Some(instant));
         let offset = segments.first().map_or(0, |segment| segment.offset);
         let local = instant + TimeDelta::seconds(offset.into());
@@ -120,13 +120,13 @@ impl Calendar {
     }
 
     /// The hour that begins at that local time, where clocks are `offset` seconds ahead of UTC.
-    pub(super) fn hour(self, local: NaiveDateTime, offset: i32) -> Bucket {
+    pub(in crate::reports) fn hour(self, local: NaiveDateTime, offset: i32) -> Bucket {
         let bucket = Bucket { start: local, local, offset };
         Bucket { start: self.instants(bucket).0.naive_utc(), ..bucket }
     }
 
     /// The bucket that holds an instant.
-    pub(super) fn bucket_at(self, instant: NaiveDateTime) -> Bucket {
+    pub(in crate::reports) fn bucket_at(self, instant: NaiveDateTime) -> Bucket {
         match self.granularity {
             Granularity::Hour => self.hour_at(instant),
             _ => self.bucket_of(self.zone.date_at(instant.and_utc())),
@@ -134,7 +134,7 @@ impl Calendar {
     }
 
     /// Its dates: the first and the last.
-    pub(super) fn dates(self, bucket: Bucket) -> (NaiveDate, NaiveDate) {
+    pub(in crate::reports) fn dates(self, bucket: Bucket) -> (NaiveDate, NaiveDate) {
         let first = bucket.date();
         let months = |months| first.checked_add_months(Months::new(months));
         let next = match self.granularity {
@@ -148,7 +148,7 @@ impl Calendar {
     }
 
     /// The instants at which a bucket starts and ends.
-    pub(super) fn instants(self, bucket: Bucket) -> (DateTime<Utc>, DateTime<Utc>) {
+    pub(in crate::reports) fn instants(self, bucket: Bucket) -> (DateTime<Utc>, DateTime<Utc>) {
         if self.granularity != Granularity::Hour {
             let (first, last) = self.dates(bucket);
             return (self.zone.start_of_day(first), self.zone.end_of_day(last));
@@ -162,7 +162,7 @@ impl Calendar {
     }
 
     /// The bucket after.
-    pub(super) fn next(self, bucket: Bucket) -> Bucket {
+    pub(in crate::reports) fn next(self, bucket: Bucket) -> Bucket {
         match self.granularity {
             Granularity::Hour => self.hour_at(self.instants(bucket).1.naive_utc()),
             _ => Bucket::of_date(self.dates(bucket).1.succ_opt().unwrap_or(NaiveDate::MAX)),
@@ -170,7 +170,7 @@ impl Calendar {
     }
 
     /// The bucket `count` before.
-    pub(super) fn back(self, bucket: Bucket, count: u32) -> Bucket {
+    pub(in crate::reports) fn back(self, bucket: Bucket, count: u32) -> Bucket {
         let first = bucket.date();
         let months = |months: u32| first.checked_sub_months(Months::new(count * months));
         let days = |days: u32| first.checked_sub_days(Days::new(u64::from(count * days)));
@@ -190,12 +190,12 @@ impl Calendar {
     }
 
     /// The buckets from `first` on.
-    pub(super) fn from(self, first: Bucket) -> impl Iterator<Item = Bucket> {
+    pub(in crate::reports) fn from(self, first: Bucket) -> impl Iterator<Item = Bucket> {
         std::iter::successors(Some(first), move |bucket| Some(self.next(*bucket)))
     }
 
     /// The buckets that hold a moment of the dates `from` to `to`.
-    pub(super) fn between(self, from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = Bucket> {
+    pub(in crate::reports) fn between(self, from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = Bucket> {
         let end = self.zone.end_of_day(to);
         let is_hour = self.granularity == Granularity::Hour;
         // Where a local date begins, is left and begins again, hours of its neighbour lie between.
@@ -205,7 +205,7 @@ impl Calendar {
     }
 
     /// What to call a bucket on the axis of a chart.
-    pub(super) fn label(self, bucket: Bucket) -> String {
+    pub(in crate::reports) fn label(self, bucket: Bucket) -> String {
         let date = bucket.date();
         match self.granularity {
             Granularity::Hour => {

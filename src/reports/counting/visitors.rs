@@ -7,11 +7,11 @@ use chrono::NaiveDateTime;
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 
-use super::{Error, Session, filter::TokenFilter, rollup, selection::tokens};
+use crate::reports::{Error, Session, filter::TokenFilter, rollup, selection::tokens};
 
 /// Members, each once. Holds at most twice as many as there are, and what was added last.
 #[derive(Debug, Default)]
-pub(super) struct MemberSet {
+pub(in crate::reports) struct MemberSet {
     ids: Vec<i32>,
     /// So many from the beginning are in order, each once.
     distinct: usize,
@@ -21,7 +21,7 @@ impl MemberSet {
     /// Members added before they are brought in order.
     const SLACK: usize = 65_536;
 
-    pub(super) fn add(&mut self, ids: impl Iterator<Item = i32>) {
+    pub(in crate::reports) fn add(&mut self, ids: impl Iterator<Item = i32>) {
         self.ids.extend(ids);
         if self.ids.len() > 2 * self.distinct + Self::SLACK {
             self.tidy();
@@ -29,7 +29,7 @@ impl MemberSet {
     }
 
     /// The members, in order.
-    pub(super) fn into_ids(mut self) -> Vec<i32> {
+    pub(in crate::reports) fn into_ids(mut self) -> Vec<i32> {
         self.tidy();
         self.ids
     }
@@ -44,7 +44,7 @@ impl MemberSet {
 impl Session {
     /// How many different members the visits are of. Grouping members and counting the groups takes a fraction of
     /// what `COUNT(DISTINCT)` takes, which sorts every visit.
-    pub(super) async fn visitors(&self, filter: &TokenFilter) -> Result<i64, Error> {
+    pub(in crate::reports) async fn visitors(&self, filter: &TokenFilter) -> Result<i64, Error> {
         let mut kept = 0;
         if self.kept_visitors(filter, |_| (), |(), members| kept = members.len()).await? {
             return Ok(i64::try_from(kept).unwrap_or(i64::MAX));
@@ -65,7 +65,7 @@ impl Session {
     /// Different members by place, one place after the other as time goes: `place` says where a moment in UTC is, and
     /// `finish` takes the members of a place once there is no more to come. False, and nothing happened that counts,
     /// where no sets are kept that tell.
-    pub(super) async fn kept_visitors<P: Ord + Copy + Send>(
+    pub(in crate::reports) async fn kept_visitors<P: Ord + Copy + Send>(
         &self,
         filter: &TokenFilter,
         place: impl Fn(NaiveDateTime) -> P + Send + Sync,

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::rollup::Rollup;
+use crate::reports::rollup::Rollup;
 use crate::{database::Database, metrics};
 
 /// How long a check may take; requests go on without one.
@@ -27,18 +27,18 @@ pub struct Version(Arc<str>);
 
 /// Checks the version for whoever asks. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Versions(mpsc::Sender<oneshot::Sender<Option<Version>>>);
+pub(in crate::reports) struct Versions(mpsc::Sender<oneshot::Sender<Option<Version>>>);
 
 impl Versions {
     /// Starts checking, until the last clone is gone.
-    pub(super) fn of(database: Database, rollup: Rollup) -> Self {
+    pub(in crate::reports) fn of(database: Database, rollup: Rollup) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(check_for_all(database, rollup, receiver));
         Self(sender)
     }
 
     /// The version, by a check that begins after this call; none where it cannot be known now.
-    pub(super) async fn now(&self) -> Option<Version> {
+    pub(in crate::reports) async fn now(&self) -> Option<Version> {
         let (sender, receiver) = oneshot::channel();
         self.0.send(sender).await.ok()?;
         receiver.await.ok()?

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, NaiveDateTime};
 use sea_orm::{DbBackend, sea_query::Expr};
 
-use super::{InvalidArgument, dialect::instant, error::checked_size, filter::Direction, model::UserVisits};
+use crate::reports::{InvalidArgument, dialect::instant, error::checked_size, filter::Direction, model::UserVisits};
 
 /// Longer than any cursor of ours.
 const MAX_CURSOR: usize = 128;
@@ -45,7 +45,7 @@ pub enum UserVisitsField {
 }
 
 impl UserVisitsField {
-    pub(super) fn column(self) -> &'static str {
+    pub(in crate::reports) fn column(self) -> &'static str {
         match self {
             Self::UserId => "user_id",
             Self::Visits => "visits",
@@ -57,7 +57,7 @@ impl UserVisitsField {
     }
 
     /// Whether members may lack it. Those come last, in either direction.
-    pub(super) fn is_nullable(self) -> bool {
+    pub(in crate::reports) fn is_nullable(self) -> bool {
         matches!(self, Self::JoinedAt | Self::FirstVisitAt | Self::LastVisitAt)
     }
 }
@@ -72,7 +72,7 @@ pub struct UserVisitsOrder {
 }
 
 impl UserVisitsOrder {
-    pub(super) fn is_ascending(self) -> bool {
+    pub(in crate::reports) fn is_ascending(self) -> bool {
         self.direction == Direction::Ascending
     }
 
@@ -127,22 +127,22 @@ impl UserVisitsOrder {
 
 /// A place in an ordered list.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct UserVisitsCursor {
+pub(in crate::reports) struct UserVisitsCursor {
     /// The sort key; none where the member lacks it.
-    pub(super) key: Option<Key>,
-    pub(super) user_id: i32,
+    pub(in crate::reports) key: Option<Key>,
+    pub(in crate::reports) user_id: i32,
 }
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
+pub(in crate::reports) enum Key {
     Number(i64),
     /// UTC.
     Time(NaiveDateTime),
 }
 
 impl Key {
-    pub(super) fn value(self, backend: DbBackend) -> Expr {
+    pub(in crate::reports) fn value(self, backend: DbBackend) -> Expr {
         match self {
             Self::Number(number) => Expr::val(number),
             Self::Time(time) => instant(backend, time),
@@ -213,24 +213,24 @@ impl Page {
         })
     }
 
-    pub(super) fn size(&self) -> Option<usize> {
+    pub(in crate::reports) fn size(&self) -> Option<usize> {
         self.size
     }
 
-    pub(super) fn is_backward(&self) -> bool {
+    pub(in crate::reports) fn is_backward(&self) -> bool {
         self.backward
     }
 
-    pub(super) fn after(&self) -> Option<&UserVisitsCursor> {
+    pub(in crate::reports) fn after(&self) -> Option<&UserVisitsCursor> {
         self.after.as_ref()
     }
 
-    pub(super) fn before(&self) -> Option<&UserVisitsCursor> {
+    pub(in crate::reports) fn before(&self) -> Option<&UserVisitsCursor> {
         self.before.as_ref()
     }
 
     /// The cursor that the page's own end starts from, and whether the page lies after it.
-    pub(super) fn behind(&self) -> Option<(&UserVisitsCursor, bool)> {
+    pub(in crate::reports) fn behind(&self) -> Option<(&UserVisitsCursor, bool)> {
         if self.backward {
             self.before().map(|cursor| (cursor, false))
         } else {
@@ -238,7 +238,7 @@ impl Page {
         }
     }
 
-    pub(super) fn is_bounded_behind(&self) -> bool {
+    pub(in crate::reports) fn is_bounded_behind(&self) -> bool {
         self.behind().is_some()
     }
 }

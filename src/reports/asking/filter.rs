@@ -3,7 +3,7 @@
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 
-use super::{
+use crate::reports::{
     InvalidArgument,
     calendar::{Bucket, Calendar, Granularity},
     range::DateRange,
@@ -49,7 +49,7 @@ pub enum Direction {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserFilter {
     ids: Option<Vec<i32>>,
-    pub(super) joined: DateRange,
+    pub(in crate::reports) joined: DateRange,
     is_active: Option<bool>,
 }
 
@@ -74,25 +74,25 @@ impl UserFilter {
         }
     }
 
-    pub(super) fn ids(&self) -> Option<&[i32]> {
+    pub(in crate::reports) fn ids(&self) -> Option<&[i32]> {
         self.ids.as_deref()
     }
 
-    pub(super) fn joined(&self) -> DateRange {
+    pub(in crate::reports) fn joined(&self) -> DateRange {
         self.joined
     }
 
-    pub(super) fn is_active(&self) -> Option<bool> {
+    pub(in crate::reports) fn is_active(&self) -> Option<bool> {
         self.is_active
     }
 
     /// Whether it leaves nobody out.
-    pub(super) fn is_everybody(&self) -> bool {
+    pub(in crate::reports) fn is_everybody(&self) -> bool {
         self.ids.is_none() && !self.restricts_users()
     }
 
     /// Whether the filter needs to see the `users` table.
-    pub(super) fn restricts_users(&self) -> bool {
+    pub(in crate::reports) fn restricts_users(&self) -> bool {
         !self.joined.is_unbounded() || self.is_active.is_some()
     }
 }
@@ -108,12 +108,12 @@ impl Default for Weekdays {
 }
 
 impl Weekdays {
-    pub(super) fn contains(self, day: Weekday) -> bool {
+    pub(in crate::reports) fn contains(self, day: Weekday) -> bool {
         self.0 & (1 << day.num_days_from_monday()) != 0
     }
 
     /// Whether it leaves no day out.
-    pub(super) fn is_every_day(self) -> bool {
+    pub(in crate::reports) fn is_every_day(self) -> bool {
         self == Self::default()
     }
 }
@@ -143,20 +143,20 @@ pub struct TokenFilter {
 
 impl TokenFilter {
     /// Whether a day is in the range, and on one of the days of the week.
-    pub(super) fn contains(&self, date: NaiveDate) -> bool {
+    pub(in crate::reports) fn contains(&self, date: NaiveDate) -> bool {
         self.range.contains(date)
             && self.weekdays.contains(date.weekday())
             && !self.left_out.iter().any(|dates| dates.contains(date))
     }
 
     /// Whether a day is reported: it is one that the filter contains, and the zone has it.
-    pub(super) fn reports(&self, date: NaiveDate) -> bool {
+    pub(in crate::reports) fn reports(&self, date: NaiveDate) -> bool {
         // A day that the zone skipped altogether has no instant.
         self.contains(date) && self.zone.has_day(date)
     }
 
     /// Whether a day of the bucket is reported.
-    pub(super) fn reports_any(&self, calendar: Calendar, bucket: Bucket) -> bool {
+    pub(in crate::reports) fn reports_any(&self, calendar: Calendar, bucket: Bucket) -> bool {
         if matches!(calendar.granularity, Granularity::Hour | Granularity::Day) {
             return self.reports(bucket.date());
         }
@@ -165,7 +165,7 @@ impl TokenFilter {
     }
 
     /// Whether some of the bucket's dates, or moments, are left out; days of the week apart.
-    pub(super) fn cuts(&self, calendar: Calendar, bucket: Bucket) -> bool {
+    pub(in crate::reports) fn cuts(&self, calendar: Calendar, bucket: Bucket) -> bool {
         let (first, last) = calendar.dates(bucket);
         let range = self.range;
         let is_left_out =
@@ -185,7 +185,7 @@ pub struct VisitsRange {
 
 impl VisitsRange {
     /// No visit at all.
-    pub(super) const NONE: Self = Self { min: None, max: Some(0) };
+    pub(in crate::reports) const NONE: Self = Self { min: None, max: Some(0) };
 
     /// `min` to `max` visits.
     ///
@@ -206,11 +206,11 @@ impl VisitsRange {
         }
     }
 
-    pub(super) fn min(self) -> Option<i32> {
+    pub(in crate::reports) fn min(self) -> Option<i32> {
         self.min
     }
 
-    pub(super) fn max(self) -> Option<i32> {
+    pub(in crate::reports) fn max(self) -> Option<i32> {
         self.max
     }
 }

@@ -10,7 +10,7 @@ use sea_orm::{
     },
 };
 
-use super::{
+use crate::reports::{
     calendar::{Calendar, Granularity},
     filter::Weekdays,
     range::DateRange,
@@ -24,7 +24,7 @@ const LAST: NaiveDateTime =
     NaiveDate::from_ymd_opt(9999, 12, 31).unwrap().and_hms_micro_opt(23, 59, 59, 999_999).unwrap();
 
 /// Selects from the tokens.
-pub(super) fn from_tokens(select: &mut SelectStatement, backend: DbBackend) {
+pub(in crate::reports) fn from_tokens(select: &mut SelectStatement, backend: DbBackend) {
     match backend {
         DbBackend::Sqlite => {
             let times = [token::Column::CreatedAt, token::Column::UsedAt];
@@ -36,7 +36,7 @@ pub(super) fn from_tokens(select: &mut SelectStatement, backend: DbBackend) {
 }
 
 /// Selects from the members.
-pub(super) fn from_users(select: &mut SelectStatement, backend: DbBackend) {
+pub(in crate::reports) fn from_users(select: &mut SelectStatement, backend: DbBackend) {
     match backend {
         DbBackend::Sqlite => select.from_subquery(comparable_users(), user::Entity.table_name()),
         _ => select.from(user::Entity),
@@ -44,7 +44,7 @@ pub(super) fn from_users(select: &mut SelectStatement, backend: DbBackend) {
 }
 
 /// Joins the members.
-pub(super) fn join_users(select: &mut SelectStatement, backend: DbBackend, join: JoinType, on: Expr) {
+pub(in crate::reports) fn join_users(select: &mut SelectStatement, backend: DbBackend, join: JoinType, on: Expr) {
     match backend {
         DbBackend::Sqlite => select.join_subquery(join, comparable_users(), user::Entity.table_name(), on),
         _ => select.join(join, user::Entity, on),
@@ -87,7 +87,7 @@ fn comparable<E: EntityTrait, C: IdenStatic + IntoColumnRef + Copy>(
 }
 
 /// An instant as it is compared with: on SQLite, a text of the same form.
-pub(super) fn instant(backend: DbBackend, time: NaiveDateTime) -> Expr {
+pub(in crate::reports) fn instant(backend: DbBackend, time: NaiveDateTime) -> Expr {
     match backend {
         DbBackend::Sqlite => Expr::val(time.format("%Y-%m-%d %H:%M:%S%.6f").to_string()),
         _ => Expr::val(time),
@@ -95,14 +95,14 @@ pub(super) fn instant(backend: DbBackend, time: NaiveDateTime) -> Expr {
 }
 
 /// A column of instants, null where it holds none that can be told.
-pub(super) fn readable(backend: DbBackend, column: &Expr) -> Expr {
+pub(in crate::reports) fn readable(backend: DbBackend, column: &Expr) -> Expr {
     let is_readable =
         Cond::all().add(column.clone().gte(instant(backend, FIRST))).add(column.clone().lte(instant(backend, LAST)));
     CaseStatement::new().case(is_readable, column.clone()).into()
 }
 
 /// Begins what every statement of one answer reads from: one snapshot, read only.
-pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+pub(in crate::reports) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     match connection.get_database_backend() {
         // A deferred transaction in WAL mode keeps the snapshot of its first read.
         DbBackend::Sqlite => connection.begin().await,
@@ -112,7 +112,7 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
 
 /// What the calendar of a zone says of a UTC column, as SQL.
 #[derive(Debug, Clone)]
-pub(super) struct Local {
+pub(in crate::reports) struct Local {
     backend: DbBackend,
     column: Expr,
     range: DateRange,
@@ -123,26 +123,32 @@ pub(super) struct Local {
 
 impl Local {
     /// Of a column whose values lie in `range`. `now` is where most of them do.
-    pub(super) fn of(backend: DbBackend, column: Expr, range: DateRange, zone: Zone, now: NaiveDateTime) -> Self {
+    pub(in crate::reports) fn of(
+        backend: DbBackend,
+        column: Expr,
+        range: DateRange,
+        zone: Zone,
+        now: NaiveDateTime,
+    ) -> Self {
         let bounds = range.bounds(zone);
         Self { backend, column, range, zone, segments: zone.segments(bounds.from, bounds.to), now }
     }
 
-    pub(super) fn backend(&self) -> DbBackend {
+    pub(in crate::reports) fn backend(&self) -> DbBackend {
         self.backend
     }
 
-    pub(super) fn column(&self) -> Expr {
+    pub(in crate::reports) fn column(&self) -> Expr {
         self.column.clone()
     }
 
-    pub(super) fn now(&self) -> NaiveDateTime {
+    pub(in crate::reports) fn now(&self) -> NaiveDateTime {
         self.now
     }
 
     /// Whether the column lies in the range: bounds on the raw column, so that an index serves; the local date
     /// itself is looked at only where bounds cannot tell.
-    pub(super) fn in_range(&self) -> Condition {
+    pub(in crate::reports) fn in_range(&self) -> Condition {
         let bounds = self.range.bounds(self.zone);
         let date = |limit: Option<NaiveDate>| limit.filter(|_| !bounds.exact).map(|limit| (self.date(), limit));
         let from = bounds.from.unwrap_or(FIRST);
@@ -158,7 +164,7 @@ impl Local {
     }
 
     /// Whether the column lies in none of these stretches of dates.
-    pub(super) fn outside(&self, stretches: &[DateRange]) -> Condition {
+    pub(in crate::reports) fn outside(&self, stretches: &[DateRange]) -> Condition {
         stretches.iter().fold(Cond::all(), |outside, range| {
             let there = Self::of(self.backend, self.column.clone(), *range, self.zone, self.now);
             outside.add(there.in_range().not())
@@ -166,14 +172,14 @@ impl Local {
     }
 
     /// Whether the local date is one of these days of the week; none where all are.
-    pub(super) fn on(&self, weekdays: Weekdays) -> Option<Expr> {
+    pub(in crate::reports) fn on(&self, weekdays: Weekdays) -> Option<Expr> {
         let days = (0..7).filter_map(|day| Weekday::try_from(day).ok()).filter(|day| weekdays.contains(*day));
         let days: Vec<i32> = days.map(|day| day.num_days_from_monday().cast_signed()).collect();
         (!weekdays.is_every_day()).then(|| self.weekday().is_in(days))
     }
 
     /// The local date.
-    pub(super) fn date(&self) -> Expr {
+    pub(in crate::reports) fn date(&self) -> Expr {
         match (self.backend, self.shift()) {
             (DbBackend::Sqlite, None) => Func::cust("substr").arg(self.column.clone()).arg(1).arg(10).into(),
             (DbBackend::Sqlite, Some(shift)) => Func::cust("date").arg(self.seconds()).arg(shift).into(),
@@ -182,7 +188,7 @@ impl Local {
     }
 
     /// Whether the column lies before a local date (0), on it (1) or after it (2).
-    pub(super) fn beside(&self, date: NaiveDate) -> Expr {
+    pub(in crate::reports) fn beside(&self, date: NaiveDate) -> Expr {
         let UtcBounds { from, to, exact } = DateRange::between(date, date).bounds(self.zone);
         let instants = from.zip(to).filter(|_| exact);
         let (before, on) = match instants {
@@ -196,7 +202,7 @@ impl Local {
     }
 
     /// The local time at which the hour starts, on the clock on the wall.
-    pub(super) fn hour_start(&self) -> Expr {
+    pub(in crate::reports) fn hour_start(&self) -> Expr {
         match self.backend {
             DbBackend::Sqlite => self.formatted("%Y-%m-%d %H:00:00"),
             _ => Func::cust("date_trunc").arg("hour").arg(self.time()).into(),
@@ -204,13 +210,13 @@ impl Local {
     }
 
     /// How far local time is ahead of UTC, in seconds.
-    pub(super) fn offset(&self) -> Expr {
+    pub(in crate::reports) fn offset(&self) -> Expr {
         // Written out, not bound: what is grouped by has to be the same expression twice.
         by_segment(&self.column, self.segments, self.now, |offset| Expr::cust(offset.to_string()))
     }
 
     /// The hour of the local day, from 0.
-    pub(super) fn hour(&self) -> Expr {
+    pub(in crate::reports) fn hour(&self) -> Expr {
         match self.backend {
             DbBackend::Sqlite => self.formatted("%H").cast_as("integer"),
             _ => Expr::cust_with_expr("extract(hour FROM $1)::BIGINT", self.time()),
@@ -218,7 +224,7 @@ impl Local {
     }
 
     /// The local day of the week, from Monday, which is 0.
-    pub(super) fn weekday(&self) -> Expr {
+    pub(in crate::reports) fn weekday(&self) -> Expr {
         match self.backend {
             DbBackend::Sqlite => custom(self.backend, "(CAST(strftime('%w', $1) AS INTEGER) + 6) % 7", &[self.date()]),
             _ => Expr::cust_with_expr("extract(isodow FROM $1)::BIGINT - 1", self.time()),
@@ -226,7 +232,7 @@ impl Local {
     }
 
     /// The first date of the bucket that the column lies in.
-    pub(super) fn bucket(&self, calendar: Calendar) -> Expr {
+    pub(in crate::reports) fn bucket(&self, calendar: Calendar) -> Expr {
         let date = self.date();
         let start = calendar.week_start.0;
         let sql = match (self.backend, calendar.granularity) {
@@ -325,7 +331,7 @@ fn custom(backend: DbBackend, sql: &str, expressions: &[Expr]) -> Expr {
 }
 
 /// Whole seconds from one column to a later one, rounded down; negative where it is earlier.
-pub(super) fn seconds_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
+pub(in crate::reports) fn seconds_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
     let sql = match backend {
         // Whole seconds, less one where the fraction goes down; fractions are text, without closing zeros.
         DbBackend::Sqlite => {
@@ -338,7 +344,7 @@ pub(super) fn seconds_between(backend: DbBackend, earlier: Expr, later: Expr) ->
 }
 
 /// Days from one date to a later one.
-pub(super) fn days_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
+pub(in crate::reports) fn days_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
     let sql = match backend {
         DbBackend::Sqlite => "CAST(julianday($2) - julianday($1) AS INTEGER)",
         _ => "($2 - $1)::BIGINT",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{
+use crate::reports::{
     InvalidArgument,
     calendar::Bucket,
     counts::Counts,
@@ -54,14 +54,14 @@ struct Sums {
 /// # Errors
 /// When it is not in `1..=`[`MAX_AVERAGED`].
 pub fn checked_average(argument: &'static str, buckets: i32) -> Result<u32, InvalidArgument> {
-    super::error::checked_size(argument, buckets, MAX_AVERAGED as usize)
+    crate::reports::error::checked_size(argument, buckets, MAX_AVERAGED as usize)
         .map(|buckets| u32::try_from(buckets).unwrap_or(MAX_AVERAGED))
 }
 
 impl Running {
     /// The sums along `rows`, from so many buckets before them on: `beyond` has what lies before the range, and after it in
     /// its last bucket, and `own` what lies in it.
-    pub(super) fn of(
+    pub(in crate::reports) fn of(
         question: &UsageQuestion,
         rows: &[SeriesRow],
         look_back: u32,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{
+use crate::reports::{
     InvalidArgument, Session, Week,
     filter::UserFilter,
     range::{DateRange, RelativeRange},

@@ -11,7 +11,7 @@ use sea_orm::{
     },
 };
 
-use super::super::{
+use crate::reports::{
     counts::{By, Measures},
     dialect::Local,
     filter::{TimeBasis, TokenFilter},

@@ -1,0 +1,9 @@
+//! How it is counted: statements over the two tables, and over the rollup where that is up to date.
+
+pub mod counts;
+pub mod dialect;
+pub mod rollup;
+pub mod selection;
+pub mod span;
+pub mod version;
+pub mod visitors;
