@@ -14,7 +14,7 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
+    DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         self, ConnectOptions as _, Executor as _,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -27,10 +27,7 @@ use tracing::log::LevelFilter;
 pub(crate) use self::failure::ELSEWHERE;
 pub use self::failure::{Failure, words};
 use self::{availability::Availability, file::File};
-use crate::{
-    config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget},
-    reports::Error,
-};
+use crate::config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget};
 
 /// SQLite asks its progress handler once per this many of its instructions, some tens of microseconds.
 const SQLITE_STEPS_PER_CHECK: i32 = 10_000;
@@ -196,27 +193,14 @@ impl Database {
         self.availability.knock().await.map_err(connect_error)
     }
 
-    /// Asks for one token's existence: cheap on a table of any size, and fails where reports would.
-    ///
-    /// # Errors
-    /// Why reports cannot be made.
-    pub async fn check(&self) -> Result<(), Error> {
-        self.ensure_available()?;
-        let answer = self.connection.execute_unprepared("SELECT 1 FROM tokens LIMIT 1").await;
-        answer.map(drop).map_err(|error| self.noting(error.into()))
+    /// Whether it is known to be out of reach: what is asked now would only wait.
+    pub(crate) fn is_away(&self) -> bool {
+        self.availability.is_down()
     }
 
-    /// Fails at once while the database is known to be out of reach.
-    pub(crate) fn ensure_available(&self) -> Result<(), Error> {
-        if self.availability.is_down() { Err(Error::Unavailable(None)) } else { Ok(()) }
-    }
-
-    /// Looks into an error that hints at an outage, and hands it on.
-    pub(crate) fn noting(&self, error: Error) -> Error {
-        if matches!(error, Error::Unavailable(Some(_))) {
-            self.availability.investigate();
-        }
-        error
+    /// Looks whether it is out of reach, since an error hints at it.
+    pub(crate) fn investigate(&self) {
+        self.availability.investigate();
     }
 }
 

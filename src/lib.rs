@@ -3,9 +3,9 @@
 //! Members (`users`) get one-time door codes (`tokens`), used or not; the gateway turns those two
 //! tables into reports, over GraphQL and over the REST routes of the service that it replaces.
 //!
-//! `cli` reads the command, `app` puts the parts together, `http` and `jobs` are what runs. `http`
-//! and `graphql` are thin faces over `reports`, the one definition of every number. `config`, `clock`,
-//! `metrics` and `telemetry` know nobody. `docs/architecture.md` has the picture.
+//! [`reports`] is the domain: the one definition of every number. [`graphql`], [`http`] and [`jobs`] present it; [`cli`] reads
+//! the command, and [`app`] puts the parts together. Parts import from lower floors alone, which `tests/gateway/directions.rs`
+//! holds; `docs/architecture.md` has the picture and the decisions.
 
 pub mod access;
 pub mod app;
@@ -21,6 +21,7 @@ pub mod jobs;
 pub mod metrics;
 pub mod probe;
 pub mod reports;
+pub mod scopes;
 pub mod seed;
 pub mod shutdown;
 pub mod telemetry;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::Environment;
-use crate::access::Scopes;
+use crate::scopes::Scopes;
 
 /// Who may see what, and how much work a caller may cause.
 #[derive(Debug, Clone)]

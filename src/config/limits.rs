@@ -70,3 +70,18 @@ impl Default for Limits {
         Self::read(&Environment::new(|_| None))
     }
 }
+
+/// How many rows a page has when the caller does not say, and at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimits {
+    /// Rows when neither `first` nor `last` is given.
+    pub default: usize,
+    /// The most rows that may be asked for.
+    pub max: usize,
+}
+
+impl Default for PageLimits {
+    fn default() -> Self {
+        Self { default: 100, max: 1_000 }
+    }
+}

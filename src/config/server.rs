@@ -6,8 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::Environment;
-use crate::reports::page::PageLimits;
+use super::{Environment, limits::PageLimits};
 
 /// What is listened on, and what bounds each request.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::limits::PageLimits;
 use crate::{
     access::Caller,
     clock::Clock,

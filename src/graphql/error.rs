@@ -1,8 +1,7 @@
 //! The codes under `extensions.code` of an error, and how errors come by one.
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError};
+use async_graphql::{ErrorExtensionValues, ServerError};
 
-use super::limits::Limit;
 use crate::{access::NotGranted, reports};
 
 /// The document is not GraphQL.
@@ -94,28 +93,6 @@ pub fn with_code(mut error: ServerError, code: &'static str) -> ServerError {
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
         extensions.set("code", code);
-    }
-    error
-}
-
-/// Codes what has none, and bounds messages and their number.
-pub(super) fn present(answer: &mut Response, maximum: usize) {
-    let beyond = answer.errors.len() > maximum;
-    answer.errors.truncate(maximum);
-    // What is left uncoded are arguments that a resolver could not read.
-    let errors = std::mem::take(&mut answer.errors).into_iter();
-    answer.errors = errors.map(|error| shortened(with_code(error, BAD_USER_INPUT))).collect();
-    if beyond {
-        answer.errors.push(Limit::Errors.exceeded(maximum, None));
-    }
-}
-
-/// Messages quote what a client sent, which may be a megabyte.
-fn shortened(mut error: ServerError) -> ServerError {
-    const MAX: usize = 500;
-    if let Some((end, _)) = error.message.char_indices().nth(MAX) {
-        error.message.truncate(end);
-        error.message.push('…');
     }
     error
 }

@@ -1,9 +1,9 @@
 //! The limits of a request and of its answer: their names for clients, and the sentence that tells
 //! which one was exceeded.
 
-use async_graphql::{Pos, ServerError};
+use async_graphql::{Pos, Response, ServerError};
 
-use super::error::{LIMIT_EXCEEDED, with_code};
+use super::error::{BAD_USER_INPUT, LIMIT_EXCEEDED, with_code};
 
 /// Brackets within one another, which the parser goes down; deeper than the limit on depth lets pass.
 pub(super) const MAX_NESTING: usize = 64;
@@ -148,6 +148,28 @@ const COST_MAX: usize = 1 << 40;
 /// What a report of so many rows costs, each of which holds so many values.
 pub(super) fn cost(rows: usize, values: usize) -> usize {
     rows.saturating_mul(values).saturating_add(REPORT_COST).min(COST_MAX)
+}
+
+/// Codes what has none, and bounds messages and their number.
+pub(super) fn present(answer: &mut Response, maximum: usize) {
+    let beyond = answer.errors.len() > maximum;
+    answer.errors.truncate(maximum);
+    // What is left uncoded are arguments that a resolver could not read.
+    let errors = std::mem::take(&mut answer.errors).into_iter();
+    answer.errors = errors.map(|error| shortened(with_code(error, BAD_USER_INPUT))).collect();
+    if beyond {
+        answer.errors.push(Limit::Errors.exceeded(maximum, None));
+    }
+}
+
+/// Messages quote what a client sent, which may be a megabyte.
+fn shortened(mut error: ServerError) -> ServerError {
+    const MAX: usize = 500;
+    if let Some((end, _)) = error.message.char_indices().nth(MAX) {
+        error.message.truncate(end);
+        error.message.push('…');
+    }
+    error
 }
 
 #[cfg(test)]

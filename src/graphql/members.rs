@@ -12,10 +12,11 @@ use super::{
     user::{self, User},
     user_visits::{PageInfo, UserVisitsOrderInput, cost, parts},
 };
+use crate::config::limits::PageLimits;
 use crate::reports::{
     self, Session, Thresholds, UserVisitsParts,
     model::{UserVisits, UserVisitsPage},
-    page::{Page, PageArguments, PageLimits, UserVisitsOrder},
+    page::{Page, PageArguments, UserVisitsOrder},
     time_zone::Zone,
 };
 

@@ -55,8 +55,11 @@ use self::{
 pub use self::{names::Named, operation::RequestedOperation};
 use crate::{
     access::{Caller, Meter, Scope},
-    config::{graphql::GraphqlConfig, limits::Limits},
-    reports::{Reports, Session, page::PageLimits},
+    config::{
+        graphql::GraphqlConfig,
+        limits::{Limits, PageLimits},
+    },
+    reports::{Reports, Session},
 };
 
 /// Reports on the check-ins of a coworking space: members get one-time door codes (tokens), and a
@@ -177,7 +180,7 @@ impl Executor {
     }
 
     fn present(&self, mut answer: Response) -> Response {
-        error::present(&mut answer, self.limits.errors);
+        limits::present(&mut answer, self.limits.errors);
         answer
     }
 }

@@ -6,7 +6,10 @@ use sea_orm::{
 };
 use tracing::{error, warn};
 
-use crate::{access::NotGranted, database::words};
+use crate::{
+    access::NotGranted,
+    database::{Database, words},
+};
 
 /// A request that no report can be made for: which argument, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +60,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Fails at once while the database is known to be out of reach.
+    pub(super) fn unless_away(database: &Database) -> Result<(), Self> {
+        if database.is_away() { Err(Self::Unavailable(None)) } else { Ok(()) }
+    }
+
+    /// The same error, after a look at the database where it hints at an outage.
+    pub(super) fn noted(self, database: &Database) -> Self {
+        if matches!(self, Self::Unavailable(Some(_))) {
+            database.investigate();
+        }
+        self
+    }
+
     /// What became of a report, in a word.
     pub(super) fn outcome(&self) -> &'static str {
         match self {

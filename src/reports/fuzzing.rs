@@ -9,10 +9,11 @@ use super::{
     comparison::Extent,
     filter::{Direction, GapFill, TokenFilter, VisitsRange},
     model::UserVisits,
-    page::{Page, PageArguments, PageLimits, UserVisitsField, UserVisitsOrder},
+    page::{Page, PageArguments, UserVisitsField, UserVisitsOrder},
     range::Comparison,
     time_zone::Zone,
 };
+use crate::config::limits::PageLimits;
 
 /// Numbers and texts out of bytes.
 pub(crate) struct Source<'a>(pub(crate) &'a [u8]);

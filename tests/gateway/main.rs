@@ -8,6 +8,7 @@ mod command_line;
 mod comparisons;
 mod configuration;
 mod daily_usage;
+mod directions;
 mod edge;
 mod errors;
 mod exports;

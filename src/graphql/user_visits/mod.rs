@@ -15,10 +15,11 @@ use super::{
     scalar::DateTime,
     user::{self, User},
 };
+use crate::config::limits::PageLimits;
 use crate::reports::{
     self, Session, UserVisitsParts,
     model::{UserVisitsPage, ratio},
-    page::{Page, PageArguments, PageLimits, UserVisitsOrder},
+    page::{Page, PageArguments, UserVisitsOrder},
 };
 
 /// The root of `userVisits`.

@@ -6,25 +6,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, NaiveDateTime};
 use sea_orm::{DbBackend, sea_query::Expr};
 
-use crate::reports::{InvalidArgument, dialect::instant, error::checked_size, filter::Direction, model::UserVisits};
+use crate::{
+    config::limits::PageLimits,
+    reports::{InvalidArgument, dialect::instant, error::checked_size, filter::Direction, model::UserVisits},
+};
 
 /// Longer than any cursor of ours.
 const MAX_CURSOR: usize = 128;
-
-/// How many rows a page has when the caller does not say, and at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageLimits {
-    /// Rows when neither `first` nor `last` is given.
-    pub default: usize,
-    /// The most rows that may be asked for.
-    pub max: usize,
-}
-
-impl Default for PageLimits {
-    fn default() -> Self {
-        Self { default: 100, max: 1_000 }
-    }
-}
 
 /// What `user_visits` is sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::reports::rollup::Rollup;
+use crate::reports::{Error, rollup::Rollup};
 use crate::{database::Database, metrics};
 
 /// How long a check may take; requests go on without one.
@@ -61,7 +61,7 @@ async fn check_for_all(
         }
         waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()).take(WAITING));
         next = Instant::now() + PAUSE;
-        let version = match database.ensure_available() {
+        let version = match Error::unless_away(&database) {
             Ok(()) => timeout(PATIENCE, check(&database, &rollup)).await.ok().and_then(Result::ok).flatten(),
             Err(_) => None,
         };
