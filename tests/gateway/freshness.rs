@@ -1,6 +1,11 @@
 //! Answers are kept while the data is the same, and not a moment longer.
 
-use axum::{body::Body, http::Request};
+use std::collections::BTreeSet;
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 
@@ -137,10 +142,13 @@ async fn many_who_ask_at_once_cost_the_database_little() {
         let before = counted().await;
         let document = format!("{{ dailyUsage(first: {}) {{ date visits uniqueVisitors }} }}", 100 + round);
         let answers = futures_util::future::join_all((0..crowd).map(|_| query(service.address, &document))).await;
-        let first = answers[0].as_ref().unwrap().body.clone();
-        assert!(answers.into_iter().all(|answer| answer.unwrap().body == first));
         let after = counted().await;
         let [executed, missed, hit, bypassed, checked, _] = std::array::from_fn(|at| after[at] - before[at]);
+        // Those who went on without a check may be more than are computed at once.
+        let is_busy = |status: StatusCode| status == StatusCode::SERVICE_UNAVAILABLE && bypassed > 0;
+        let answers = answers.into_iter().map(Result::unwrap).filter(|answer| !is_busy(answer.status));
+        let bodies: BTreeSet<_> = answers.map(|answer| answer.body).collect();
+        assert_eq!(bodies.len(), 1, "{bodies:?}");
         // A check took longer than it may, on a machine that is busy, and whoever waited for it went on without: less is
         // asked of that machine.
         if bypassed > 0 {
