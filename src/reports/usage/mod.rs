@@ -148,7 +148,10 @@ impl Session {
         let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
         question.check_filled(first, last)?;
         let buckets = question.calendar.between(first, last);
-        let closed = TokenFilter { range: DateRange::between(first, last), ..question.filter.clone() };
+        // A bucket that has a row is listed whole, also where it reaches beyond today.
+        let reach = last.max(counted.keys().next_back().map_or(last, |bucket| question.calendar.dates(*bucket).1));
+        let reach = range.to().unwrap_or(reach);
+        let closed = TokenFilter { range: DateRange::between(first, reach), ..question.filter.clone() };
         let (first_row, last_row) = (counted.keys().next(), counted.keys().next_back());
         let buckets = buckets.filter(|bucket| {
             let is_before = range.from().is_none() && Some(bucket) < first_row;
