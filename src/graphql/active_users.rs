@@ -23,16 +23,23 @@ pub(super) struct ActiveUsersQuery;
 
 #[Object]
 impl ActiveUsersQuery {
-    /// How many different members came, day by day: on the day itself, in the 7 days and in the 30 days that end
-    /// with it. Exact counts, in which visits before the range take part. At most 1,100 days.
+    /// The number of different members who came, for each day: on the day itself, in the 7 days, and in the 30 days
+    /// that end with the day. The counts are exact, and include visits before the range. At most 1,100 days.
     #[graphql(complexity = "limits::cost(USUAL_DAYS, child_complexity)")]
     async fn active_users(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which tokens count. An open beginning is the day of the first visit, an open end today.")]
+        #[graphql(desc = "The door codes that count. All door codes count when the filter is left out. An open \
+                          beginning is the day of the first visit; an open end is today, or the day of the last \
+                          visit where that is later.")]
         filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
-        #[graphql(desc = "What puts a visit on a day: the token's issue, or its use.", default)] basis: TimeBasis,
+        #[graphql(desc = "The time zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(
+            desc = "The time that assigns a visit to a day: the time at which its door code was issued, or the time \
+                    at which it was used.",
+            default
+        )]
+        basis: TimeBasis,
     ) -> Option<Result<Rows<ActiveUsers>>> {
         let days = async {
             guard::aggregate(ctx)?;
@@ -44,25 +51,25 @@ impl ActiveUsersQuery {
     }
 }
 
-/// Different members with a visit, up to and including a day.
+/// The numbers of different members with a visit, up to and including one local day.
 #[derive(Debug, SimpleObject)]
 struct ActiveUsers {
     /// The local date.
     date: Date,
-    /// The instant at which the day starts.
+    /// The instant, in UTC, at which the day starts.
     starts_at: DateTime,
-    /// `startsAt` as milliseconds since 1970, for the axis of a chart.
+    /// `startsAt` as milliseconds since 1970-01-01T00:00:00Z, for the axis of a chart.
     starts_at_millis: EpochMillis,
-    /// Members who came on the day (DAU).
+    /// The number of members who came on the day (DAU).
     daily: i64,
-    /// Members who came in the 7 days that end with it (WAU).
+    /// The number of members who came in the 7 days that end with the day (WAU).
     weekly: i64,
-    /// Members who came in the 30 days that end with it (MAU).
+    /// The number of members who came in the 30 days that end with the day (MAU).
     monthly: i64,
-    /// `daily` divided by `monthly`: the nearer to 1, the more members come every day. Null when nobody came in
-    /// the month.
+    /// `daily` divided by `monthly`. The nearer it is to 1, the more members come every day. Null when nobody came in
+    /// the 30 days.
     stickiness: Option<f64>,
-    /// True while the day is not over: its numbers still grow.
+    /// True while the day is not over. The numbers of a partial day still grow.
     is_partial: bool,
 }
 

@@ -27,29 +27,41 @@ pub(super) struct DailyUsageQuery;
 
 #[Object]
 impl DailyUsageQuery {
-    /// Visits and tokens per calendar day: one row a day, in order of the date unless `orderBy` says
-    /// otherwise. Without arguments it gives the numbers of the legacy report, in UTC. A day has a row
-    /// when a token was issued on it (with `USED_AT` also when one was used on it); the days without
-    /// are left out unless `gaps` asks for them.
+    /// Visits and door codes per local calendar day: one row per day, ordered by date unless `orderBy` says
+    /// otherwise. Without arguments, the field gives the numbers of the legacy report, in UTC. A day has a row when a
+    /// door code was issued on it; with the basis `USED_AT`, a day also has a row when a door code was used on it.
+    /// Other days are left out unless `gaps` asks for them.
     #[graphql(complexity = "cost(first, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "the field's arguments")]
     async fn daily_usage(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which tokens count; everything when left out.")] filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The zone whose midnight cuts the days, and that the dates in `filter` are of.", default)]
-        time_zone: TimeZone,
-        #[graphql(desc = "What puts a visit on a day: the token's issue, or its use.", default)] basis: TimeBasis,
+        #[graphql(desc = "The door codes that count. All door codes count when the filter is left out.")]
+        filter: Option<TokenFilterInput>,
         #[graphql(
-            desc = "What stands for days without tokens, from `filter.from` to `filter.to`. An open beginning is the \
-                    first day with a row, an open end is today.",
+            desc = "The time zone whose midnight separates the days. The dates in `filter` are dates of this time \
+                    zone.",
+            default
+        )]
+        time_zone: TimeZone,
+        #[graphql(
+            desc = "The time that assigns a visit to a day: the time at which its door code was issued, or the time \
+                    at which it was used.",
+            default
+        )]
+        basis: TimeBasis,
+        #[graphql(
+            desc = "The rows for days without door codes, from `filter.from` to `filter.to`. An open beginning is \
+                    the first day with a row; an open end is today.",
             default
         )]
         gaps: GapFill,
-        #[graphql(desc = "The order of the rows: by date, ascending, when left out.")] order_by: Option<
+        #[graphql(desc = "The order of the rows. Rows are ordered by date, ascending, when it is left out.")]
+        order_by: Option<
             DailyUsageOrderInput,
         >,
-        #[graphql(desc = "At most so many rows, from the top of the order: 1 to 3700. All of them when left out.")]
+        #[graphql(desc = "The greatest number of rows to list, from the top of the order: 1 to 3700. All rows are \
+                          listed when it is left out; more than 3700 are then an error.")]
         first: Option<i32>,
     ) -> Option<Result<Rows<DailyUsage>>> {
         let order = order_by.map_or_else(DailyUsageOrder::default, Into::into);
@@ -70,31 +82,32 @@ impl DailyUsageQuery {
     }
 }
 
-/// One calendar day. A measure is null in a row that `gaps: NULL` filled in.
+/// One local calendar day. The measures are null in a row that `gaps: NULL` filled in.
 #[derive(Debug, SimpleObject)]
 #[graphql(complex)]
 struct DailyUsage {
     /// The local date.
     date: Date,
-    /// The instant at which the day starts: local midnight, or the first moment after it where the
-    /// clocks skip midnight.
+    /// The instant, in UTC, at which the day starts: local midnight, or the first moment after it where the clocks
+    /// skip midnight.
     starts_at: DateTime,
-    /// `startsAt` as milliseconds since 1970, for the axis of a chart.
+    /// `startsAt` as milliseconds since 1970-01-01T00:00:00Z, for the axis of a chart.
     starts_at_millis: EpochMillis,
-    /// Tokens used: visits, on the day that `basis` says.
+    /// Visits: door codes that were used, counted on the day that `basis` selects. Null in a row that `gaps: NULL`
+    /// filled in.
     visits: Option<i64>,
-    /// Tokens issued on this day, whatever the `basis`.
+    /// Door codes issued on this day, whatever the `basis`. Null in a row that `gaps: NULL` filled in.
     tokens_issued: Option<i64>,
-    /// Tokens issued on this day that were never used so far.
+    /// Door codes issued on this day and not used so far. Null in a row that `gaps: NULL` filled in.
     tokens_unused: Option<i64>,
-    /// `visits` divided by `tokensIssued`; null when none was issued. With `USED_AT` it can exceed 1,
-    /// since tokens are also used on a later day than their own.
+    /// `visits` divided by `tokensIssued`; null when no door code was issued. With the basis `USED_AT` the rate can
+    /// exceed 1, because a door code can be used on a later day than that of its issue.
     conversion_rate: Option<f64>,
-    /// Different members among the visits. Do not add it up over days: a member who comes on two days
-    /// counts on both. `usage` with a coarser granularity counts such members once.
+    /// The number of different members among the visits. Sums over days count a member once for each day; `usage`
+    /// with a longer granularity counts such a member once. Null in a row that `gaps: NULL` filled in.
     unique_visitors: Option<i64>,
-    /// True while the day is not over (and on days to come): its numbers still grow, so a dip at the
-    /// end of a chart is none.
+    /// True while the day is not over, and on days to come. The numbers of a partial day still grow, so a dip at the
+    /// end of a chart may not be a real one.
     is_partial: bool,
     #[graphql(skip)]
     along: Along,
@@ -102,20 +115,23 @@ struct DailyUsage {
 
 #[ComplexObject]
 impl DailyUsage {
-    /// The average of a measure over the `days` that end with this one, whichever rows are listed: days
-    /// before `filter.from` count, days without tokens count as 0, and days that `filter.weekdays` leaves
-    /// out do not count. Null for a day that has not begun.
+    /// The average of a measure over the `days` days that end with this one, whichever rows are listed. Days before
+    /// `filter.from` count, days without door codes count as 0, and days that `filter.weekdays` leaves out do not
+    /// count. Null for a day that has not begun.
     async fn rolling_average(
         &self,
-        #[graphql(desc = "Over how many days: 1 to 366.", default = 7)] days: i32,
-        #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure,
+        #[graphql(desc = "The number of days in the average: 1 to 366.", default = 7)] days: i32,
+        #[graphql(desc = "The measure to average.", default)] measure: AdditiveMeasure,
     ) -> Option<f64> {
         self.along.average(days, measure)
     }
 
-    /// The sum of a measure over the days from the beginning of the range to this one, whichever rows are
-    /// listed.
-    async fn cumulative(&self, #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure) -> Option<i64> {
+    /// The sum of a measure over the days from the beginning of the range up to and including this one, whichever
+    /// rows are listed.
+    async fn cumulative(
+        &self,
+        #[graphql(desc = "The measure to add up.", default)] measure: AdditiveMeasure,
+    ) -> Option<i64> {
         self.along.cumulative(measure)
     }
 }
@@ -157,13 +173,13 @@ impl DailyUsage {
     }
 }
 
-/// The order of the rows of `dailyUsage`. Ties are in order of the date; rows without the measure come last.
+/// The order of the rows of `dailyUsage`. Ties are ordered by date; rows without the measure come last.
 #[derive(Debug, Clone, Copy, InputObject)]
 struct DailyUsageOrderInput {
-    /// What to sort by.
+    /// The value to sort by.
     #[graphql(default)]
     field: DailyUsageOrderField,
-    /// Which way.
+    /// Sort direction.
     #[graphql(default)]
     direction: OrderDirection,
 }
@@ -174,22 +190,22 @@ impl From<DailyUsageOrderInput> for DailyUsageOrder {
     }
 }
 
-/// What the rows of `dailyUsage` can be sorted by.
+/// The values that the rows of `dailyUsage` can be sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::DailyUsageField")]
 enum DailyUsageOrderField {
-    /// The date.
+    /// The local date.
     #[default]
     Date,
-    /// Tokens used.
+    /// Visits: door codes that were used.
     Visits,
-    /// Tokens issued.
+    /// Door codes issued.
     TokensIssued,
-    /// Tokens issued and never used so far.
+    /// Door codes issued and not used so far.
     TokensUnused,
-    /// Visits divided by issued tokens.
+    /// Visits divided by door codes issued.
     ConversionRate,
-    /// Different members among the visits.
+    /// The number of different members among the visits.
     UniqueVisitors,
 }
 

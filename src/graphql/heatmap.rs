@@ -23,14 +23,20 @@ pub(super) struct HeatmapQuery;
 
 #[Object]
 impl HeatmapQuery {
-    /// When the space is busy: visits by day of the week and hour of the local day.
+    /// The hours at which the space is busy: visits by local day of the week and hour of the day.
     #[graphql(complexity = "limits::cost(1, child_complexity)")]
     async fn heatmap(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which tokens count; everything when left out.")] filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The zone of the days and hours, and of the dates in `filter`.", default)] time_zone: TimeZone,
-        #[graphql(desc = "Which moment counts: that of the token's issue, or that of its use.", default)]
+        #[graphql(desc = "The door codes that count. All door codes count when the filter is left out.")]
+        filter: Option<TokenFilterInput>,
+        #[graphql(desc = "The time zone of the days and hours, and of the dates in `filter`.", default)]
+        time_zone: TimeZone,
+        #[graphql(
+            desc = "The time that assigns a visit to a day and an hour: the time at which its door code was issued, \
+                    or the time at which it was used.",
+            default
+        )]
         basis: TimeBasis,
     ) -> Option<Result<Heatmap>> {
         let heatmap = async {
@@ -59,42 +65,45 @@ impl Heatmap {
     }
 }
 
-/// Visits by day of the week and hour of the local day, over a range of dates.
+/// Visits by local day of the week and hour of the day, over a range of dates.
 #[Object]
 impl Heatmap {
-    /// The first local date: that of the filter, or of the first visit; null without any.
+    /// The first local date of the range: that of the filter, or that of the first visit that counts. Null when the
+    /// filter has no beginning and no visit counts.
     async fn from(&self) -> Option<Date> {
         self.0.from.map(Into::into)
     }
 
-    /// The last local date: that of the filter, or today.
+    /// The last local date of the range: that of the filter; otherwise today, or the date of the last visit that
+    /// counts where that date is later.
     async fn to(&self) -> Option<Date> {
         self.0.to.map(Into::into)
     }
 
-    /// The local date of the first door code ever, of whatever member: days before it count in no average. Null without any.
+    /// The local date of the first door code that any member ever got. Averages do not include the days before this
+    /// date. Null when no door code was ever issued.
     async fn recorded_from(&self) -> Option<Date> {
         self.0.recorded_from.map(Into::into)
     }
 
-    /// All visits in the range.
+    /// The number of visits in the range: door codes that were used.
     async fn visits(&self) -> i64 {
         self.0.visits
     }
 
-    /// The 24 hours of each day of the week, from Monday's first to Sunday's last, also those without visits;
-    /// of the days that `filter.weekdays` names.
+    /// The 24 hours of each day of the week, from Monday's first hour to Sunday's last, including hours without
+    /// visits. Only the days of the week in `filter.weekdays` are listed.
     #[graphql(complexity = "limits::cost(CELLS, child_complexity)")]
     async fn cells(&self) -> Rows<HeatmapCell> {
         Rows(self.0.cells.iter().map(|cell| self.cell(cell)).collect())
     }
 
-    /// The busiest cells: most visits first, and no cell without any.
+    /// The busiest cells, those with the most visits first. Cells without visits are not listed.
     #[graphql(complexity = "limits::cost(CELLS, child_complexity)")]
     #[expect(clippy::unused_async, reason = "resolvers are")]
     async fn peak_hours(
         &self,
-        #[graphql(desc = "At most so many: 1 to 168.", default = 5)] first: i32,
+        #[graphql(desc = "The greatest number of cells to list: 1 to 168.", default = 5)] first: i32,
     ) -> Result<Rows<HeatmapCell>> {
         let first = checked_size("first", first, CELLS).map_err(|error| client_error(error.into()))?;
         Ok(Rows(self.0.peaks(first).iter().map(|cell| self.cell(cell)).collect()))
@@ -108,14 +117,16 @@ struct HeatmapCell {
     weekday: Weekday,
     /// The hour of the local day: 0 to 23.
     hour: u8,
-    /// Tokens used in this hour, on all such days of the range together.
+    /// Visits in this hour, summed over all such days of the range.
     visits: i64,
-    /// This cell's part of all visits; null when there are none, and where no such hour is in the range.
+    /// The share of all visits that falls into this cell, from 0 to 1. Null when there are no visits at all, and where
+    /// the cell has no visits and `occurrences` is 0.
     share: Option<f64>,
-    /// How often there was such an hour: on days of the range, from the first door code ever up to now. Today's counts once
-    /// it is over.
+    /// The number of times that this hour of this day of the week occurred, on days of the range, from the first door
+    /// code ever up to now. Today's hour counts once it is over.
     occurrences: i64,
-    /// The visits in those hours, divided by `occurrences`: what to expect on such a day. Null when there was none yet.
+    /// The visits in the hours counted by `occurrences`, divided by `occurrences`: the visits to expect in this hour
+    /// on such a day. Null when `occurrences` is 0.
     average: Option<f64>,
 }
 

@@ -11,39 +11,39 @@ use crate::reports::{
     range,
 };
 
-/// Which of a token's two times decides the day that a visit belongs to.
+/// The time of a door code that decides when its visit counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "filter::TimeBasis")]
 pub(super) enum TimeBasis {
-    /// A visit counts on the day on which its token was issued. The legacy reports count so.
+    /// A visit counts at the time at which its door code was issued. The legacy reports count visits this way.
     #[default]
     IssuedAt,
-    /// A visit counts on the day on which its token opened the door.
+    /// A visit counts at the time at which its door code opened the door.
     UsedAt,
 }
 
-/// What stands for days without a single token.
+/// The rows for days, or other buckets, without any door code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "filter::GapFill")]
 pub(super) enum GapFill {
-    /// Nothing: such days are left out.
+    /// Days and buckets without door codes have no row.
     #[default]
     Omit,
-    /// A row whose measures are 0 (and whose ratios are null), so that a line drops to the axis.
+    /// A row whose measures are 0 and whose ratios are null, so that the line of a chart drops to the axis.
     Zero,
-    /// A row whose measures are null, so that a line is interrupted.
+    /// A row whose measures are null, so that the line of a chart is interrupted.
     Null,
 }
 
-/// Which way a list is sorted.
+/// The direction in which a list is sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "filter::Direction")]
 pub(super) enum OrderDirection {
-    /// Smallest, earliest, first.
+    /// Ascending: the smallest or earliest value comes first.
     #[default]
     #[graphql(name = "ASC")]
     Ascending,
-    /// Largest, latest, first.
+    /// Descending: the largest or latest value comes first.
     #[graphql(name = "DESC")]
     Descending,
 }
@@ -75,16 +75,16 @@ pub(super) enum Weekday {
     Sun,
 }
 
-/// A range that moves with the days. Ranges of "this" week, month, quarter and year run up to today; those of
-/// the "last" ones are whole; the "last n days" end with today.
+/// A range of local dates that moves with the days. The ranges named "this" week, month, quarter or year run up to
+/// today; those named "last" week, month, quarter or year are whole; the "last n days" end with today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "range::RelativeRange")]
 pub(super) enum RelativeRange {
-    /// Today alone: still partial.
+    /// Today alone, which is still partial.
     Today,
     /// The day before today.
     Yesterday,
-    /// Today and the six days before.
+    /// Today and the 6 days before.
     #[graphql(name = "LAST_7_DAYS")]
     Last7Days,
     /// Today and the 29 days before.
@@ -98,7 +98,7 @@ pub(super) enum RelativeRange {
     Last365Days,
     /// From the first day of this week up to today. Weeks start on Monday, or on the field's `weekStart`.
     ThisWeek,
-    /// The seven days of the week before this one.
+    /// The seven days of the week before this one. Weeks start on Monday, or on the field's `weekStart`.
     LastWeek,
     /// From the 1st of this month up to today.
     ThisMonth,
@@ -106,9 +106,9 @@ pub(super) enum RelativeRange {
     LastMonth,
     /// From the first day of this quarter up to today. Quarters start in January, April, July and October.
     ThisQuarter,
-    /// The whole quarter before this one.
+    /// The whole quarter before this one. Quarters start in January, April, July and October.
     LastQuarter,
-    /// From January 1st up to today.
+    /// From January 1st of this year up to today.
     ThisYear,
     /// The whole year before this one.
     LastYear,
@@ -134,25 +134,27 @@ pub(super) fn text(date: Option<&Date>) -> Option<&str> {
     date.map(|Date(text)| text.as_str())
 }
 
-/// Which tokens count. Conditions are combined with "and".
+/// The door codes that count. A door code counts when it meets all conditions. Conditions on `userIds`, `joinedFrom`
+/// and `joinedTo` need the scope `members`.
 #[derive(Debug, Default, InputObject)]
 #[graphql(name = "DailyUsageFilterInput")]
 pub(super) struct TokenFilterInput {
-    /// First local date, included.
+    /// The first local date, included. The range has no beginning when it is left out.
     from: Option<Date>,
-    /// Last local date, included.
+    /// The last local date, included. The range has no end when it is left out.
     to: Option<Date>,
-    /// Dates that move with the days, such as `LAST_30_DAYS`; instead of `from` and `to`.
+    /// A range of dates that moves with the days, such as `LAST_30_DAYS`. It cannot be combined with `from` or `to`.
     pub(super) range: Option<RelativeRange>,
-    /// Only tokens of these members: at most 1,000 ids. An empty list matches nobody.
+    /// Only door codes of these members, by id: at most 1,000 ids. An empty list matches no member. Needs the scope
+    /// `members`.
     user_ids: Option<Vec<i32>>,
-    /// Only tokens of members who joined on this local date or later.
+    /// Only door codes of members who joined on this local date or later. Needs the scope `members`.
     joined_from: Option<Date>,
-    /// Only tokens of members who joined on this local date or earlier.
+    /// Only door codes of members who joined on this local date or earlier. Needs the scope `members`.
     joined_to: Option<Date>,
-    /// Only tokens of members whose membership is active now (true), or is not (false).
+    /// Only door codes of members whose membership is active now (true), or is not active now (false).
     is_active: Option<bool>,
-    /// Only these days of the week; every day when left out.
+    /// Only these local days of the week. Every day counts when it is left out; an empty list matches no day.
     weekdays: Option<Vec<Weekday>>,
 }
 

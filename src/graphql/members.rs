@@ -26,43 +26,51 @@ pub(super) struct MembersQuery;
 
 #[Object]
 impl MembersQuery {
-    /// Members by how long ago they last came: their visits of all time, by the time at which tokens opened the
-    /// door. Also lists members without any token. Pages are as of `userVisits`.
+    /// Members by the time since their last visit, with their door codes and visits of all time. Visits count at the
+    /// time at which door codes opened the door. Members without any door code are listed too. Pages work as those of
+    /// `userVisits` do: use `first` with `after: pageInfo.endCursor` for the next page, and `last` with `before:
+    /// pageInfo.startCursor` for the page before. Needs the scope `members`.
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "the field's arguments")]
     async fn members(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this segment; everybody when left out.")] segment: Option<MemberSegment>,
+        #[graphql(desc = "The segment to list. Members of all segments are listed when it is left out.")]
+        segment: Option<MemberSegment>,
         #[graphql(
-            desc = "Members are new for so many local days after the one on which they joined: 1 to 3650.",
+            desc = "The number of local days after the day of joining for which a member is new: 1 to 3650.",
             default = 30
         )]
         new_within_days: i32,
         #[graphql(
-            desc = "Members are active for so many local days after the one on which they last came: 1 to \
-                          3650.",
+            desc = "The number of local days after the day of the last visit for which a member is active: 1 to \
+                    3650.",
             default = 30
         )]
         active_within_days: i32,
         #[graphql(
-            desc = "Members have lapsed after so many local days since they last came: 1 to 3650, and no less \
-                          than `activeWithinDays`.",
+            desc = "The number of local days after the day of the last visit beyond which a member has lapsed: 1 to \
+                    3650, and not less than `activeWithinDays`.",
             default = 90
         )]
         lapsed_after_days: i32,
-        #[graphql(desc = "Which members; everybody when left out.")] filter: Option<MembersFilterInput>,
-        #[graphql(desc = "The zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
-        #[graphql(desc = "The order of the list: by user id, ascending, when left out.")] order_by: Option<
+        #[graphql(desc = "The members to list. All members are listed when the filter is left out.")] filter: Option<
+            MembersFilterInput,
+        >,
+        #[graphql(desc = "The time zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The order of the list. Members are ordered by id, ascending, when it is left out.")]
+        order_by: Option<
             UserVisitsOrderInput,
         >,
-        #[graphql(desc = "So many members from the top of the order, or from behind `after`: 1 to 1000 unless \
-                          configured otherwise; 100 when neither `first` nor `last` is given.")]
+        #[graphql(desc = "The number of members to list, from the top of the order, or from behind `after`: 1 to \
+                          1000 unless configured otherwise. The number is 100 when neither `first` nor `last` is \
+                          given. `first` and `last` cannot be combined.")]
         first: Option<i32>,
-        #[graphql(desc = "Begin behind the member with this cursor.")] after: Option<String>,
-        #[graphql(desc = "So many members up to the end of the order, or up to `before`; not together with `first`.")]
+        #[graphql(desc = "The cursor of the member after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The number of members to list, up to the end of the order, or up to `before`: 1 to 1000 \
+                          unless configured otherwise. `last` and `first` cannot be combined.")]
         last: Option<i32>,
-        #[graphql(desc = "End before the member with this cursor.")] before: Option<String>,
+        #[graphql(desc = "The cursor of the member before which the page ends.")] before: Option<String>,
     ) -> Option<Result<MemberConnection>> {
         let order = order_by.map_or_else(UserVisitsOrder::default, Into::into);
         // Every row has a segment.
@@ -90,33 +98,34 @@ impl MembersQuery {
     }
 }
 
-/// Where a member stands. `ACTIVE`, `LAPSING`, `LAPSED` and `NEVER_CAME` divide all members; `NEW` ones are in one of
-/// these as well.
+/// The group that a member belongs to, by the time of the last visit. Every member is in exactly one of `ACTIVE`,
+/// `LAPSING`, `LAPSED` and `NEVER_CAME`; a `NEW` member is in one of these as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::MemberSegment")]
 pub(super) enum MemberSegment {
-    /// Joined at most `newWithinDays` ago.
+    /// The member joined at most `newWithinDays` local days ago.
     New,
-    /// Last came at most `activeWithinDays` ago.
+    /// The member last came at most `activeWithinDays` local days ago.
     Active,
-    /// Last came longer ago than that, and at most `lapsedAfterDays` ago: a message may bring them back.
+    /// The member last came more than `activeWithinDays` and at most `lapsedAfterDays` local days ago. A message may
+    /// bring the member back.
     Lapsing,
-    /// Last came more than `lapsedAfterDays` ago.
+    /// The member last came more than `lapsedAfterDays` local days ago.
     Lapsed,
-    /// Never came.
+    /// The member never came.
     NeverCame,
 }
 
-/// Which members `members` lists. Conditions are combined with "and".
+/// The members that `members` lists. A member is listed when all conditions are met.
 #[derive(Debug, Default, InputObject)]
 struct MembersFilterInput {
-    /// Only these members: at most 1,000 ids. An empty list matches nobody.
+    /// Only the members with these ids: at most 1,000 ids. An empty list matches no member.
     user_ids: Option<Vec<i32>>,
     /// Only members who joined on this local date or later.
     joined_from: Option<Date>,
     /// Only members who joined on this local date or earlier.
     joined_to: Option<Date>,
-    /// Only members whose membership is active now (true), or is not (false).
+    /// Only members whose membership is active now (true), or is not active now (false).
     is_active: Option<bool>,
 }
 
@@ -160,54 +169,56 @@ impl MemberConnection {
         self.page.rows.iter().map(edge).collect()
     }
 
-    /// Where this page lies in the list.
+    /// The position of this page in the list.
     async fn page_info(&self) -> PageInfo {
         PageInfo::of(&self.page, self.order)
     }
 
-    /// How many members there are, on all pages together.
+    /// The number of members on all pages together.
     async fn total_count(&self) -> i64 {
         self.page.totals.unwrap_or_default().users
     }
 }
 
-/// A member on a page.
+/// A member on a page, with a cursor.
 #[derive(Debug, SimpleObject)]
 struct MemberEdge {
-    /// The member's place in the list, for `after` and `before`. Valid for the same `orderBy` only.
+    /// The position of the member in the list, for `after` and `before`. A cursor is valid only with the same
+    /// `orderBy`.
     cursor: String,
     /// The member.
     node: Member,
 }
 
-/// A member, and how long ago they last came.
+/// A member, and the time since the member's last visit.
 #[derive(Debug, SimpleObject)]
 #[graphql(complex)]
 struct Member {
     /// The member's id.
     user_id: i32,
-    /// `ACTIVE`, `LAPSING`, `LAPSED` or `NEVER_CAME`, also for members who are new.
+    /// `ACTIVE`, `LAPSING`, `LAPSED` or `NEVER_CAME`. New members have one of these too, never `NEW`.
     segment: MemberSegment,
-    /// Local days since the one of the last visit: 0 for today, and for a visit that lies in the future, by clocks that differ.
-    /// Null for members who never came.
+    /// The number of local days from the day of the last visit to today: 0 for a visit of today, and for a visit that
+    /// lies in the future because clocks differ. Null for a member who never came.
     days_since_last_visit: Option<i64>,
-    /// Tokens used: visits of all time.
+    /// Visits of all time: door codes that were used.
     visits: i64,
-    /// Tokens issued, of all time.
+    /// Door codes issued, of all time.
     tokens_issued: i64,
-    /// The first visit; null without any.
+    /// The instant of the first visit, in UTC; null without any visit.
     first_visit_at: Option<DateTime>,
-    /// The last visit; null without any.
+    /// The instant of the last visit, in UTC; null without any visit.
     last_visit_at: Option<DateTime>,
-    /// When the member joined; null where the member's own row is gone.
+    /// The instant at which the member joined, in UTC; null where the member no longer has a row in the database.
     joined_at: Option<DateTime>,
-    /// Whether the membership is active now; null where the member's own row is gone.
+    /// Whether the membership is active now; null where the member no longer has a row in the database.
     is_active: Option<bool>,
 }
 
 #[ComplexObject]
 impl Member {
-    /// The member's own data; null where that row is gone. All members of a list are loaded at once.
+    /// The member's own data; null where the member no longer has a row in the database. All members of a list are
+    /// loaded at once. Needs the scope `members`.
     async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
         user::load(ctx, self.user_id).await
     }

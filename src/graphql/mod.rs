@@ -62,9 +62,11 @@ use crate::{
     reports::{Reports, Session},
 };
 
-/// Reports on the check-ins of a coworking space: members get one-time door codes (tokens), and a
-/// token that was used is a visit. Dates are local to the time zone that you give; both ends of a
-/// range are included. A measure that you do not select is not computed.
+/// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a
+/// visit; fields and types call door codes `tokens`. Dates are local to the time zone that you give, and both ends of
+/// a range are included. Measures that you do not select are not computed. Every field needs the scope `reports`,
+/// except `members`, which needs the scope `members`; further fields and filters that need the scope `members` say
+/// so.
 #[derive(Debug, Default, MergedObject)]
 pub struct Query(
     DailyUsageQuery,

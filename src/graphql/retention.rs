@@ -27,24 +27,29 @@ pub(super) struct RetentionQuery;
 
 #[Object]
 impl RetentionQuery {
-    /// Who comes back: members by the week or month in which they joined (or first came), and how many of them
-    /// came in each period after. At most 160 cohorts.
+    /// The members who come back: members grouped by the week or month in which they joined (or first came), and the
+    /// number of them who came in each period after it. At most 160 cohorts.
     #[graphql(complexity = "cost(periods, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "the field's arguments")]
     async fn retention(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How long a period is.", default)] cohort: CohortPeriod,
-        #[graphql(desc = "How many periods to follow each cohort, besides its own: 1 to 104.", default = 12)]
+        #[graphql(desc = "The length of a period.", default)] cohort: CohortPeriod,
+        #[graphql(desc = "The number of periods to follow each cohort after its own: 1 to 104.", default = 12)]
         periods: i32,
-        #[graphql(desc = "What makes members a cohort.", default)] anchor: CohortAnchor,
-        #[graphql(desc = "Which cohorts, of which members; everybody when left out.")] filter: Option<
-            RetentionFilterInput,
-        >,
-        #[graphql(desc = "The zone of the periods, and of the dates in `filter`.", default)] time_zone: TimeZone,
-        #[graphql(desc = "What puts a visit into a period: the token's issue, or its use.", default)] basis: TimeBasis,
-        #[graphql(desc = "The day on which weeks start: Monday when left out. Only with the cohort `WEEK`, or the \
-                          ranges `THIS_WEEK` and `LAST_WEEK`.")]
+        #[graphql(desc = "The event that assigns a member to a cohort.", default)] anchor: CohortAnchor,
+        #[graphql(desc = "The cohorts to list, and the members that count. All cohorts and all members count when \
+                          the filter is left out.")]
+        filter: Option<RetentionFilterInput>,
+        #[graphql(desc = "The time zone of the periods, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(
+            desc = "The time that assigns a visit to a period: the time at which its door code was issued, or the \
+                    time at which it was used.",
+            default
+        )]
+        basis: TimeBasis,
+        #[graphql(desc = "The day on which weeks start. Weeks start on Monday when it is left out. It is only \
+                          allowed with the cohort `WEEK`, or with the ranges `THIS_WEEK` and `LAST_WEEK`.")]
         week_start: Option<Weekday>,
     ) -> Option<Result<Vec<RetentionCohort>>> {
         let cohorts = async {
@@ -61,40 +66,43 @@ impl RetentionQuery {
     }
 }
 
-/// How long the periods of cohorts are.
+/// The length of the periods of cohorts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::CohortUnit")]
 pub(super) enum CohortPeriod {
-    /// Seven days.
+    /// Seven local days, starting on the day `weekStart`.
     Week,
-    /// A month of the calendar.
+    /// A month of the local calendar.
     #[default]
     Month,
 }
 
-/// What makes members a cohort.
+/// The event that assigns a member to a cohort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::CohortAnchor")]
 pub(super) enum CohortAnchor {
-    /// The period in which they joined.
+    /// A member belongs to the period in which the member joined.
     #[default]
     JoinedAt,
-    /// The period of their first visit ever; members who never came are in no cohort.
+    /// A member belongs to the period of the member's first visit ever. Members who never came belong to no cohort.
     FirstVisit,
 }
 
-/// Which cohorts `retention` lists, and of which members. Conditions are combined with "and".
+/// The cohorts that `retention` lists, and the members that count. A member counts when all conditions are met. The
+/// condition on `userIds` needs the scope `members`.
 #[derive(Debug, Default, InputObject)]
 struct RetentionFilterInput {
     /// Only members who joined, or first came, on this local date or later.
     from: Option<Date>,
     /// Only members who joined, or first came, on this local date or earlier.
     to: Option<Date>,
-    /// Dates that move with the days, such as `THIS_YEAR`; instead of `from` and `to`.
+    /// A range of dates that moves with the days, such as `THIS_YEAR`, on which members joined or first came. It
+    /// cannot be combined with `from` or `to`.
     range: Option<RelativeRange>,
-    /// Only these members: at most 1,000 ids. An empty list matches nobody.
+    /// Only the members with these ids: at most 1,000 ids. An empty list matches no member. Needs the scope
+    /// `members`.
     user_ids: Option<Vec<i32>>,
-    /// Only members whose membership is active now (true), or is not (false).
+    /// Only members whose membership is active now (true), or is not active now (false).
     is_active: Option<bool>,
 }
 
@@ -114,16 +122,17 @@ impl RetentionFilterInput {
     }
 }
 
-/// Members who joined, or first came, in the same period.
+/// The members who joined, or first came, in the same period.
 #[derive(Debug, SimpleObject)]
 struct RetentionCohort {
-    /// The period's first local date.
+    /// The first local date of the cohort's own period.
     start: Date,
-    /// What to call the period: `2026-10`, or `2026-W43`.
+    /// The name of the cohort's own period: `2026-10` (a month), or `2026-W43` (a week by ISO 8601; a week that does
+    /// not start on Monday is named by its first date).
     label: String,
-    /// How many members the cohort has.
+    /// The number of members in the cohort.
     members: i64,
-    /// The cohort's own period (index 0), and the `periods` after it.
+    /// The cohort's own period (index 0), and the `periods` periods after it.
     periods: Rows<RetentionPeriod>,
 }
 
@@ -145,19 +154,20 @@ impl From<&reports::Cohort> for RetentionCohort {
     }
 }
 
-/// What became of a cohort in a period.
+/// The members of a cohort who came in one period.
 #[derive(Debug, SimpleObject)]
 struct RetentionPeriod {
-    /// How many periods after the cohort's own: 0 is the one in which its members joined, or first came.
+    /// The number of periods after the cohort's own. The index 0 is the period in which the members joined, or first
+    /// came.
     index: i32,
-    /// The period's first local date.
+    /// The first local date of the period.
     start: Date,
-    /// How many of the cohort's members came in the period; null while it has not begun, and where it was over before the
-    /// first door code ever: nobody could come then.
+    /// The number of the cohort's members who came in the period. Null while the period has not begun, and where it
+    /// was over before the first door code was ever issued, because nobody could come then.
     active: Option<i64>,
-    /// `active` divided by the cohort's `members`; null where either is missing.
+    /// `active` divided by the cohort's `members`. Null where `active` is null, and where the cohort has no members.
     rate: Option<f64>,
-    /// True while the period is not over: its numbers still grow.
+    /// True while the period is not over. The numbers of a partial period still grow.
     is_partial: bool,
 }
 

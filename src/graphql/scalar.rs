@@ -8,9 +8,9 @@ use chrono::{DateTime as Instant, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Date(pub(super) String);
 
-/// A calendar date without a time, written `YYYY-MM-DD`, such as `2026-03-29`. Which instants it
-/// covers depends on the time zone that the field is asked for. As an input also milliseconds since
-/// 1970, such as Grafana's `$__from`: the local date of that instant.
+/// A calendar date without a time, written `YYYY-MM-DD`, such as `2026-03-29`. The time zone that the field is asked
+/// for decides which instants the date covers. As an input, a date can also be a number of milliseconds since
+/// 1970-01-01T00:00:00Z, such as Grafana's `$__from`: the local date of that instant.
 #[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -49,8 +49,7 @@ impl From<NaiveDate> for Date {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DateTime(pub(super) Instant<Utc>);
 
-/// An instant in UTC by RFC 3339, such as `2026-03-29T00:30:00Z`, with as many digits of a second as
-/// it needs.
+/// An instant in UTC by RFC 3339, such as `2026-03-29T00:30:00Z`, with as many digits of a second as it needs.
 #[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -75,7 +74,8 @@ impl From<NaiveDateTime> for DateTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EpochMillis(pub(super) i64);
 
-/// An instant as whole milliseconds since 1970-01-01T00:00:00Z, a JSON number, as chart axes take it.
+/// An instant as whole milliseconds since 1970-01-01T00:00:00Z, a JSON number, in the form that the axes of charts
+/// take.
 #[Scalar]
 impl ScalarType for EpochMillis {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -94,7 +94,8 @@ impl ScalarType for EpochMillis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seconds(pub(super) i64);
 
-/// A length of time in whole seconds, a JSON number. It may be more than an `Int` holds, which ends at 68 years.
+/// A length of time in whole seconds, a JSON number. The number can exceed the range of `Int`, which ends at 68
+/// years.
 #[Scalar]
 impl ScalarType for Seconds {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -9,16 +9,16 @@ use crate::reports::{self, InvalidArgument, Measures, Running, SeriesRow, checke
 /// Averages over so many rows, when the argument does not say.
 const USUAL_AVERAGE: u32 = 7;
 
-/// Measures that can be added up.
+/// The measures that can be added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::AdditiveMeasure")]
 pub(super) enum AdditiveMeasure {
-    /// Tokens used.
+    /// Visits: door codes that were used.
     #[default]
     Visits,
-    /// Tokens issued.
+    /// Door codes issued.
     TokensIssued,
-    /// Tokens issued and never used so far.
+    /// Door codes issued and not used so far.
     TokensUnused,
 }
 

@@ -19,9 +19,10 @@ use super::{
 
 const TYPE: &str = "Subscription";
 const DESCRIPTION: &str = "The reports, live: the current answer at once, then every answer that differs from the one \
-                           before, within a second of the change unless configured otherwise. Ask over a WebSocket at \
-                           `/graphql/ws` (`graphql-transport-ws`), or at `/graphql` with `Accept: text/event-stream`. \
-                           A subscription follows one report.";
+                           before, within a second of the change unless configured otherwise. Subscribe over a \
+                           WebSocket at `/graphql/ws` (`graphql-transport-ws`), or at `/graphql` with `Accept: \
+                           text/event-stream`. A subscription follows one report. Each report needs the same scopes \
+                           as in `Query`.";
 
 /// The reports of the root of queries, to be followed.
 #[derive(Debug, Default)]

@@ -19,15 +19,18 @@ pub(super) struct TokenFunnelQuery;
 
 #[Object]
 impl TokenFunnelQuery {
-    /// What became of the tokens that were issued in a range: how many were used, and how long after their issue.
+    /// The use of the door codes that were issued in a range: the number that were used, and the time from their
+    /// issue to their use.
     #[graphql(complexity = "limits::cost(1, child_complexity)")]
     async fn token_funnel(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which tokens, by the day of their issue; all when left out.")] filter: Option<
-            TokenFilterInput,
-        >,
-        #[graphql(desc = "The zone of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(
+            desc = "The door codes that count, by the day on which they were issued. All door codes count when \
+                    the filter is left out."
+        )]
+        filter: Option<TokenFilterInput>,
+        #[graphql(desc = "The time zone of the dates in `filter`.", default)] time_zone: TimeZone,
     ) -> Option<Result<TokenFunnel>> {
         let funnel = async {
             guard::aggregate(ctx)?;
@@ -39,35 +42,35 @@ impl TokenFunnelQuery {
     }
 }
 
-/// What became of tokens.
+/// The use of door codes.
 #[derive(Debug, SimpleObject)]
 struct TokenFunnel {
-    /// Tokens issued.
+    /// Door codes issued.
     issued: i64,
-    /// Those of them that were used so far.
+    /// Door codes issued in the range and used so far.
     used: i64,
-    /// Those of them that were never used so far.
+    /// Door codes issued in the range and not used so far.
     unused: i64,
-    /// `used` divided by `issued`; null when none was issued.
+    /// `used` divided by `issued`; null when no door code was issued.
     conversion_rate: Option<f64>,
-    /// Used tokens whose use is recorded before their issue, as clocks that differ leave them. They are no part
-    /// of `timeToUse`.
+    /// Used door codes whose use is recorded before their issue, which happens when clocks differ. `timeToUse` does
+    /// not include these door codes.
     used_before_issued: i64,
-    /// How long used tokens took.
+    /// The time from the issue of the used door codes to their use.
     time_to_use: TimeToUse,
 }
 
-/// The time from the issue of a token to its use, in whole seconds, rounded down. Percentiles are by nearest rank:
-/// values that occur.
+/// The time from the issue of a door code to its use, in whole seconds, rounded down. Percentiles are computed by
+/// nearest rank, so that they are values that occur.
 #[derive(Debug, SimpleObject)]
 struct TimeToUse {
-    /// How many tokens are counted here: used, and not before their issue.
+    /// The number of door codes that the percentiles cover: door codes used, and not before their issue.
     count: i64,
-    /// Half of them took no longer; null when there are none.
+    /// The number of seconds that half of the door codes did not exceed; null when `count` is 0.
     median: Option<Seconds>,
-    /// Nine of ten took no longer.
+    /// The number of seconds that 90 percent of the door codes did not exceed; null when `count` is 0.
     p90: Option<Seconds>,
-    /// 99 of a hundred took no longer.
+    /// The number of seconds that 99 percent of the door codes did not exceed; null when `count` is 0.
     p99: Option<Seconds>,
 }
 

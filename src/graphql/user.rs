@@ -5,16 +5,17 @@ use async_graphql::{Context, Result, SimpleObject, dataloader::DataLoader};
 use super::{error::client_error, guard, loader::UserLoader, scalar::DateTime};
 use crate::reports::Member;
 
-/// A member of the space.
+/// A member of the coworking space.
 #[derive(Debug, SimpleObject)]
 pub(super) struct User {
     /// The member's id.
     id: i32,
-    /// Given name.
+    /// The member's given name.
     first_name: String,
-    /// Family name.
+    /// The member's family name.
     last_name: String,
-    /// When the member joined; null where the database holds no instant of the years 1 to 9999.
+    /// The instant at which the member joined, in UTC; null where the database holds no instant of the years 1 to
+    /// 9999.
     joined_at: Option<DateTime>,
     /// Whether the membership is active now.
     is_active: bool,

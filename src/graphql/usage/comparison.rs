@@ -21,71 +21,74 @@ use crate::reports::{
     range,
 };
 
-/// What a range is compared with.
+/// The period that a range is compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "range::Comparison")]
 #[expect(clippy::enum_variant_names, reason = "the schema's names")]
 pub(super) enum Comparison {
-    /// The period just before: as many days; of a week, month, quarter or year, or of whole months, the one
-    /// before. Days of months stand beside the days of the same number.
+    /// The period just before, with as many days. A week, a month, a quarter, a year, or a range of whole months is
+    /// compared with the one before it. Days of months are compared with the days of the same number.
     #[default]
     PreviousPeriod,
-    /// The same days of the week, Mondays beside Mondays: as many whole weeks before as cover the period, so 7 days for a
-    /// day or a week, 28 or 35 for a month.
+    /// The same days of the week in earlier weeks, so that Mondays are compared with Mondays. The distance is the
+    /// number of whole weeks that covers the period: 7 days for a day or a week, 28 or 35 days for a month.
     PreviousWeeks,
-    /// The same dates a year before; by weeks, 52 weeks before.
+    /// The same dates one year before. With the granularity `WEEK`, the distance is 52 weeks.
     PreviousYear,
 }
 
-/// How much of a range is compared with what came before. What is left out of one side is left out of both.
+/// The part of a range that is compared with the period before. What is left out of one side is left out of both
+/// sides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "comparison::Extent", name = "ComparedExtent")]
 pub(super) enum Extent {
-    /// What has elapsed, up to the last quarter of an hour: today until 18:45 beside yesterday until 18:45. Days
-    /// without a counterpart, as March 31st beside February, count on neither side.
+    /// The part that has elapsed, up to the last full quarter of an hour: today until 18:45 is compared with
+    /// yesterday until 18:45. Days without a counterpart, such as March 31st beside February, count on neither side.
     #[default]
     Elapsed,
-    /// The days that are over, and have a counterpart.
+    /// The days that are over and have a counterpart.
     CompleteDays,
-    /// All dates of both periods: also those that are not over, and those without a counterpart.
+    /// All dates of both periods, including dates that are not over and dates without a counterpart.
     Whole,
 }
 
 /// One side of a comparison.
 #[derive(Debug, SimpleObject)]
 struct ComparedPart {
-    /// The first local date that is compared.
+    /// The first local date of the part that is compared.
     from: Date,
-    /// The last local date that is compared.
+    /// The last local date of the part that is compared.
     to: Date,
-    /// The instant up to which is compared.
+    /// The instant, in UTC, at which the part that is compared ends.
     up_to: DateTime,
-    /// The measures over what is compared.
+    /// The measures over the part that is compared.
     totals: UsageTotals,
 }
 
-/// What a series is compared with: the same question about a period before.
+/// A series compared with the same series of an earlier period.
 #[derive(Debug, SimpleObject)]
 pub(super) struct UsageComparison {
-    /// What of the series' own range is compared: its side of `change`. Only what has elapsed, unless `extent` says
-    /// otherwise.
+    /// The part of the series' own range that is compared, from which `change` is computed. The part covers only what
+    /// has elapsed, unless `extent` says otherwise.
     current: ComparedPart,
     /// The first local date of the period before.
     from: Date,
-    /// The last local date of the period before, as far as it is compared.
+    /// The last local date of the period before that is compared.
     to: Date,
-    /// The instant up to which the period before is compared: where `to` is today's counterpart, the same time of that day.
+    /// The instant, in UTC, at which the compared part of the period before ends. Where `to` is the counterpart of
+    /// today, the instant is the same time of day on that date as `current.upTo` is today.
     up_to: DateTime,
-    /// For each of the series' `buckets`, in the same order, its counterpart in the period before: the day
-    /// with the same number, the same hour of it, the week, month, quarter or year with the same number. `bucketLabel`
-    /// says beside which one it stands.
+    /// The counterpart in the period before of each of the series' `buckets`, in the same order. The counterpart is
+    /// the day with the same number, the same hour of that day, or the week, month, quarter or year with the same
+    /// number. `bucketLabel` names the bucket that a counterpart belongs to.
     #[graphql(complexity = "limits::cost(USUAL_BUCKETS, child_complexity)")]
     buckets: Rows<PreviousBucket>,
     /// The measures over the period before, from `from` up to `upTo`.
     totals: UsageTotals,
-    /// `current.totals` less `totals`.
+    /// The differences between the two sides: `current.totals` minus `totals`.
     change: UsageChange,
-    /// `change` divided by `totals`; null where those are 0.
+    /// The differences between the two sides, divided by the period before: `change` divided by `totals`. A ratio is
+    /// null where its total is 0 or null.
     change_ratio: UsageChangeRatio,
 }
 
@@ -147,37 +150,39 @@ pub(super) fn compared(selection: &Lookahead<'_>) -> Measures {
     of(selection).and(of(&selection.field("change"))).and(of(&selection.field("changeRatio")))
 }
 
-/// The counterpart of a bucket. All of its own is null where the period before has none, as February 29th in most years,
-/// and where nothing of the bucket has elapsed.
+/// The counterpart of a bucket. All fields about the counterpart are null where the period before has none, as for
+/// February 29th in most years, and where nothing of the bucket has elapsed.
 #[derive(Debug, SimpleObject)]
 struct PreviousBucket {
-    /// The instant at which the bucket starts whose counterpart this is.
+    /// The instant, in UTC, at which the series' own bucket starts.
     bucket_start: DateTime,
-    /// What that bucket is called.
+    /// The label of the series' own bucket.
     bucket_label: String,
-    /// The instant at which it starts.
+    /// The instant, in UTC, at which the counterpart starts; null without a counterpart.
     start: Option<DateTime>,
-    /// `start` as milliseconds since 1970.
+    /// `start` as milliseconds since 1970-01-01T00:00:00Z; null without a counterpart.
     start_millis: Option<EpochMillis>,
-    /// The instant at which it is over.
+    /// The instant, in UTC, at which the counterpart ends; null without a counterpart.
     end: Option<DateTime>,
-    /// What to call it.
+    /// The label of the counterpart; null without a counterpart.
     label: Option<String>,
-    /// Tokens used.
+    /// Visits in the counterpart: door codes that were used. Null without a counterpart.
     visits: Option<i64>,
-    /// Tokens issued.
+    /// Door codes issued in the counterpart; null without a counterpart.
     tokens_issued: Option<i64>,
-    /// Tokens issued and never used so far.
+    /// Door codes issued in the counterpart and not used so far; null without a counterpart.
     tokens_unused: Option<i64>,
-    /// `visits` divided by `tokensIssued`; null when none was issued.
+    /// `visits` divided by `tokensIssued`; null when no door code was issued, and without a counterpart.
     conversion_rate: Option<f64>,
-    /// Different members among the visits.
+    /// The number of different members among the visits of the counterpart; null without a counterpart.
     unique_visitors: Option<i64>,
-    /// True where only some of it is compared: today's counterpart, up to the same time of the day.
+    /// True where only a part of the counterpart is compared, as for today's counterpart, which is compared up to the
+    /// same time of day. Null without a counterpart.
     is_partial: Option<bool>,
-    /// The bucket's measures, as far as it is compared, less those of this counterpart.
+    /// The measures of the series' own bucket, as far as it is compared, minus the measures of this counterpart.
     change: UsageChange,
-    /// `change` divided by this counterpart's measures; null where those are 0.
+    /// `change` divided by the measures of this counterpart. A ratio is null where the measure of the counterpart is
+    /// 0.
     change_ratio: UsageChangeRatio,
 }
 
@@ -224,18 +229,20 @@ impl PreviousBucket {
     }
 }
 
-/// Differences from a period before; null where either side is.
+/// Differences between a period and the period before. A difference is null where the measure is null on either side.
 #[derive(Debug, SimpleObject)]
 struct UsageChange {
-    /// Tokens used.
+    /// The difference in visits. Null where the visits are null on either side.
     visits: Option<i64>,
-    /// Tokens issued.
+    /// The difference in door codes issued. Null where the door codes issued are null on either side.
     tokens_issued: Option<i64>,
-    /// Tokens issued and never used so far.
+    /// The difference in door codes issued and not used so far. Null where the number is null on either side.
     tokens_unused: Option<i64>,
-    /// Visits per issued token.
+    /// The difference in conversion rates, where 0.1 is ten percentage points. Null where the rate is null on either
+    /// side.
     conversion_rate: Option<f64>,
-    /// Different members among the visits.
+    /// The difference in the numbers of different members among the visits. Null where the number is null on either
+    /// side.
     unique_visitors: Option<i64>,
 }
 
@@ -251,19 +258,24 @@ impl UsageChange {
     }
 }
 
-/// Differences from a period before, divided by what they differ from: 0.25 is a quarter more. Null where either
-/// side is, and where there was nothing before.
+/// Differences between a period and the period before, divided by the measures of the period before: 0.25 is a
+/// quarter more. A ratio is null where the measure is null on either side, and where it was 0 in the period before.
 #[derive(Debug, SimpleObject)]
 struct UsageChangeRatio {
-    /// Tokens used.
+    /// The difference in visits, divided by the visits before. Null where the visits are null on either side, and
+    /// where there were none before.
     visits: Option<f64>,
-    /// Tokens issued.
+    /// The difference in door codes issued, divided by the door codes issued before. Null where the number is null on
+    /// either side, and where it was 0 before.
     tokens_issued: Option<f64>,
-    /// Tokens issued and never used so far.
+    /// The difference in door codes issued and not used so far, divided by their number before. Null where the number
+    /// is null on either side, and where it was 0 before.
     tokens_unused: Option<f64>,
-    /// Visits per issued token.
+    /// The difference in conversion rates, divided by the conversion rate before. Null where the rate is null on
+    /// either side, and where it was 0 before.
     conversion_rate: Option<f64>,
-    /// Different members among the visits.
+    /// The difference in the numbers of different members among the visits, divided by the number before. Null where
+    /// the number is null on either side, and where it was 0 before.
     unique_visitors: Option<f64>,
 }
 

@@ -31,25 +31,31 @@ pub(super) struct UsageQuery;
 
 #[Object]
 impl UsageQuery {
-    /// Visits and tokens by hour, day, week, month, quarter or year of the local calendar, with totals, and
-    /// side by side with the period before or the same period a year before.
+    /// Visits and door codes by hour, day, week, month, quarter or year of the local calendar, with totals, and
+    /// compared with the period before, the same days of the week, or the same period a year before.
     #[graphql(complexity = "limits::cost(1, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "the field's arguments")]
     async fn usage(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How long a bucket is.", default)] granularity: Granularity,
-        #[graphql(desc = "Which tokens count; everything when left out.")] filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The zone of the calendar, and of the dates in `filter`.", default)] time_zone: TimeZone,
-        #[graphql(desc = "What puts a visit into a bucket: the token's issue, or its use.", default)] basis: TimeBasis,
+        #[graphql(desc = "The length of a bucket.", default)] granularity: Granularity,
+        #[graphql(desc = "The door codes that count. All door codes count when the filter is left out.")]
+        filter: Option<TokenFilterInput>,
+        #[graphql(desc = "The time zone of the calendar, and of the dates in `filter`.", default)] time_zone: TimeZone,
         #[graphql(
-            desc = "What stands for buckets without tokens, from the beginning to the end of the range. An open \
-                    beginning is the first bucket with a row, an open end is today.",
+            desc = "The time that assigns a visit to a bucket: the time at which its door code was issued, or the \
+                    time at which it was used.",
+            default
+        )]
+        basis: TimeBasis,
+        #[graphql(
+            desc = "The rows for buckets without door codes, from the beginning to the end of the range. An open \
+                    beginning is the first bucket with a row; an open end is today.",
             default
         )]
         gaps: GapFill,
-        #[graphql(desc = "The day on which weeks start: Monday when left out. Only with the granularity `WEEK`, or \
-                          the ranges `THIS_WEEK` and `LAST_WEEK`.")]
+        #[graphql(desc = "The day on which weeks start. Weeks start on Monday when it is left out. It is only \
+                          allowed with the granularity `WEEK`, or with the ranges `THIS_WEEK` and `LAST_WEEK`.")]
         week_start: Option<Weekday>,
     ) -> Option<Result<Usage>> {
         let usage = async {
@@ -65,23 +71,23 @@ impl UsageQuery {
     }
 }
 
-/// How long a bucket is.
+/// The length of a bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::Granularity")]
 pub(super) enum Granularity {
-    /// An hour on the clock on the wall. The hour that daylight saving time repeats is two buckets, the
-    /// one that it skips none.
+    /// An hour of the local clock. The hour that daylight saving time repeats is two buckets; the hour that it skips
+    /// is no bucket.
     Hour,
-    /// A local day.
+    /// A local calendar day.
     #[default]
     Day,
-    /// Seven days from `weekStart` on.
+    /// Seven local days, starting on the day `weekStart`.
     Week,
-    /// A month of the calendar.
+    /// A month of the local calendar.
     Month,
-    /// Three months, from January, April, July or October on.
+    /// Three months of the local calendar, starting in January, April, July or October.
     Quarter,
-    /// A year of the calendar.
+    /// A year of the local calendar.
     Year,
 }
 
@@ -122,71 +128,77 @@ impl Usage {
     }
 }
 
-/// A series of buckets of the calendar, its totals, and what it is compared with.
+/// A series of calendar buckets, its totals, and comparisons with earlier periods.
 #[Object]
 impl Usage {
-    /// The first local date: that of the filter, or of the first token that counts; null without any.
+    /// The first local date of the range: that of the filter, or that of the first door code that counts. Null when
+    /// the filter has no beginning and no door code counts.
     async fn from(&self) -> Option<Date> {
         self.dates.0.map(Into::into)
     }
 
-    /// The last local date: that of the filter, or today, or that of the last token that counts where that is later.
+    /// The last local date of the range: that of the filter; otherwise today, or the date of the last door code that
+    /// counts where that date is later.
     async fn to(&self) -> Option<Date> {
         self.dates.1.map(Into::into)
     }
 
-    /// The buckets, in order of time: at most 3,700.
+    /// The buckets, ordered by time: at most 3,700.
     #[graphql(complexity = "limits::cost(USUAL_BUCKETS, child_complexity)")]
     async fn buckets(&self) -> Rows<UsageBucket> {
         let running = self.series.running.clone().map(Arc::new);
         Rows(self.series.rows.iter().map(|row| UsageBucket::of(row.clone(), running.as_ref())).collect())
     }
 
-    /// The measures over the whole range. Members who came in several buckets are counted once.
+    /// The measures over the whole range. A member who came in several buckets is counted once in `uniqueVisitors`.
     #[graphql(complexity = "limits::cost(1, child_complexity)")]
     async fn totals(&self) -> UsageTotals {
         self.totals.into()
     }
 
-    /// The same question about the period before, the same days of the week, or the same period a year before. Like is set
-    /// against like: only what has elapsed is compared, on both sides, unless `extent` says otherwise. Ask for several
-    /// under names of their own: `lastYear: previous(compareTo: PREVIOUS_YEAR)`.
+    /// The same series for the period before, for the same days of the week, or for the same period a year before.
+    /// Only what has elapsed is compared, on both sides, unless `extent` says otherwise. The filter must have a
+    /// beginning: `from`, or `range`. Several comparisons need aliases: `lastYear: previous(compareTo:
+    /// PREVIOUS_YEAR)`.
     #[graphql(complexity = "limits::cost(1, child_complexity)")]
     async fn previous(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to compare with.", default)] compare_to: Comparison,
-        #[graphql(desc = "How much of the range is compared.", default)] extent: Extent,
+        #[graphql(desc = "The earlier period to compare with.", default)] compare_to: Comparison,
+        #[graphql(desc = "The part of the range that is compared.", default)] extent: Extent,
     ) -> Result<UsageComparison> {
         UsageComparison::of(ctx, self, compare_to, extent).await.map_err(client_error)
     }
 }
 
-/// One bucket. A measure is null in a row that `gaps: NULL` filled in.
+/// One bucket of the series. The measures are null in a row that `gaps: NULL` filled in.
 #[derive(Debug, SimpleObject)]
 #[graphql(complex)]
 struct UsageBucket {
-    /// The instant at which the bucket starts.
+    /// The instant, in UTC, at which the bucket starts.
     start: DateTime,
-    /// `start` as milliseconds since 1970, for the axis of a chart.
+    /// `start` as milliseconds since 1970-01-01T00:00:00Z, for the axis of a chart.
     start_millis: EpochMillis,
-    /// The instant at which it is over, and the next one starts.
+    /// The instant, in UTC, at which the bucket ends and the next bucket starts.
     end: DateTime,
-    /// What to call it: `2026-10-25 02:00 +02:00` (an hour), `2026-10-25`, `2026-W43` (a week by ISO 8601;
-    /// weeks that do not start on Monday by their first date), `2026-10`, `2026-Q4` or `2026`.
+    /// The name of the bucket in local time: `2026-10-25 02:00 +02:00` (an hour), `2026-10-25` (a day), `2026-W43` (a
+    /// week by ISO 8601; a week that does not start on Monday is named by its first date), `2026-10` (a month),
+    /// `2026-Q4` (a quarter) or `2026` (a year).
     label: String,
-    /// Tokens used: visits, in the bucket that `basis` says.
+    /// Visits: door codes that were used, counted in the bucket that `basis` selects. Null in a row that `gaps: NULL`
+    /// filled in.
     visits: Option<i64>,
-    /// Tokens issued in this bucket, whatever the `basis`.
+    /// Door codes issued in this bucket, whatever the `basis`. Null in a row that `gaps: NULL` filled in.
     tokens_issued: Option<i64>,
-    /// Tokens issued in this bucket that were never used so far.
+    /// Door codes issued in this bucket and not used so far. Null in a row that `gaps: NULL` filled in.
     tokens_unused: Option<i64>,
-    /// `visits` divided by `tokensIssued`; null when none was issued.
+    /// `visits` divided by `tokensIssued`; null when no door code was issued.
     conversion_rate: Option<f64>,
-    /// Different members among the visits. Do not add it up over buckets: `totals` counts every member once.
+    /// The number of different members among the visits. Sums over buckets count members repeatedly; `totals` counts
+    /// each member once. Null in a row that `gaps: NULL` filled in.
     unique_visitors: Option<i64>,
-    /// True while the bucket is not over, and where the range holds only some of its days: then its numbers
-    /// do not compare with those of its neighbours.
+    /// True while the bucket is not over, and where the range contains only some of its days. The measures of a
+    /// partial bucket are not comparable with those of its neighbours.
     is_partial: bool,
     #[graphql(skip)]
     along: Along,
@@ -194,19 +206,22 @@ struct UsageBucket {
 
 #[ComplexObject]
 impl UsageBucket {
-    /// The average of a measure over the `buckets` that end with this one: whole buckets, also of what lies before or after
-    /// the range; those without tokens count as 0, and those of which `filter.weekdays` leaves every day out do not count.
-    /// Null for a bucket that has not begun.
+    /// The average of a measure over the `buckets` buckets that end with this one. The average takes whole buckets,
+    /// including the parts of them that lie before or after the range. Buckets without door codes count as 0; buckets
+    /// of which `filter.weekdays` leaves out every day do not count. Null for a bucket that has not begun.
     async fn rolling_average(
         &self,
-        #[graphql(desc = "Over how many buckets: 1 to 366.", default = 7)] buckets: i32,
-        #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure,
+        #[graphql(desc = "The number of buckets in the average: 1 to 366.", default = 7)] buckets: i32,
+        #[graphql(desc = "The measure to average.", default)] measure: AdditiveMeasure,
     ) -> Option<f64> {
         self.along.average(buckets, measure)
     }
 
-    /// The sum of a measure over the buckets from the beginning of the range to this one.
-    async fn cumulative(&self, #[graphql(desc = "Of what.", default)] measure: AdditiveMeasure) -> Option<i64> {
+    /// The sum of a measure over the buckets from the beginning of the range up to and including this one.
+    async fn cumulative(
+        &self,
+        #[graphql(desc = "The measure to add up.", default)] measure: AdditiveMeasure,
+    ) -> Option<i64> {
         self.along.cumulative(measure)
     }
 }
@@ -253,15 +268,15 @@ impl UsageBucket {
 /// The measures over a whole range.
 #[derive(Debug, SimpleObject)]
 struct UsageTotals {
-    /// Tokens used.
+    /// Visits: door codes that were used.
     visits: i64,
-    /// Tokens issued.
+    /// Door codes issued.
     tokens_issued: i64,
-    /// Tokens issued and never used so far.
+    /// Door codes issued and not used so far.
     tokens_unused: i64,
-    /// `visits` divided by `tokensIssued`; null when none was issued.
+    /// `visits` divided by `tokensIssued`; null when no door code was issued.
     conversion_rate: Option<f64>,
-    /// Different members among the visits, each counted once.
+    /// The number of different members among the visits; each member is counted once.
     unique_visitors: i64,
 }
 

@@ -12,37 +12,41 @@ use crate::reports::{
     page::{UserVisitsField, UserVisitsOrder},
 };
 
-/// Which members `userVisits` lists, and which of their tokens count. Conditions are combined with "and".
+/// The members that `userVisits` lists, and the door codes that count. A member is listed when all conditions are
+/// met. A filter needs the scope `members`.
 #[derive(Debug, Default, InputObject)]
 pub(in crate::graphql) struct UserVisitsFilterInput {
-    /// Only these members: at most 1,000 ids. An empty list matches nobody.
+    /// Only the members with these ids: at most 1,000 ids. An empty list matches no member.
     user_ids: Option<Vec<i32>>,
-    /// Count tokens from this local date on, included.
+    /// The first local date on which door codes count, included.
     from: Option<Date>,
-    /// Count tokens up to this local date, included.
+    /// The last local date on which door codes count, included.
     to: Option<Date>,
-    /// Dates that move with the days, such as `LAST_30_DAYS`; instead of `from` and `to`.
+    /// A range of dates that moves with the days, such as `LAST_30_DAYS`. It cannot be combined with `from` or `to`.
     range: Option<RelativeRange>,
-    /// The zone that the dates of this filter are of.
+    /// The time zone of the dates in this filter.
     #[graphql(default)]
     time_zone: TimeZone,
-    /// What puts a visit into the range: the token's issue, or its use.
+    /// The time that decides whether a visit is in the range: the time at which its door code was issued, or the time
+    /// at which it was used.
     #[graphql(default)]
     basis: TimeBasis,
     /// Only members who joined on this local date or later.
     joined_from: Option<Date>,
     /// Only members who joined on this local date or earlier.
     joined_to: Option<Date>,
-    /// Only members whose membership is active now (true), or is not (false).
+    /// Only members whose membership is active now (true), or is not active now (false).
     is_active: Option<bool>,
-    /// Only members with at least so many visits in the range.
+    /// Only members with at least this number of visits in the range. It cannot be negative, nor more than
+    /// `maxVisits`.
     min_visits: Option<i32>,
-    /// Only members with at most so many visits in the range.
+    /// Only members with at most this number of visits in the range. It cannot be negative, nor less than
+    /// `minVisits`.
     max_visits: Option<i32>,
-    /// Only members whose last visit in the range lies before this local date: those who stopped
-    /// coming. Members who never came are no part of it.
+    /// Only members whose last visit in the range was before this local date: members who stopped coming. Members
+    /// without a visit are not listed.
     last_visit_before: Option<Date>,
-    /// List members without any token in the range as well, with zeros.
+    /// List members without any door code in the range as well, with zeros.
     #[graphql(default)]
     include_users_without_visits: bool,
 }
@@ -72,13 +76,13 @@ impl UserVisitsFilterInput {
     }
 }
 
-/// The order of `userVisits`. Ties are in order of the user id; members without the value come last.
+/// The order of `userVisits` and of `members`. Ties are ordered by member id; members without the value come last.
 #[derive(Debug, Clone, Copy, InputObject)]
 pub(in crate::graphql) struct UserVisitsOrderInput {
-    /// What to sort by.
+    /// The value to sort by.
     #[graphql(default)]
     field: UserVisitsOrderField,
-    /// Which way.
+    /// Sort direction.
     #[graphql(default)]
     direction: OrderDirection,
 }
@@ -89,21 +93,21 @@ impl From<UserVisitsOrderInput> for UserVisitsOrder {
     }
 }
 
-/// What `userVisits` can be sorted by.
+/// The values that `userVisits` and `members` can be sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
 #[graphql(remote = "UserVisitsField")]
 pub(in crate::graphql) enum UserVisitsOrderField {
     /// The member's id.
     #[default]
     UserId,
-    /// Tokens used.
+    /// Visits: door codes that were used.
     Visits,
-    /// Tokens issued.
+    /// Door codes issued.
     TokensIssued,
-    /// When the member joined.
+    /// The instant at which the member joined.
     JoinedAt,
-    /// The earliest visit.
+    /// The instant of the earliest visit.
     FirstVisitAt,
-    /// The latest visit.
+    /// The instant of the latest visit.
     LastVisitAt,
 }

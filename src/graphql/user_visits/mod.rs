@@ -28,27 +28,34 @@ pub(super) struct UserVisitsQuery;
 
 #[Object]
 impl UserVisitsQuery {
-    /// Members with their visits, a page at a time. A member is listed when a token was issued to them
-    /// in the range of `filter` (with `USED_AT` also when one was used in it); members without any are
-    /// listed only if the filter asks for them. Page on with `first` and `after: pageInfo.endCursor`,
-    /// back with `last` and `before: pageInfo.startCursor`; pages stay right while visits are recorded.
+    /// Members with their visits, one page at a time. A member is listed when a door code was issued to the member in
+    /// the range of `filter`; with the basis `USED_AT`, a member is also listed when a door code of the member was
+    /// used in it. Other members are listed only if the filter asks for them. Use `first` with `after:
+    /// pageInfo.endCursor` for the next page, and `last` with `before: pageInfo.startCursor` for the page before;
+    /// pages stay right while visits are recorded. The scope `reports` is enough for the totals, for `pageInfo`, and
+    /// for `userId`, `tokensIssued` and `joinedAt` of each member. All other fields of members, `others`, a filter,
+    /// and an order other than that by `USER_ID` need the scope `members` as well.
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "the field's arguments")]
     async fn user_visits(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which members are listed, and which of their tokens count; everything when left out.")]
+        #[graphql(desc = "The members to list, and the door codes that count. All members with door codes are \
+                          listed, and all door codes count, when the filter is left out. A filter needs the scope \
+                          `members`.")]
         filter: Option<UserVisitsFilterInput>,
-        #[graphql(desc = "The order of the list: by user id, ascending, when left out.")] order_by: Option<
-            UserVisitsOrderInput,
-        >,
-        #[graphql(desc = "So many members from the top of the order, or from behind `after`: 1 to 1000 unless \
-                          configured otherwise; 100 when neither `first` nor `last` is given.")]
+        #[graphql(desc = "The order of the list. Members are ordered by id, ascending, when it is left out. Any \
+                          order other than that by `USER_ID` needs the scope `members`.")]
+        order_by: Option<UserVisitsOrderInput>,
+        #[graphql(desc = "The number of members to list, from the top of the order, or from behind `after`: 1 to \
+                          1000 unless configured otherwise. The number is 100 when neither `first` nor `last` is \
+                          given. `first` and `last` cannot be combined.")]
         first: Option<i32>,
-        #[graphql(desc = "Begin behind the member with this cursor.")] after: Option<String>,
-        #[graphql(desc = "So many members up to the end of the order, or up to `before`; not together with `first`.")]
+        #[graphql(desc = "The cursor of the member after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The number of members to list, up to the end of the order, or up to `before`: 1 to 1000 \
+                          unless configured otherwise. `last` and `first` cannot be combined.")]
         last: Option<i32>,
-        #[graphql(desc = "End before the member with this cursor.")] before: Option<String>,
+        #[graphql(desc = "The cursor of the member before which the page ends.")] before: Option<String>,
     ) -> Option<Result<UserVisitsConnection>> {
         let order = order_by.map_or_else(UserVisitsOrder::default, Into::into);
         let parts = parts(&ctx.look_ahead());
@@ -69,7 +76,7 @@ struct UserVisitsConnection {
     order: UserVisitsOrder,
 }
 
-/// One page of members with their visits, and sums over all that the filter matches.
+/// One page of members with their visits, and sums over all members that the filter matches.
 #[Object]
 impl UserVisitsConnection {
     /// The members on this page.
@@ -83,12 +90,12 @@ impl UserVisitsConnection {
         self.page.rows.iter().map(edge).collect()
     }
 
-    /// Where this page lies in the list.
+    /// The position of this page in the list.
     async fn page_info(&self) -> PageInfo {
         PageInfo::of(&self.page, self.order)
     }
 
-    /// How many members the filter matches, on all pages together.
+    /// The number of members that the filter matches, on all pages together.
     async fn total_count(&self) -> i64 {
         self.page.totals.unwrap_or_default().users
     }
@@ -104,8 +111,9 @@ impl UserVisitsConnection {
         }
     }
 
-    /// Sums over the members that the filter matches and that are not on this page: with
-    /// `orderBy: {field: VISITS, direction: DESC}, first: 10` the "others" of a pie of the ten who come most.
+    /// Sums over the members that the filter matches and that are not on this page. With `orderBy: {field: VISITS,
+    /// direction: DESC}, first: 10` it gives the slice "others" of a pie chart of the ten members with the most
+    /// visits. Needs the scope `members`.
     async fn others(&self) -> UserVisitsOthers {
         let totals = self.page.totals.unwrap_or_default();
         let others = totals.without(&self.page.rows);
@@ -136,34 +144,35 @@ impl UserVisitsConnection {
     }
 }
 
-/// Sums over the members that are not on a page.
+/// Sums over the members that the filter matches and that are not on this page.
 #[derive(Debug, SimpleObject)]
 struct UserVisitsOthers {
-    /// How many members they are.
+    /// The number of these members.
     users: i64,
-    /// Tokens used.
+    /// Visits of these members: door codes that were used.
     visits: i64,
-    /// Tokens issued.
+    /// Door codes issued to these members.
     tokens_issued: i64,
-    /// Tokens issued and never used so far.
+    /// Door codes issued to these members and not used so far.
     tokens_unused: i64,
-    /// Their part of all visits; null when there are none.
+    /// The share of these members in all visits that the filter matches, from 0 to 1; null when there are no visits.
     share: Option<f64>,
 }
 
-/// A member on a page.
+/// A member on a page, with a cursor.
 #[derive(Debug, SimpleObject)]
 struct UserVisitsEdge {
-    /// The member's place in the list, for `after` and `before`. Valid for the same `orderBy` only.
+    /// The position of the member in the list, for `after` and `before`. A cursor is valid only with the same
+    /// `orderBy`.
     cursor: String,
-    /// The member.
+    /// The member with the visits.
     node: UserVisits,
 }
 
-/// Where a page lies in its list.
+/// The position of a page in its list.
 #[derive(Debug, SimpleObject)]
 pub(super) struct PageInfo {
-    /// Whether members follow this page.
+    /// Whether more members follow this page.
     has_next_page: bool,
     /// Whether members precede this page.
     has_previous_page: bool,
@@ -187,46 +196,51 @@ impl PageInfo {
 /// Sums over all members that a filter matches.
 #[derive(Debug, SimpleObject)]
 struct UserVisitsTotals {
-    /// Tokens used.
+    /// Visits: door codes that were used.
     visits: i64,
-    /// Tokens issued.
+    /// Door codes issued.
     tokens_issued: i64,
-    /// Tokens issued and never used so far.
+    /// Door codes issued and not used so far.
     tokens_unused: i64,
-    /// `visits` divided by `tokensIssued`; null when none was issued.
+    /// `visits` divided by `tokensIssued`; null when no door code was issued.
     conversion_rate: Option<f64>,
 }
 
-/// One member's tokens and visits in the range of the filter.
+/// The door codes and visits of one member in the range of the filter.
 #[derive(Debug, SimpleObject)]
 #[graphql(complex)]
 struct UserVisits {
     /// The member's id.
     user_id: i32,
-    /// Tokens used: visits. (The legacy report's `visits` is `tokensIssued` here.)
+    /// Visits: door codes that were used. The legacy report's `visits` is `tokensIssued` here. Needs the scope
+    /// `members`.
     visits: i64,
-    /// Tokens issued, used or not.
+    /// Door codes issued, used or not.
     tokens_issued: i64,
-    /// Tokens issued and never used so far.
+    /// Door codes issued and not used so far. Needs the scope `members`.
     tokens_unused: i64,
-    /// The member's place by visits among all that the filter matches, whatever the order of the list: 1 for
-    /// most visits. Members with as many visits share a place.
+    /// The rank of the member by visits among all members that the filter matches, whatever the order of the list: 1
+    /// is the member with the most visits. Members with the same number of visits have the same rank. Needs the scope
+    /// `members`.
     rank: i64,
-    /// The member's part of all visits that the filter matches; null when there are none.
+    /// The share of the member in all visits that the filter matches, from 0 to 1; null when there are no visits.
+    /// Needs the scope `members`.
     share: Option<f64>,
-    /// The earliest of the visits; null without any.
+    /// The instant of the earliest visit in the range, in UTC; null without any visit. Needs the scope `members`.
     first_visit_at: Option<DateTime>,
-    /// The latest of the visits; null without any.
+    /// The instant of the latest visit in the range, in UTC; null without any visit. Needs the scope `members`.
     last_visit_at: Option<DateTime>,
-    /// When the member joined; null where the member's own row is gone.
+    /// The instant at which the member joined, in UTC; null where the member no longer has a row in the database.
     joined_at: Option<DateTime>,
-    /// Whether the membership is active now; null where the member's own row is gone.
+    /// Whether the membership is active now; null where the member no longer has a row in the database. Needs the
+    /// scope `members`.
     is_active: Option<bool>,
 }
 
 #[ComplexObject]
 impl UserVisits {
-    /// The member's own data; null where that row is gone. All members of a list are loaded at once.
+    /// The member's own data; null where the member no longer has a row in the database. All members of a list are
+    /// loaded at once. Needs the scope `members`.
     async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
         user::load(ctx, self.user_id).await
     }
