@@ -32,89 +32,98 @@ export const Today: Document<TodaySubscription, TodaySubscriptionVariables> = {
 type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
-/** Which tokens count. Conditions are combined with "and". */
+/**
+ * The door codes that count. A door code counts when it meets all conditions. Conditions on `userIds`, `joinedFrom`
+ * and `joinedTo` need the scope `members`.
+ */
 export type DailyUsageFilterInput = {
-  /** First local date, included. */
+  /** The first local date, included. The range has no beginning when it is left out. */
   from?: string | null | undefined;
-  /** Last local date, included. */
+  /** The last local date, included. The range has no end when it is left out. */
   to?: string | null | undefined;
-  /** Dates that move with the days, such as `LAST_30_DAYS`; instead of `from` and `to`. */
+  /** A range of dates that moves with the days, such as `LAST_30_DAYS`. It cannot be combined with `from` or `to`. */
   range?: RelativeRange | null | undefined;
-  /** Only tokens of these members: at most 1,000 ids. An empty list matches nobody. */
+  /**
+   * Only door codes of these members, by id: at most 1,000 ids. An empty list matches no member. Needs the scope
+   * `members`.
+   */
   userIds?: Array<number> | null | undefined;
-  /** Only tokens of members who joined on this local date or later. */
+  /** Only door codes of members who joined on this local date or later. Needs the scope `members`. */
   joinedFrom?: string | null | undefined;
-  /** Only tokens of members who joined on this local date or earlier. */
+  /** Only door codes of members who joined on this local date or earlier. Needs the scope `members`. */
   joinedTo?: string | null | undefined;
-  /** Only tokens of members whose membership is active now (true), or is not (false). */
+  /** Only door codes of members whose membership is active now (true), or is not active now (false). */
   isActive?: boolean | null | undefined;
-  /** Only these days of the week; every day when left out. */
+  /** Only these local days of the week. Every day counts when it is left out; an empty list matches no day. */
   weekdays?: Array<Weekday> | null | undefined;
 };
 
-/** How long a bucket is. */
+/** The length of a bucket. */
 export type Granularity =
   /**
-   * An hour on the clock on the wall. The hour that daylight saving time repeats is two buckets, the
-   * one that it skips none.
+   * An hour of the local clock. The hour that daylight saving time repeats is two buckets; the hour that it skips
+   * is no bucket.
    */
   | 'HOUR'
-  /** A local day. */
+  /** A local calendar day. */
   | 'DAY'
-  /** Seven days from `weekStart` on. */
+  /** Seven local days, starting on the day `weekStart`. */
   | 'WEEK'
-  /** A month of the calendar. */
+  /** A month of the local calendar. */
   | 'MONTH'
-  /** Three months, from January, April, July or October on. */
+  /** Three months of the local calendar, starting in January, April, July or October. */
   | 'QUARTER'
-  /** A year of the calendar. */
+  /** A year of the local calendar. */
   | 'YEAR';
 
 /**
- * Where a member stands. `ACTIVE`, `LAPSING`, `LAPSED` and `NEVER_CAME` divide all members; `NEW` ones are in one of
- * these as well.
+ * The group that a member belongs to, by the time of the last visit. Every member is in exactly one of `ACTIVE`,
+ * `LAPSING`, `LAPSED` and `NEVER_CAME`; a `NEW` member is in one of these as well.
  */
 export type MemberSegment =
-  /** Joined at most `newWithinDays` ago. */
+  /** The member joined at most `newWithinDays` local days ago. */
   | 'NEW'
-  /** Last came at most `activeWithinDays` ago. */
+  /** The member last came at most `activeWithinDays` local days ago. */
   | 'ACTIVE'
-  /** Last came longer ago than that, and at most `lapsedAfterDays` ago: a message may bring them back. */
+  /**
+   * The member last came more than `activeWithinDays` and at most `lapsedAfterDays` local days ago. A message may
+   * bring the member back.
+   */
   | 'LAPSING'
-  /** Last came more than `lapsedAfterDays` ago. */
+  /** The member last came more than `lapsedAfterDays` local days ago. */
   | 'LAPSED'
-  /** Never came. */
+  /** The member never came. */
   | 'NEVER_CAME';
 
-/** Which members `members` lists. Conditions are combined with "and". */
+/** The members that `members` lists. A member is listed when all conditions are met. */
 export type MembersFilterInput = {
-  /** Only these members: at most 1,000 ids. An empty list matches nobody. */
+  /** Only the members with these ids: at most 1,000 ids. An empty list matches no member. */
   userIds?: Array<number> | null | undefined;
   /** Only members who joined on this local date or later. */
   joinedFrom?: string | null | undefined;
   /** Only members who joined on this local date or earlier. */
   joinedTo?: string | null | undefined;
-  /** Only members whose membership is active now (true), or is not (false). */
+  /** Only members whose membership is active now (true), or is not active now (false). */
   isActive?: boolean | null | undefined;
 };
 
-/** Which way a list is sorted. */
+/** The direction in which a list is sorted. */
 export type OrderDirection =
-  /** Smallest, earliest, first. */
+  /** Ascending: the smallest or earliest value comes first. */
   | 'ASC'
-  /** Largest, latest, first. */
+  /** Descending: the largest or latest value comes first. */
   | 'DESC';
 
 /**
- * A range that moves with the days. Ranges of "this" week, month, quarter and year run up to today; those of
- * the "last" ones are whole; the "last n days" end with today.
+ * A range of local dates that moves with the days. The ranges named "this" week, month, quarter or year run up to
+ * today; those named "last" week, month, quarter or year are whole; the "last n days" end with today.
  */
 export type RelativeRange =
-  /** Today alone: still partial. */
+  /** Today alone, which is still partial. */
   | 'TODAY'
   /** The day before today. */
   | 'YESTERDAY'
-  /** Today and the six days before. */
+  /** Today and the 6 days before. */
   | 'LAST_7_DAYS'
   /** Today and the 29 days before. */
   | 'LAST_30_DAYS'
@@ -124,7 +133,7 @@ export type RelativeRange =
   | 'LAST_365_DAYS'
   /** From the first day of this week up to today. Weeks start on Monday, or on the field's `weekStart`. */
   | 'THIS_WEEK'
-  /** The seven days of the week before this one. */
+  /** The seven days of the week before this one. Weeks start on Monday, or on the field's `weekStart`. */
   | 'LAST_WEEK'
   /** From the 1st of this month up to today. */
   | 'THIS_MONTH'
@@ -132,54 +141,63 @@ export type RelativeRange =
   | 'LAST_MONTH'
   /** From the first day of this quarter up to today. Quarters start in January, April, July and October. */
   | 'THIS_QUARTER'
-  /** The whole quarter before this one. */
+  /** The whole quarter before this one. Quarters start in January, April, July and October. */
   | 'LAST_QUARTER'
-  /** From January 1st up to today. */
+  /** From January 1st of this year up to today. */
   | 'THIS_YEAR'
   /** The whole year before this one. */
   | 'LAST_YEAR';
 
-/** Which cohorts `retention` lists, and of which members. Conditions are combined with "and". */
+/**
+ * The cohorts that `retention` lists, and the members that count. A member counts when all conditions are met. The
+ * condition on `userIds` needs the scope `members`.
+ */
 export type RetentionFilterInput = {
   /** Only members who joined, or first came, on this local date or later. */
   from?: string | null | undefined;
   /** Only members who joined, or first came, on this local date or earlier. */
   to?: string | null | undefined;
-  /** Dates that move with the days, such as `THIS_YEAR`; instead of `from` and `to`. */
+  /**
+   * A range of dates that moves with the days, such as `THIS_YEAR`, on which members joined or first came. It
+   * cannot be combined with `from` or `to`.
+   */
   range?: RelativeRange | null | undefined;
-  /** Only these members: at most 1,000 ids. An empty list matches nobody. */
+  /**
+   * Only the members with these ids: at most 1,000 ids. An empty list matches no member. Needs the scope
+   * `members`.
+   */
   userIds?: Array<number> | null | undefined;
-  /** Only members whose membership is active now (true), or is not (false). */
+  /** Only members whose membership is active now (true), or is not active now (false). */
   isActive?: boolean | null | undefined;
 };
 
-/** Which of a token's two times decides the day that a visit belongs to. */
+/** The time of a door code that decides when its visit counts. */
 export type TimeBasis =
-  /** A visit counts on the day on which its token was issued. The legacy reports count so. */
+  /** A visit counts at the time at which its door code was issued. The legacy reports count visits this way. */
   | 'ISSUED_AT'
-  /** A visit counts on the day on which its token opened the door. */
+  /** A visit counts at the time at which its door code opened the door. */
   | 'USED_AT';
 
-/** What `userVisits` can be sorted by. */
+/** The values that `userVisits` and `members` can be sorted by. */
 export type UserVisitsOrderField =
   /** The member's id. */
   | 'USER_ID'
-  /** Tokens used. */
+  /** Visits: door codes that were used. */
   | 'VISITS'
-  /** Tokens issued. */
+  /** Door codes issued. */
   | 'TOKENS_ISSUED'
-  /** When the member joined. */
+  /** The instant at which the member joined. */
   | 'JOINED_AT'
-  /** The earliest visit. */
+  /** The instant of the earliest visit. */
   | 'FIRST_VISIT_AT'
-  /** The latest visit. */
+  /** The instant of the latest visit. */
   | 'LAST_VISIT_AT';
 
-/** The order of `userVisits`. Ties are in order of the user id; members without the value come last. */
+/** The order of `userVisits` and of `members`. Ties are ordered by member id; members without the value come last. */
 export type UserVisitsOrderInput = {
-  /** What to sort by. */
+  /** The value to sort by. */
   field?: UserVisitsOrderField;
-  /** Which way. */
+  /** Sort direction. */
   direction?: OrderDirection;
 };
 
