@@ -1,7 +1,7 @@
 //! Scalars with a name of the field's own. Inputs keep their text: the report's filter parses them,
 //! since only it knows which argument they stand in.
 
-use async_graphql::{InputValueError, InputValueResult, Number, Scalar, ScalarType, Value};
+use async_graphql::{InputType, InputValueError, InputValueResult, Number, Scalar, ScalarType, Value};
 use chrono::{DateTime as Instant, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 /// See its description in the schema, below.
@@ -70,6 +70,14 @@ impl From<NaiveDateTime> for DateTime {
     }
 }
 
+/// A scalar made of a whole number.
+fn whole<T: InputType>(value: Value, scalar: fn(i64) -> T) -> InputValueResult<T> {
+    match &value {
+        Value::Number(number) => number.as_i64().map(scalar).ok_or_else(|| InputValueError::expected_type(value)),
+        _ => Err(InputValueError::expected_type(value)),
+    }
+}
+
 /// See its description in the schema, below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EpochMillis(pub(super) i64);
@@ -79,10 +87,7 @@ pub(super) struct EpochMillis(pub(super) i64);
 #[Scalar]
 impl ScalarType for EpochMillis {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match &value {
-            Value::Number(number) => number.as_i64().map(Self).ok_or_else(|| InputValueError::expected_type(value)),
-            _ => Err(InputValueError::expected_type(value)),
-        }
+        whole(value, Self)
     }
 
     fn to_value(&self) -> Value {
@@ -99,10 +104,7 @@ pub(super) struct Seconds(pub(super) i64);
 #[Scalar]
 impl ScalarType for Seconds {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match &value {
-            Value::Number(number) => number.as_i64().map(Self).ok_or_else(|| InputValueError::expected_type(value)),
-            _ => Err(InputValueError::expected_type(value)),
-        }
+        whole(value, Self)
     }
 
     fn to_value(&self) -> Value {

@@ -14,7 +14,7 @@ use super::{
     AVERAGE, USUAL_BUCKETS, Usage, UsageTotals,
 };
 use crate::reports::{
-    self, Before, InvalidArgument, Measures, SeriesRow, Session,
+    self, Before, Measures, SeriesRow, Session,
     comparison::{self, Pair},
     filter::TokenFilter,
     model::{Figures, change, change_ratio, rate_change, rate_change_ratio},
@@ -113,11 +113,10 @@ impl UsageComparison {
             if nothing { Ok(Figures::default()) } else { session.usage_totals(filter, measures).await }
         };
         let changes = compared(&selection);
-        let now = if before.is_part() {
-            totals(before.now(), changes.and(own_totals(&selection)?)).await?
-        } else {
-            usage.totals
-        };
+        let own = changes.and(asked(&selection.field("current").field("totals"), AVERAGE)?.0);
+        // The series' own totals serve where all of its range is compared, and they hold what is asked here.
+        let are_known = !before.is_part() && usage.in_totals.and(own) == usage.in_totals;
+        let now = if are_known { usage.totals } else { totals(before.now(), own).await? };
         let then = totals(before.then(), changes.and(asked(&selection.field("totals"), AVERAGE)?.0)).await?;
         let rows = usage.series.rows.iter().zip(&counterparts);
         let part = |filter: &TokenFilter| filter.range.dates_and_end(filter.zone);
@@ -137,11 +136,6 @@ impl UsageComparison {
             change_ratio: UsageChangeRatio::between(&now, &then),
         })
     }
-}
-
-/// The measures of the part that is compared, where a comparison selects them.
-pub(super) fn own_totals(comparison: &Lookahead<'_>) -> Result<Measures, InvalidArgument> {
-    Ok(asked(&comparison.field("current").field("totals"), AVERAGE)?.0)
 }
 
 /// The measures that a comparison selects: its own and those of its changes.

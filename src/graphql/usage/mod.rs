@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, Enum, InputType as _, Object, Result, SimpleObject, Value};
 use chrono::NaiveDate;
 
-use self::comparison::{Comparison, Extent, UsageComparison, compared, own_totals};
+use self::comparison::{Comparison, Extent, UsageComparison, compared};
 
 use super::{
     error::client_error,
@@ -95,6 +95,8 @@ pub(super) enum Granularity {
 struct Usage {
     question: UsageQuestion,
     series: Series,
+    /// What of the totals was asked for.
+    in_totals: Measures,
     totals: Figures,
     /// Its first date and its last.
     dates: (Option<NaiveDate>, Option<NaiveDate>),
@@ -113,18 +115,18 @@ impl Usage {
             let measures = measures.and(compared(&before.field("buckets")));
             series = session.usage(&question, measures, look_back).await?;
         }
-        let measures = asked(&totals, AVERAGE)?.0.and(compared(&before)).and(own_totals(&before)?);
-        let totals = if measures == Measures::default() {
+        let in_totals = asked(&totals, AVERAGE)?.0;
+        let totals = if in_totals == Measures::default() {
             Figures::default()
         } else {
-            session.usage_totals(&question.filter, measures).await?
+            session.usage_totals(&question.filter, in_totals).await?
         };
         let dates = if ["from", "to"].into_iter().any(|field| selection.field(field).exists()) {
             session.usage_dates(&question.filter).await?
         } else {
             Default::default()
         };
-        Ok(Self { question, series, totals, dates })
+        Ok(Self { question, series, in_totals, totals, dates })
     }
 }
 
