@@ -13,14 +13,14 @@ NODE_MODULES := tests/clients/node_modules/.package-lock.json web/node_modules/.
 STEP = @scripts/steps.py one $@
 
 .PHONY: test check steps build packages promtool format lint dependencies web-check check-pipeline manifests \
-  rust-test client-test quick-faults release image deploy-local bench deny faults fuzz pictures sbom schema snapshots soak web
+  rust-test manifest-test client-test quick-faults release image deploy-local bench deny faults fuzz pictures sbom schema snapshots soak web
 
 # Steps that need each other wait, all others run side by side; in the end, a table says how long each took.
 test:
 	@scripts/steps.py all steps PROFILE=$(PROFILE)
 
 # The longest first.
-steps: build rust-test client-test quick-faults manifests check-pipeline lint web-check dependencies format
+steps: build rust-test client-test quick-faults manifest-test manifests check-pipeline lint web-check dependencies format
 
 # The quick round while working: no PostgreSQL, browser, Node, promtool or rendered manifests, and nothing is installed.
 check: format lint
@@ -62,8 +62,12 @@ dependencies:
 web-check: web/node_modules/.package-lock.json
 	$(STEP) npm run --silent check --prefix web
 
-rust-test: build packages promtool manifests
+rust-test: build packages promtool
 	$(STEP) scripts/rust-test.sh $(PROFILE)
+
+# What is rendered, apart: the other tests need not wait for it.
+manifest-test: build manifests
+	$(STEP) cargo test --locked --profile $(PROFILE) --test gateway -- manifests
 
 client-test: build packages $(NODE_MODULES) target/clients-venv/installed.txt
 	$(STEP) env GATEWAY_BIN=$(BINARY) node --test --test-concurrency=3 tests/clients/*.test.mjs
