@@ -13,7 +13,7 @@ use crate::{
             BAD_USER_INPUT, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE,
             UNAUTHENTICATED, code_of_missing,
         },
-        limits::Limit,
+        execution::limits::Limit,
     },
     reports,
 };

@@ -7,18 +7,23 @@ use axum::http::HeaderMap;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use tokio::time::timeout;
 
-use super::{
-    Gateway, Transport, Unkept,
-    accept::MediaType,
-    answer, execute,
-    live::{Compute, Follower, Told},
-    parameters::Parameters,
-    persisted::{Found, Refused},
-    question, written,
-};
 use crate::{
-    graphql::limits::Limit,
-    http::{answers::Answer, error::Failure, guard::Client, memory::Room},
+    graphql::execution::limits::Limit,
+    http::{
+        answers::Answer,
+        error::Failure,
+        graphql::{
+            Gateway, Transport, Unkept,
+            accept::MediaType,
+            answer, execute,
+            live::{Compute, Follower, Told},
+            parameters::Parameters,
+            persisted::{Found, Refused},
+            question, written,
+        },
+        guard::Client,
+        memory::Room,
+    },
     metrics,
 };
 

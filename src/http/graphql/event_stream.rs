@@ -12,15 +12,18 @@ use axum::{
 use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
 
-use super::{
-    Gateway,
-    accept::EVENT_STREAM,
-    answering::{Answering, crowded},
-};
 use crate::{
     access::{Caller, Denied},
-    graphql::limits::Limit,
-    http::{error::Failure, memory::Room},
+    graphql::execution::limits::Limit,
+    http::{
+        error::Failure,
+        graphql::{
+            Gateway,
+            accept::EVENT_STREAM,
+            answering::{Answering, crowded},
+        },
+        memory::Room,
+    },
     metrics::Counted,
 };
 

@@ -37,18 +37,18 @@ pub use self::{
     live::Live,
     persisted::{FolderError, PersistedDocuments},
 };
-use super::{
-    Gateway,
-    answers::{self, Answer, Question},
-    error::Failure,
-    guard::Client,
-};
 use crate::{
     access::Scopes,
     graphql::{
         RequestedOperation,
         error::{LIMIT_EXCEEDED, code_of},
-        limits::Limit,
+        execution::limits::Limit,
+    },
+    http::{
+        Gateway,
+        answers::{self, Answer, Question},
+        error::Failure,
+        guard::Client,
     },
     metrics,
 };

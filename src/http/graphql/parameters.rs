@@ -15,11 +15,10 @@ use serde::{
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::accept::is_utf8;
 use crate::{
     config::limits::Limits,
-    graphql::limits::Limit,
-    http::{Gateway, error::Failure, memory::Room},
+    graphql::execution::limits::Limit,
+    http::{Gateway, error::Failure, graphql::accept::is_utf8, memory::Room},
 };
 
 /// How much of a body that nobody wants is read, so that its sender finds time to read the answer.

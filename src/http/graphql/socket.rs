@@ -20,18 +20,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
-use super::{
-    Gateway,
-    answering::{Answering, crowded},
-    cross_site,
-    event_stream::EXPIRED,
-    live::Told,
-    parameters::{Parameters, read_json},
-};
 use crate::{
-    graphql::limits::Limit,
+    graphql::execution::limits::Limit,
     http::{
         error::Failure,
+        graphql::{
+            Gateway,
+            answering::{Answering, crowded},
+            cross_site,
+            event_stream::EXPIRED,
+            live::Told,
+            parameters::{Parameters, read_json},
+        },
         guard::{self, Client},
         memory::Room,
     },

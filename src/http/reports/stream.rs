@@ -6,10 +6,13 @@ use axum::body::{Body, Bytes};
 use futures_util::{StreamExt as _, stream};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Asking, failure, legacy::Entry, renamed, table::Writer};
 use crate::{
-    graphql::limits::Limit,
-    http::{Gateway, error::Failure},
+    graphql::execution::limits::Limit,
+    http::{
+        Gateway,
+        error::Failure,
+        reports::{Asking, failure, legacy::Entry, renamed, table::Writer},
+    },
     reports::{
         Error, UserVisitsParts, checked_size,
         filter::UserVisitsFilter,

@@ -1,0 +1,69 @@
+//! The checks that need the library's own view of the schema, hooked in where it passes by.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Positioned, ServerError, ServerResult, ValidationResult, Variables, async_trait,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextValidation},
+    parser::types::ExecutableDocument,
+};
+
+use crate::{
+    access::Meter,
+    graphql::{
+        error::{VALIDATION_FAILED, with_code},
+        execution::{
+            limits::Limit,
+            operation::{self, RequestedOperation},
+        },
+        upstream::{coercion, variables},
+    },
+};
+
+/// Holds values against their types, and what a document costs against the limit, and charges it; gives the errors of
+/// the library's validation their code.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::graphql) struct Checks {
+    /// The most that a document may cost.
+    pub(in crate::graphql) complexity: usize,
+}
+
+impl ExtensionFactory for Checks {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(*self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for Checks {
+    async fn parse_query(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        query: &str,
+        variables: &Variables,
+        next: NextParseQuery<'_>,
+    ) -> ServerResult<ExecutableDocument> {
+        let mut document = next.run(ctx, query, variables).await?;
+        let requested = ctx.data_opt::<RequestedOperation>().and_then(RequestedOperation::name);
+        let (_, Positioned { node: operation, .. }) = operation::find(&document, requested)?;
+        coercion::check_document(&ctx.schema_env.registry, &document, operation)?;
+        coercion::check_variables(&ctx.schema_env.registry, operation, variables)?;
+        let omitted = variables::omitted(operation, variables)?;
+        variables::remove(&mut document, omitted)?;
+        Ok(document)
+    }
+
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let coded = |error| with_code(error, VALIDATION_FAILED);
+        let result = next.run(ctx).await.map_err(|errors| errors.into_iter().map(coded).collect::<Vec<_>>())?;
+        if let Some(meter) = ctx.data_opt::<Meter>() {
+            meter.charge(u64::try_from(result.complexity.min(self.complexity)).unwrap_or(u64::MAX));
+        }
+        Limit::Complexity.check(result.complexity, self.complexity, None).map_err(|error| vec![error])?;
+        Ok(result)
+    }
+}

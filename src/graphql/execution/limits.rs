@@ -1,0 +1,163 @@
+//! The limits of a request and of its answer: their names for clients, and the sentence that tells
+//! which one was exceeded.
+
+use async_graphql::{Pos, Response, ServerError};
+
+use crate::graphql::error::{BAD_USER_INPUT, LIMIT_EXCEEDED, with_code};
+
+/// Brackets within one another, which the parser goes down; deeper than the limit on depth lets pass.
+pub(in crate::graphql) const MAX_NESTING: usize = 64;
+
+/// What a request may not ask too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Bytes of the request's body.
+    BodyBytes,
+    /// Values in the request's JSON.
+    InputValues,
+    /// Bytes of the document.
+    DocumentBytes,
+    /// Tokens of the document.
+    DocumentTokens,
+    /// Brackets of the document within one another, and fragments that use fragments.
+    Nesting,
+    /// Fields within one another.
+    Depth,
+    /// Fields of the operation, fragments expanded.
+    Selections,
+    /// Fields at the operation's root.
+    RootFields,
+    /// Fields with another name.
+    Aliases,
+    /// Directives.
+    Directives,
+    /// What the fields cost together.
+    Complexity,
+    /// Errors in one answer.
+    Errors,
+    /// Bytes of the answer.
+    ResponseBytes,
+    /// Connections that stay open: WebSockets, and streams of events.
+    Connections,
+    /// Operations at once on one WebSocket.
+    Subscriptions,
+    /// Lists of members that are on their way as a file.
+    Exports,
+    /// Bytes of all answers that are followed, and of those on their way to followers.
+    LiveBytes,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::BodyBytes,
+        Self::InputValues,
+        Self::DocumentBytes,
+        Self::DocumentTokens,
+        Self::Nesting,
+        Self::Depth,
+        Self::Selections,
+        Self::RootFields,
+        Self::Aliases,
+        Self::Directives,
+        Self::Complexity,
+        Self::Errors,
+        Self::ResponseBytes,
+        Self::Connections,
+        Self::Subscriptions,
+        Self::LiveBytes,
+        Self::Exports,
+    ];
+
+    /// The limit as `extensions.limit` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BodyBytes => "bodyBytes",
+            Self::InputValues => "inputValues",
+            Self::DocumentBytes => "documentBytes",
+            Self::DocumentTokens => "documentTokens",
+            Self::Nesting => "nesting",
+            Self::Depth => "depth",
+            Self::Selections => "selections",
+            Self::RootFields => "rootFields",
+            Self::Aliases => "aliases",
+            Self::Directives => "directives",
+            Self::Complexity => "complexity",
+            Self::Errors => "errors",
+            Self::ResponseBytes => "responseBytes",
+            Self::Connections => "connections",
+            Self::Subscriptions => "subscriptions",
+            Self::LiveBytes => "liveBytes",
+            Self::Exports => "exports",
+        }
+    }
+
+    /// What to tell a client that exceeded `maximum`.
+    #[must_use]
+    pub fn message(self, maximum: usize) -> String {
+        match self {
+            Self::BodyBytes => format!("The request body is larger than {maximum} bytes."),
+            Self::InputValues => format!("The JSON of the request holds more than {maximum} values."),
+            Self::DocumentBytes => format!("The document is longer than {maximum} bytes."),
+            Self::DocumentTokens => format!("The document has more than {maximum} tokens."),
+            Self::Nesting => format!("The document is nested more than {maximum} deep."),
+            Self::Depth => format!("The operation's fields are more than {maximum} deep."),
+            Self::Selections => format!("The operation expands to more than {maximum} fields."),
+            Self::RootFields => format!("The operation asks for more than {maximum} root fields."),
+            Self::Aliases => format!("The operation uses more than {maximum} aliases."),
+            Self::Directives => format!("The operation uses more than {maximum} directives."),
+            Self::Complexity => format!("The document costs more than {maximum}; ask for fewer reports or rows."),
+            Self::Errors => format!("There were more errors; only the first {maximum} are listed."),
+            Self::ResponseBytes => format!("The answer is larger than {maximum} bytes; ask for fewer rows or fields."),
+            Self::Connections => {
+                format!("There are {maximum} WebSockets and event streams already; try again later.")
+            }
+            Self::Subscriptions => {
+                format!("The connection has {maximum} operations already; complete one, or open another connection.")
+            }
+            Self::Exports => format!("There are {maximum} lists of members under way already; try again later."),
+            Self::LiveBytes => format!(
+                "The answers to all followers take {maximum} bytes already; ask for fewer rows or fields, or try again \
+                 later."
+            ),
+        }
+    }
+
+    /// The error for a client that exceeded `maximum`.
+    #[must_use]
+    pub fn exceeded(self, maximum: usize, at: Option<Pos>) -> ServerError {
+        let mut error = with_code(ServerError::new(self.message(maximum), at), LIMIT_EXCEEDED);
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("limit", self.name());
+        extensions.set("maximum", maximum);
+        error
+    }
+
+    /// Fails where `count` is beyond `maximum`.
+    pub(in crate::graphql) fn check(self, count: usize, maximum: usize, at: Option<Pos>) -> Result<(), ServerError> {
+        if count > maximum { Err(self.exceeded(maximum, at)) } else { Ok(()) }
+    }
+}
+
+/// Codes what has none, and bounds messages and their number.
+pub(in crate::graphql) fn present(answer: &mut Response, maximum: usize) {
+    let beyond = answer.errors.len() > maximum;
+    answer.errors.truncate(maximum);
+    // What is left uncoded are arguments that a resolver could not read.
+    let errors = std::mem::take(&mut answer.errors).into_iter();
+    answer.errors = errors.map(|error| shortened(with_code(error, BAD_USER_INPUT))).collect();
+    if beyond {
+        answer.errors.push(Limit::Errors.exceeded(maximum, None));
+    }
+}
+
+/// Messages quote what a client sent, which may be a megabyte.
+fn shortened(mut error: ServerError) -> ServerError {
+    const MAX: usize = 500;
+    if let Some((end, _)) = error.message.char_indices().nth(MAX) {
+        error.message.truncate(end);
+        error.message.push('…');
+    }
+    error
+}

@@ -1,0 +1,133 @@
+//! From a document to its answer: read within limits, checked, and run on one state of the database.
+
+mod checks;
+#[cfg(test)]
+mod conformance;
+mod document;
+mod lexing;
+pub mod limits;
+mod measuring;
+mod operation;
+mod schema;
+mod snapshot;
+mod subscription;
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Response, ServerError, ServerResult, Variables, futures_util::StreamExt as _, parser::types::ExecutableDocument,
+};
+
+use self::{
+    checks::Checks,
+    limits::MAX_NESTING,
+    schema::{Schema, builder},
+};
+pub use self::{operation::RequestedOperation, schema::sdl};
+use crate::{
+    access::{Caller, Meter, Scope},
+    config::{
+        graphql::GraphqlConfig,
+        limits::{Limits, PageLimits},
+    },
+    graphql::{
+        error::{VALIDATION_FAILED, with_code},
+        types::loader,
+    },
+    reports::{Reports, Session},
+};
+
+/// What executes documents, within limits. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    schema: Schema,
+    limits: Limits,
+    introspection: bool,
+}
+
+/// A document that passed every check that needs no database, with what it runs on.
+pub struct Prepared {
+    request: async_graphql::Request,
+    operation: RequestedOperation,
+    several_statements: bool,
+}
+
+impl Prepared {
+    /// The operation that will run.
+    #[must_use]
+    pub fn operation(&self) -> &RequestedOperation {
+        &self.operation
+    }
+}
+
+impl Executor {
+    /// An executor for a gateway whose pages are bounded by `pages`.
+    #[must_use]
+    pub fn new(config: &GraphqlConfig, pages: PageLimits) -> Self {
+        let checks = Checks { complexity: config.limits.complexity };
+        // The library's own limits walk every expansion of a fragment; by then there is little to walk.
+        let builder = builder().data(pages).limit_recursive_depth(MAX_NESTING).extension(checks);
+        let builder = if config.introspection { builder } else { builder.disable_suggestions() };
+        Self { schema: builder.finish(), limits: config.limits, introspection: config.introspection }
+    }
+
+    /// Reads a document, and finds the operation to run.
+    ///
+    /// # Errors
+    /// When the document is no GraphQL, exceeds a limit, or has no such operation.
+    pub fn prepare(
+        &self,
+        document: &str,
+        operation: Option<&str>,
+        variables: Variables,
+        caller: &Caller,
+    ) -> ServerResult<Prepared> {
+        let mut parsed = document::read(document, &self.limits)?;
+        subscription::unfold(&mut parsed)?;
+        self.check_introspection(&parsed, caller)?;
+        let (name, definition) = operation::find(&parsed, operation)?;
+        let operation = RequestedOperation::of(&definition.node, name);
+        let several_statements = snapshot::may_need_several_statements(&parsed);
+        let mut request = async_graphql::Request::new("").variables(variables).data(operation.clone());
+        request.operation_name = operation.name().map(ToOwned::to_owned);
+        request.set_parsed_query(parsed);
+        Ok(Prepared { request, operation, several_statements })
+    }
+
+    fn check_introspection(&self, document: &ExecutableDocument, caller: &Caller) -> ServerResult<()> {
+        let asks = |name: &str| matches!(name, "__schema" | "__type");
+        let may = self.introspection || caller.scopes.has(Scope::Admin);
+        if may || !document::any_field(document, |field| asks(&field.name.node)) {
+            return Ok(());
+        }
+        let problem = "Introspection is off; the schema is published as schema.graphql.";
+        Err(with_code(ServerError::new(problem, None), VALIDATION_FAILED))
+    }
+
+    /// Runs a document on reports that share one session; a subscription, once. What it costs is taken from the
+    /// caller's budget.
+    pub async fn execute(&self, prepared: Prepared, reports: &Reports, caller: Caller, meter: Meter) -> Response {
+        let is_subscription = prepared.operation.is_subscription();
+        let session: Arc<Session> =
+            if prepared.several_statements { reports.snapshot_session() } else { reports.session() };
+        let request = prepared.request.data(caller).data(meter);
+        let request = request.data(loader::users(Arc::clone(&session))).data(session);
+        let answer = if is_subscription {
+            self.schema.execute_stream(request).next().await.unwrap_or_default()
+        } else {
+            self.schema.execute(request).await
+        };
+        self.present(answer)
+    }
+
+    /// The answer to a request of which nothing was executed.
+    #[must_use]
+    pub fn refuse(&self, error: ServerError) -> Response {
+        self.present(Response::from_errors(vec![error]))
+    }
+
+    fn present(&self, mut answer: Response) -> Response {
+        limits::present(&mut answer, self.limits.errors);
+        answer
+    }
+}

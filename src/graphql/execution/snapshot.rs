@@ -1,0 +1,39 @@
+//! Documents read one snapshot of the database, unless they are known to take a single statement: that agrees with itself,
+//! and is spared the transaction. A second statement outside of a snapshot is a panic in debug builds.
+
+use async_graphql::{
+    Positioned,
+    parser::types::{ExecutableDocument, Field, Selection},
+};
+
+use crate::graphql::execution::document::any_field;
+
+/// Root fields that take one statement.
+const ONE_STATEMENT: [&str; 4] = ["dailyUsage", "userVisits", "members", "tokenFunnel"];
+/// Fields of these that take another.
+const ANOTHER_STATEMENT: [&str; 4] = ["user", "rollingAverage", "cumulative", "uniqueVisitors"];
+
+/// Whether the document may take several statements. Errs on the side of a transaction: fragments at the root are not
+/// expanded, and an order may need any measure.
+pub(in crate::graphql) fn may_need_several_statements(document: &ExecutableDocument) -> bool {
+    let is_report = |selection: &&Positioned<Selection>| match &selection.node {
+        Selection::Field(field) => !field.node.name.node.starts_with("__"),
+        Selection::FragmentSpread(_) | Selection::InlineFragment(_) => true,
+    };
+    let roots = document.operations.iter().flat_map(|(_, operation)| &operation.node.selection_set.node.items);
+    let roots: Vec<_> = roots.filter(is_report).collect();
+    match roots[..] {
+        [] => false,
+        [Positioned { node: Selection::Field(root), .. }] => {
+            !takes_one_statement(&root.node)
+                || any_field(document, |field| ANOTHER_STATEMENT.contains(&field.name.node.as_str()))
+        }
+        _ => true,
+    }
+}
+
+fn takes_one_statement(root: &Field) -> bool {
+    let name = root.name.node.as_str();
+    let is_ordered = root.arguments.iter().any(|(argument, _)| argument.node == "orderBy");
+    ONE_STATEMENT.contains(&name) && !(name == "dailyUsage" && is_ordered)
+}

@@ -1,0 +1,149 @@
+//! `heatmap`: visits by day of the week and hour of the day.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value};
+
+use crate::{
+    graphql::{
+        cost,
+        error::client_error,
+        guard,
+        types::{
+            inputs::{self, TimeBasis, TokenFilterInput, Weekday},
+            rows::{Row, Rows},
+            scalars::{Date, TimeZone},
+        },
+    },
+    reports::{self, Session, checked_size},
+};
+
+/// Hours in a week.
+const CELLS: usize = 168;
+
+/// The root of `heatmap`.
+#[derive(Debug, Default)]
+pub(in crate::graphql) struct HeatmapQuery;
+
+#[Object]
+impl HeatmapQuery {
+    /// The hours at which the space is busy: visits by local day of the week and hour of the day.
+    #[graphql(complexity = "cost::of(1, child_complexity)")]
+    async fn heatmap(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The door codes that count. All door codes count when the filter is left out.")]
+        filter: Option<TokenFilterInput>,
+        #[graphql(desc = "The time zone of the days and hours, and of the dates in `filter`.", default)]
+        time_zone: TimeZone,
+        #[graphql(
+            desc = "The time that assigns a visit to a day and an hour: the time at which its door code was issued, \
+                    or the time at which it was used.",
+            default
+        )]
+        basis: TimeBasis,
+    ) -> Option<Result<Heatmap>> {
+        let heatmap = async {
+            guard::aggregate(ctx)?;
+            let here = inputs::here(ctx, "timeZone", &time_zone, None)?;
+            let filter = filter.unwrap_or_default().into_filter(here, basis)?;
+            ctx.data_unchecked::<Arc<Session>>().heatmap(&filter).await
+        };
+        Some(heatmap.await.map(Heatmap).map_err(client_error))
+    }
+}
+
+/// Visits by weekday and hour.
+struct Heatmap(reports::Heatmap);
+
+impl Heatmap {
+    fn cell(&self, cell: &reports::HeatmapCell) -> HeatmapCell {
+        HeatmapCell {
+            weekday: cell.weekday.into(),
+            hour: cell.hour,
+            visits: cell.visits,
+            share: self.0.share(cell),
+            occurrences: cell.occurrences,
+            average: cell.average(),
+        }
+    }
+}
+
+/// Visits by local day of the week and hour of the day, over a range of dates.
+#[Object]
+impl Heatmap {
+    /// The first local date of the range: that of the filter, or that of the first visit that counts. Null when the
+    /// filter has no beginning and no visit counts.
+    async fn from(&self) -> Option<Date> {
+        self.0.from.map(Into::into)
+    }
+
+    /// The last local date of the range: that of the filter; otherwise today, or the date of the last visit that
+    /// counts where that date is later.
+    async fn to(&self) -> Option<Date> {
+        self.0.to.map(Into::into)
+    }
+
+    /// The local date of the first door code that any member ever got. Averages do not include the days before this
+    /// date. Null when no door code was ever issued.
+    async fn recorded_from(&self) -> Option<Date> {
+        self.0.recorded_from.map(Into::into)
+    }
+
+    /// The number of visits in the range: door codes that were used.
+    async fn visits(&self) -> i64 {
+        self.0.visits
+    }
+
+    /// The 24 hours of each day of the week, from Monday's first hour to Sunday's last, including hours without
+    /// visits. Only the days of the week in `filter.weekdays` are listed.
+    #[graphql(complexity = "cost::of(CELLS, child_complexity)")]
+    async fn cells(&self) -> Rows<HeatmapCell> {
+        Rows(self.0.cells.iter().map(|cell| self.cell(cell)).collect())
+    }
+
+    /// The busiest cells, those with the most visits first. Cells without visits are not listed.
+    #[graphql(complexity = "cost::of(CELLS, child_complexity)")]
+    #[expect(clippy::unused_async, reason = "resolvers are")]
+    async fn peak_hours(
+        &self,
+        #[graphql(desc = "The greatest number of cells to list: 1 to 168.", default = 5)] first: i32,
+    ) -> Result<Rows<HeatmapCell>> {
+        let first = checked_size("first", first, CELLS).map_err(|error| client_error(error.into()))?;
+        Ok(Rows(self.0.peaks(first).iter().map(|cell| self.cell(cell)).collect()))
+    }
+}
+
+/// An hour of a day of the week.
+#[derive(Debug, SimpleObject)]
+struct HeatmapCell {
+    /// The local day of the week.
+    weekday: Weekday,
+    /// The hour of the local day: 0 to 23.
+    hour: u8,
+    /// Visits in this hour, summed over all such days of the range.
+    visits: i64,
+    /// The share of all visits that falls into this cell, from 0 to 1. Null when there are no visits at all, and where
+    /// the cell has no visits and `occurrences` is 0.
+    share: Option<f64>,
+    /// The number of times that this hour of this day of the week occurred, on days of the range, from the first door
+    /// code ever up to now. Today's hour counts once it is over.
+    occurrences: i64,
+    /// The visits in the hours counted by `occurrences`, divided by `occurrences`: the visits to expect in this hour
+    /// on such a day. Null when `occurrences` is 0.
+    average: Option<f64>,
+}
+
+impl Row for HeatmapCell {
+    fn value(&self, field: &str) -> Option<Value> {
+        Some(match field {
+            "weekday" => self.weekday.to_value(),
+            "hour" => self.hour.to_value(),
+            "visits" => self.visits.to_value(),
+            "share" => self.share.to_value(),
+            "occurrences" => self.occurrences.to_value(),
+            "average" => self.average.to_value(),
+            _ => return None,
+        })
+    }
+}

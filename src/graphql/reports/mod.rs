@@ -1,0 +1,36 @@
+//! The reports as fields of the schema: a file each, with the field, its inputs and its types. A resolver converts its
+//! arguments into a question of [`crate::reports`], asks it, and converts the answer.
+
+mod active_users;
+mod daily_usage;
+mod heatmap;
+mod members;
+mod retention;
+mod series;
+mod token_funnel;
+mod usage;
+mod user_visits;
+
+use async_graphql::MergedObject;
+
+use self::{
+    active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, heatmap::HeatmapQuery, members::MembersQuery,
+    retention::RetentionQuery, token_funnel::TokenFunnelQuery, usage::UsageQuery, user_visits::UserVisitsQuery,
+};
+
+/// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a
+/// visit; fields and types call door codes `tokens`. Dates are local to the time zone that you give, and both ends of
+/// a range are included. Measures that you do not select are not computed. Every field needs the scope `reports`,
+/// except `members`, which needs the scope `members`; further fields and filters that need the scope `members` say
+/// so.
+#[derive(Debug, Default, MergedObject)]
+pub struct Query(
+    DailyUsageQuery,
+    UsageQuery,
+    HeatmapQuery,
+    ActiveUsersQuery,
+    RetentionQuery,
+    TokenFunnelQuery,
+    UserVisitsQuery,
+    MembersQuery,
+);

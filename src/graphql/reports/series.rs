@@ -1,0 +1,86 @@
+//! What the rows of a series have in common: which measures were asked for, and what runs along them.
+
+use std::sync::Arc;
+
+use async_graphql::{Enum, Lookahead, Value};
+
+use crate::reports::{self, InvalidArgument, Measures, Running, SeriesRow, checked_average};
+
+/// Averages over so many rows, when the argument does not say.
+const USUAL_AVERAGE: u32 = 7;
+
+/// The measures that can be added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
+#[graphql(remote = "reports::AdditiveMeasure")]
+pub(in crate::graphql) enum AdditiveMeasure {
+    /// Visits: door codes that were used.
+    #[default]
+    Visits,
+    /// Door codes issued.
+    TokensIssued,
+    /// Door codes issued and not used so far.
+    TokensUnused,
+}
+
+/// The measures that the client selected of rows, and how far back their averages go: none where nothing runs along
+/// the rows. `average` is the field of averages, and its argument.
+///
+/// # Errors
+/// When an average goes over too many rows, or none.
+pub(in crate::graphql) fn asked(
+    rows: &Lookahead<'_>,
+    (argument, average): (&'static str, &str),
+) -> Result<(Measures, Option<u32>), InvalidArgument> {
+    let selected = |field| rows.field(field).exists();
+    let rate = selected("conversionRate");
+    let mut measures = Measures {
+        visits: rate || selected("visits"),
+        tokens_issued: rate || selected("tokensIssued"),
+        tokens_unused: selected("tokensUnused"),
+        unique_visitors: selected("uniqueVisitors"),
+    };
+    let mut look_back = None;
+    for field in ["cumulative", average] {
+        for field in rows.field(field).selection_fields() {
+            let arguments = field.arguments().unwrap_or_default();
+            let value = |name: &str| arguments.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value);
+            let over = match value(argument) {
+                Some(Value::Number(number)) => {
+                    let rows = number.as_i64().and_then(|rows| i32::try_from(rows).ok()).unwrap_or(i32::MAX);
+                    checked_average(argument, rows)?
+                }
+                _ if field.name() == average => USUAL_AVERAGE,
+                _ => 1,
+            };
+            look_back = look_back.max(Some(over));
+            match value("measure") {
+                Some(Value::Enum(name)) if name.as_str() == "TOKENS_ISSUED" => measures.tokens_issued = true,
+                Some(Value::Enum(name)) if name.as_str() == "TOKENS_UNUSED" => measures.tokens_unused = true,
+                Some(Value::String(name)) if name == "TOKENS_ISSUED" => measures.tokens_issued = true,
+                Some(Value::String(name)) if name == "TOKENS_UNUSED" => measures.tokens_unused = true,
+                _ => measures.visits = true,
+            }
+        }
+    }
+    Ok((measures, look_back))
+}
+
+/// A row's place in its series; empty where nothing runs along the rows.
+#[derive(Debug)]
+pub(in crate::graphql) struct Along(Option<(SeriesRow, Arc<Running>)>);
+
+impl Along {
+    pub(in crate::graphql) fn of(row: SeriesRow, running: Option<&Arc<Running>>) -> Self {
+        Self(running.map(|running| (row, Arc::clone(running))))
+    }
+
+    pub(in crate::graphql) fn average(&self, rows: i32, measure: AdditiveMeasure) -> Option<f64> {
+        let (row, running) = self.0.as_ref()?;
+        running.average(row, u32::try_from(rows).ok()?, measure.into())
+    }
+
+    pub(in crate::graphql) fn cumulative(&self, measure: AdditiveMeasure) -> Option<i64> {
+        let (row, running) = self.0.as_ref()?;
+        running.cumulative(row, measure.into())
+    }
+}

@@ -1,0 +1,209 @@
+//! Values against their types, before anything is executed: the library leaves some mistakes, such as
+//! an `Int` beyond 32 bits, to the resolvers, where they would concern a field and not the request.
+//! Source: <https://spec.graphql.org/September2025/#sec-Input-Values>
+
+use async_graphql::{
+    Name, Number, Positioned, ServerError, ServerResult, Variables,
+    parser::types::{
+        Directive, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet, VariableDefinition,
+    },
+    registry::{MetaInputValue, MetaType, MetaTypeName, Registry},
+};
+use async_graphql_value::{ConstValue, Value, indexmap::IndexMap};
+
+use crate::graphql::error::{BAD_USER_INPUT, VALIDATION_FAILED, with_code};
+
+/// Checks what was given for the variables of `operation`. Types that the schema does not know are the
+/// validation's business.
+pub(in crate::graphql) fn check_variables(
+    registry: &Registry,
+    operation: &OperationDefinition,
+    variables: &Variables,
+) -> ServerResult<()> {
+    for Positioned { pos, node: definition } in &operation.variable_definitions {
+        let name = &definition.name.node;
+        let Some(value) = variables.get(name) else { continue };
+        let values = Values { registry, definitions: &[], literal: false };
+        let (ty, value) = (definition.var_type.node.to_string(), value.clone().into_value());
+        values.check(&ty, &value, &format!("${name}")).map_err(|problem| {
+            with_code(ServerError::new(format!("The variable {problem}"), Some(*pos)), BAD_USER_INPUT)
+        })?;
+    }
+    Ok(())
+}
+
+/// Checks the values that are written in the document itself, and that the variables of `operation` stand
+/// where their type may: those that were left out are gone before the library looks.
+pub(in crate::graphql) fn check_document(
+    registry: &Registry,
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+) -> ServerResult<()> {
+    let values = Values { registry, definitions: &operation.variable_definitions, literal: true };
+    for (_, Positioned { node: operation, .. }) in document.operations.iter() {
+        let root = match operation.ty {
+            OperationType::Query => Some(&registry.query_type),
+            OperationType::Mutation => registry.mutation_type.as_ref(),
+            OperationType::Subscription => registry.subscription_type.as_ref(),
+        };
+        values.check_directives(&operation.directives)?;
+        values.check_set(root.and_then(|root| registry.types.get(root)), &operation.selection_set.node)?;
+    }
+    for Positioned { node: fragment, .. } in document.fragments.values() {
+        let on = registry.types.get(fragment.type_condition.node.on.node.as_str());
+        values.check_set(on, &fragment.selection_set.node)?;
+    }
+    Ok(())
+}
+
+/// Values of a document, or those of variables, where names of an enum come as strings.
+struct Values<'a> {
+    registry: &'a Registry,
+    definitions: &'a [Positioned<VariableDefinition>],
+    literal: bool,
+}
+
+impl Values<'_> {
+    fn check_set(&self, parent: Option<&MetaType>, set: &SelectionSet) -> ServerResult<()> {
+        for Positioned { node: selection, .. } in &set.items {
+            self.check_directives(selection.directives())?;
+            match selection {
+                Selection::Field(Positioned { node: field, .. }) => {
+                    let Some(meta) = parent.and_then(|parent| parent.field_by_name(&field.name.node)) else { continue };
+                    self.check_arguments(&meta.args, &field.arguments)?;
+                    self.check_set(self.registry.concrete_type_by_name(&meta.ty), &field.selection_set.node)?;
+                }
+                Selection::InlineFragment(Positioned { node: fragment, .. }) => {
+                    let on = fragment.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                    let parent = on.map_or(parent, |on| self.registry.types.get(on));
+                    self.check_set(parent, &fragment.selection_set.node)?;
+                }
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_directives(&self, directives: &[Positioned<Directive>]) -> ServerResult<()> {
+        for Positioned { node: directive, .. } in directives {
+            if let Some(meta) = self.registry.directives.get(directive.name.node.as_str()) {
+                self.check_arguments(&meta.args, &directive.arguments)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_arguments(
+        &self,
+        known: &IndexMap<String, MetaInputValue>,
+        given: &[(Positioned<Name>, Positioned<Value>)],
+    ) -> ServerResult<()> {
+        for (Positioned { node: name, .. }, Positioned { pos, node: value }) in given {
+            if let Some(argument) = known.get(name.as_str()) {
+                self.check(expected(argument, value), value, name).map_err(|problem| {
+                    with_code(ServerError::new(format!("The argument {problem}"), Some(*pos)), VALIDATION_FAILED)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails with a sentence that begins with the `place` of what is wrong.
+    fn check(&self, ty: &str, value: &Value, place: &str) -> Result<(), String> {
+        let expected = |got: &str| Err(format!("`{place}` must be of type {ty}{got}."));
+        match (MetaTypeName::create(ty), value) {
+            (_, Value::Variable(name)) => {
+                // What is not defined here belongs to another operation, or is the validation's business.
+                let definition = self.definitions.iter().find(|definition| definition.node.name.node == *name);
+                match definition.filter(|definition| !may_stand(&definition.node, ty)) {
+                    Some(other) => expected(&format!(", and `${name}` is of type {}", other.node.var_type.node)),
+                    None => Ok(()),
+                }
+            }
+            (MetaTypeName::NonNull(_), Value::Null) => expected(", not null"),
+            (MetaTypeName::NonNull(ty), value) => self.check(ty, value, place),
+            (_, Value::Null) => Ok(()),
+            (MetaTypeName::List(ty), Value::List(items)) => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, item)| self.check(ty, item, &format!("{place}[{index}]"))),
+            (MetaTypeName::List(ty), single) => self.check(ty, single, place),
+            (MetaTypeName::Named(name), value) => match (self.registry.types.get(name), value) {
+                (Some(MetaType::Scalar { .. }), Value::Number(number)) if name == "Int" && !is_int(number) => {
+                    expected(&format!(", a whole number of 32 bits, not {number}"))
+                }
+                (Some(MetaType::Scalar { is_valid, .. }), value) => {
+                    let constant = value.clone().into_const();
+                    let fits = |value: &ConstValue| is_valid.as_ref().is_none_or(|is_valid| is_valid(value));
+                    // What holds variables is a list or an object: no scalar of this schema.
+                    if constant.as_ref().is_some_and(fits) { Ok(()) } else { expected("") }
+                }
+                (Some(MetaType::Enum { enum_values, .. }), Value::Enum(name)) => {
+                    if enum_values.contains_key(name.as_str()) { Ok(()) } else { expected(&format!(", not {name}")) }
+                }
+                (Some(MetaType::Enum { enum_values, .. }), Value::String(name)) if !self.literal => {
+                    if enum_values.contains_key(name) { Ok(()) } else { expected(&format!(", not {name}")) }
+                }
+                (Some(MetaType::InputObject { input_fields, .. }), Value::Object(fields)) => {
+                    self.check_object(name, input_fields, fields, place)
+                }
+                (Some(MetaType::Enum { .. } | MetaType::InputObject { .. }), _) => expected(""),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn check_object(
+        &self,
+        ty: &str,
+        known: &IndexMap<String, MetaInputValue>,
+        given: &IndexMap<Name, Value>,
+        place: &str,
+    ) -> Result<(), String> {
+        if let Some(unknown) = given.keys().find(|name| !known.contains_key(name.as_str())) {
+            return Err(format!("`{place}.{unknown}` is unknown: {ty} has no such field."));
+        }
+        for field in known.values() {
+            let place = || format!("{place}.{}", field.name);
+            match given.get(field.name.as_str()) {
+                Some(value) => self.check(expected(field, value), value, &place())?,
+                None if field.ty.ends_with('!') && field.default_value.is_none() => {
+                    return Err(format!("`{}` of type {} was not given.", place(), field.ty));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The type of a place; a variable that is left out does not harm where there is a default.
+fn expected<'a>(place: &'a MetaInputValue, value: &Value) -> &'a str {
+    match (&place.default_value, value) {
+        (Some(_), Value::Variable(_)) => place.ty.trim_end_matches('!'),
+        _ => &place.ty,
+    }
+}
+
+/// Whether a variable may stand where a value of type `ty` is expected.
+/// Source: <https://spec.graphql.org/September2025/#IsVariableUsageAllowed()>
+fn may_stand(variable: &VariableDefinition, ty: &str) -> bool {
+    let given = variable.var_type.node.to_string();
+    let has_default = variable.default_value.as_ref().is_some_and(|default| default.node != ConstValue::Null);
+    is_compatible(&if has_default && !given.ends_with('!') { given + "!" } else { given }, ty)
+}
+
+fn is_compatible(given: &str, expected: &str) -> bool {
+    match (MetaTypeName::create(given), MetaTypeName::create(expected)) {
+        (MetaTypeName::NonNull(given), MetaTypeName::NonNull(expected))
+        | (MetaTypeName::List(given), MetaTypeName::List(expected)) => is_compatible(given, expected),
+        (_, MetaTypeName::NonNull(_)) => false,
+        (MetaTypeName::NonNull(given), _) => is_compatible(given, expected),
+        (MetaTypeName::Named(given), MetaTypeName::Named(expected)) => given == expected,
+        _ => false,
+    }
+}
+
+fn is_int(number: &Number) -> bool {
+    number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+}

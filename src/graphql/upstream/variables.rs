@@ -1,0 +1,137 @@
+//! Variables that a client left out. A required one is an error of the request. Otherwise, by the
+//! specification, the variable's default stands for it; without one, an argument whose variable was
+//! left out counts as left out itself, so that its own default applies. The library gets four cases
+//! wrong: required variables count as null, `@include` and `@skip` ignore the variable's default,
+//! arguments with a default get null, and arguments that a field's cost depends on fail. So the
+//! document is rewritten without such variables before the library looks at it.
+//! Source: <https://spec.graphql.org/September2025/#CoerceArgumentValues()>
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Name, Pos, Positioned, ServerError, ServerResult, Variables,
+    parser::types::{
+        Directive, DocumentOperations, ExecutableDocument, OperationDefinition, Selection, VariableDefinition,
+    },
+};
+use async_graphql_value::Value;
+
+use crate::graphql::error::{BAD_USER_INPUT, VALIDATION_FAILED, with_code};
+
+/// The variables of an operation that were left out.
+#[derive(Debug, Default)]
+pub(in crate::graphql) struct Omitted {
+    /// What stands for each: its default, or nothing.
+    defaults: HashMap<Name, Option<Value>>,
+    /// Those that the document does not use, as far as it was looked through, and where they are defined.
+    unused: HashMap<Name, Pos>,
+}
+
+/// The variables of `operation` that were left out.
+///
+/// # Errors
+/// When one of them is required.
+pub(in crate::graphql) fn omitted(operation: &OperationDefinition, variables: &Variables) -> ServerResult<Omitted> {
+    let mut omitted = Omitted::default();
+    for Positioned { pos, node: definition } in &operation.variable_definitions {
+        let (name, required) = (&definition.name.node, !definition.var_type.node.nullable);
+        let default = definition.default_value.as_ref().map(|default| default.node.clone().into_value());
+        match variables.get(name) {
+            None if required && default.is_none() => return Err(missing(name, definition, "was not given", *pos)),
+            Some(async_graphql::Value::Null) if required => return Err(missing(name, definition, "is null", *pos)),
+            None => {
+                omitted.defaults.insert(name.clone(), default);
+                omitted.unused.insert(name.clone(), *pos);
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(omitted)
+}
+
+/// Takes the variables that were left out out of the document.
+///
+/// # Errors
+/// When one of them is used nowhere: the library's validation does not get to see it any more.
+pub(in crate::graphql) fn remove(document: &mut ExecutableDocument, mut omitted: Omitted) -> ServerResult<()> {
+    if omitted.defaults.is_empty() {
+        return Ok(());
+    }
+    // The other operations share the fragments, so they lose the variables too.
+    let operations: Vec<_> = match &mut document.operations {
+        DocumentOperations::Single(operation) => vec![operation],
+        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
+    };
+    let fragments = document.fragments.values_mut().map(|fragment| &mut fragment.node.selection_set.node);
+    let mut sets: Vec<_> = fragments.collect();
+    for operation in operations {
+        operation
+            .node
+            .variable_definitions
+            .retain(|definition| !omitted.defaults.contains_key(&definition.node.name.node));
+        sets.push(&mut operation.node.selection_set.node);
+    }
+    while let Some(set) = sets.pop() {
+        for selection in &mut set.items {
+            match &mut selection.node {
+                Selection::Field(field) => {
+                    remove_arguments(&mut field.node.arguments, &mut omitted);
+                    remove_in_directives(&mut field.node.directives, &mut omitted);
+                    sets.push(&mut field.node.selection_set.node);
+                }
+                Selection::InlineFragment(fragment) => {
+                    remove_in_directives(&mut fragment.node.directives, &mut omitted);
+                    sets.push(&mut fragment.node.selection_set.node);
+                }
+                Selection::FragmentSpread(spread) => remove_in_directives(&mut spread.node.directives, &mut omitted),
+            }
+        }
+    }
+    match omitted.unused.into_iter().next() {
+        None => Ok(()),
+        Some((name, pos)) => {
+            let problem = format!("The variable `${name}` is never used.");
+            Err(with_code(ServerError::new(problem, Some(pos)), VALIDATION_FAILED))
+        }
+    }
+}
+
+fn missing(name: &Name, definition: &VariableDefinition, problem: &str, pos: Pos) -> ServerError {
+    let message = format!("The variable `${name}` {problem}; its type is {}", definition.var_type.node);
+    with_code(ServerError::new(message, Some(pos)), BAD_USER_INPUT)
+}
+
+fn remove_in_directives(directives: &mut [Positioned<Directive>], omitted: &mut Omitted) {
+    for directive in directives {
+        remove_arguments(&mut directive.node.arguments, omitted);
+    }
+}
+
+fn remove_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>, omitted: &mut Omitted) {
+    arguments.retain_mut(|(_, value)| keep(&mut value.node, omitted));
+}
+
+/// Puts defaults in place, and tells whether anything is left of a value. Objects lose the fields of
+/// which nothing is; in lists those are null.
+fn keep(value: &mut Value, omitted: &mut Omitted) -> bool {
+    match value {
+        Value::Variable(name) => {
+            omitted.unused.remove(name);
+            match omitted.defaults.get(name) {
+                Some(Some(default)) => *value = default.clone(),
+                Some(None) => return false,
+                None => {}
+            }
+        }
+        Value::Object(fields) => fields.retain(|_, value| keep(value, omitted)),
+        Value::List(items) => {
+            for item in items {
+                if !keep(item, omitted) {
+                    *item = Value::Null;
+                }
+            }
+        }
+        _ => {}
+    }
+    true
+}
