@@ -139,7 +139,7 @@ cargo-cyclonedx := 0.5.9
 image:
 	scripts/image.sh
 
-# Builds the dashboard from web/ into src/http/assets/dashboard; `cargo build` puts it into the binary.
+# Builds the dashboard from web/ into src/http/pages/dashboard; `cargo build` puts it into the binary.
 web: web/node_modules/.package-lock.json
 	npm run --silent build --prefix web
 

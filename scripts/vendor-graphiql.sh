@@ -3,7 +3,7 @@
 # compressed in the source tree. Run it to change a version; the result is the same on every machine.
 set -euo pipefail
 
-target=$(cd "$(dirname "$0")/../src/http/assets/graphiql" && pwd)
+target=$(cd "$(dirname "$0")/../src/http/pages/graphiql" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"

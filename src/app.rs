@@ -22,7 +22,7 @@ use crate::{
     database::{Access, Database, ELSEWHERE, Failure},
     http::{
         self, Gateway, GatewayError,
-        tls::{self, TlsError},
+        connections::tls::{self, TlsError},
     },
     jobs::{fold_metrics, rollup, usage_log},
     metrics::Metrics,
@@ -94,7 +94,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         info!(address = %listener.local_addr()?, "metrics at /metrics");
         let metrics = Metrics::install()?;
         jobs.spawn(fold_metrics::run(metrics.clone(), stop.clone()));
-        let server = axum::serve(listener, http::metrics::router(metrics, database.clone()));
+        let server = axum::serve(listener, http::ops::metrics::router(metrics, database.clone()));
         jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
     }
     jobs.spawn(gateway.authenticator.clone().keep_current(ending));
@@ -115,7 +115,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     announce(listener.local_addr()?, &config.database.target, certificate.is_some());
 
     let server = config.server.clone();
-    let server = http::serving::serve(listener, router, server, certificate, stop.clone());
+    let server = http::connections::serving::serve(listener, router, server, certificate, stop.clone());
     let server = tokio::spawn(server);
     let signal = shutdown::requested().await?;
     draining.cancel();

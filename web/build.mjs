@@ -1,4 +1,4 @@
-// Builds the page into src/http/assets/dashboard; with --check it says what differs there instead.
+// Builds the page into src/http/pages/dashboard; with --check it says what differs there instead.
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -9,7 +9,7 @@ import { buildSchema, parse, print, separateOperations, validate } from 'graphql
 
 const here = (path) => new URL(path, import.meta.url);
 const read = (path) => readFileSync(here(path), 'utf8');
-const ASSETS = '../src/http/assets/dashboard';
+const ASSETS = '../src/http/pages/dashboard';
 const isCheck = process.argv.includes('--check');
 const stale = [];
 

@@ -2,24 +2,17 @@
 //! probes are a file each; none of them knows a table.
 
 mod answers;
-mod assets;
+pub mod connections;
 pub mod error;
+mod graphql;
+pub mod ops;
+mod pages;
+mod rest;
+
 pub(crate) mod fuzzing {
     //! See `crate::fuzzing`.
-    pub use super::reports::fuzzing::{csv, query_strings};
+    pub use super::rest::fuzzing::{csv, query_strings};
 }
-mod graphql;
-mod guard;
-mod load;
-mod log;
-mod memory;
-pub mod metrics;
-mod openapi;
-mod probes;
-mod reports;
-pub mod serving;
-mod state;
-pub mod tls;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -34,15 +27,19 @@ use axum::{
 use tokio::{sync::Semaphore, time::timeout};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
-use self::{answers::Answers, error::Failure, load::Load};
 pub use self::{
+    connections::admission::{Peer, Terms},
     graphql::{FolderError, Live, PersistedDocuments},
-    guard::{Peer, Terms},
 };
 use crate::{
     access::{AccessError, Authenticator, RateLimit},
     config::{Config, graphql::GraphqlConfig},
     graphql::Executor,
+    http::{
+        answers::Answers,
+        connections::{admission, load::Load, log},
+        error::Failure,
+    },
     reports::Reports,
     shutdown::Ending,
 };
@@ -134,21 +131,21 @@ impl Gateway {
 /// Every route, and the layers around them.
 pub fn router(gateway: Gateway) -> Router {
     let probes = Router::new()
-        .route("/health_check", get(probes::health_check))
-        .route("/readiness_check", get(probes::readiness_check))
+        .route("/health_check", get(ops::probes::health_check))
+        .route("/readiness_check", get(ops::probes::readiness_check))
         .method_not_allowed_fallback(no_such_method);
     let guarded = Router::new()
-        .route("/", get(assets::dashboard))
-        .route("/dashboard/{file}", get(assets::file))
-        .route("/graphiql", get(assets::graphiql))
-        .route("/graphiql/{file}", get(assets::file))
-        .route("/api/openapi.json", get(openapi::document))
-        .route("/api/status", get(state::status))
-        .merge(reports::routes())
+        .route("/", get(pages::dashboard))
+        .route("/dashboard/{file}", get(pages::file))
+        .route("/graphiql", get(pages::graphiql))
+        .route("/graphiql/{file}", get(pages::file))
+        .route("/api/openapi.json", get(rest::openapi::document))
+        .route("/api/status", get(ops::status::status))
+        .merge(rest::routes())
         .route(GRAPHQL_SOCKET, get(graphql::connect))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(middleware::from_fn_with_state(gateway.clone(), guard::admit));
+        .layer(middleware::from_fn_with_state(gateway.clone(), admission::admit));
     surround(probes.merge(graphql_routes(&gateway)).merge(guarded), gateway)
 }
 
@@ -157,7 +154,7 @@ fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
     let routes =
         Router::new().route(GRAPHQL, get(graphql::get).post(graphql::post)).method_not_allowed_fallback(no_such_method);
     // Within: who is not let in may read why.
-    let routes = routes.layer(middleware::from_fn_with_state(gateway.clone(), guard::admit));
+    let routes = routes.layer(middleware::from_fn_with_state(gateway.clone(), admission::admit));
     match graphql::cors(&gateway.config.cors_origins) {
         Some(cors) => routes.layer(cors),
         None => routes,

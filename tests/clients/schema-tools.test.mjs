@@ -108,7 +108,7 @@ async function shownExamples() {
     return found;
   };
   return [
-    ...(await find('../../src/http/assets/graphiql/start.js', /query: `([^`]+)`/g)),
+    ...(await find('../../src/http/pages/graphiql/start.js', /query: `([^`]+)`/g)),
     ...(await find('../../README.md', /"query":\s*("(?:[^"\\]|\\.)+")/g)).map((text) => JSON.parse(text)),
   ];
 }

@@ -11,6 +11,7 @@ use crate::{
     graphql::execution::limits::Limit,
     http::{
         answers::Answer,
+        connections::{admission::Client, memory::Room},
         error::Failure,
         graphql::{
             Gateway, Transport, Unkept,
@@ -21,8 +22,6 @@ use crate::{
             persisted::{Found, Refused},
             question, written,
         },
-        guard::Client,
-        memory::Room,
     },
     metrics,
 };

@@ -6,8 +6,10 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::accept;
-use crate::{config::graphql::Origins, http::guard::API_KEY};
+use crate::{
+    config::graphql::Origins,
+    http::{connections::admission::API_KEY, graphql::accept},
+};
 
 /// Headers that no page can send without the browser asking first.
 const PREFLIGHTED: [HeaderName; 2] =

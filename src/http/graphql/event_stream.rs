@@ -16,13 +16,13 @@ use crate::{
     access::{Caller, Denied},
     graphql::execution::limits::Limit,
     http::{
+        connections::memory::Room,
         error::Failure,
         graphql::{
             Gateway,
             accept::EVENT_STREAM,
             answering::{Answering, crowded},
         },
-        memory::Room,
     },
     metrics::Counted,
 };

@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     config::Config,
-    http::{answers::Question, error::Failure, memory::Memory},
+    http::{answers::Question, connections::memory::Memory, error::Failure},
     metrics,
     reports::Reports,
     shutdown::Ending,

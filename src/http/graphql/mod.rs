@@ -47,8 +47,8 @@ use crate::{
     http::{
         Gateway,
         answers::{self, Answer, Question},
+        connections::admission::Client,
         error::Failure,
-        guard::Client,
     },
     metrics,
 };

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::{
     config::limits::Limits,
     graphql::execution::limits::Limit,
-    http::{Gateway, error::Failure, graphql::accept::is_utf8, memory::Room},
+    http::{Gateway, connections::memory::Room, error::Failure, graphql::accept::is_utf8},
 };
 
 /// How much of a body that nobody wants is read, so that its sender finds time to read the answer.

@@ -13,11 +13,14 @@ use moka::sync::Cache;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::parameters::{Parameters, PersistedQuery};
 use crate::{
     config::graphql::GraphqlConfig,
     graphql::error::{BAD_USER_INPUT, PERSISTED_QUERY_NOT_FOUND, with_code},
-    http::{assets::DASHBOARD_DOCUMENTS, error::Failure},
+    http::{
+        error::Failure,
+        graphql::parameters::{Parameters, PersistedQuery},
+        pages::DASHBOARD_DOCUMENTS,
+    },
 };
 
 /// The most that is read from the folder.

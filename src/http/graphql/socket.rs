@@ -23,6 +23,10 @@ use tracing::debug;
 use crate::{
     graphql::execution::limits::Limit,
     http::{
+        connections::{
+            admission::{self, Client},
+            memory::Room,
+        },
         error::Failure,
         graphql::{
             Gateway,
@@ -32,8 +36,6 @@ use crate::{
             live::Told,
             parameters::{Parameters, read_json},
         },
-        guard::{self, Client},
-        memory::Room,
     },
     metrics::Counted,
 };
@@ -145,7 +147,7 @@ async fn serve(gateway: Gateway, client: Client, socket: WebSocket) {
 fn headers(payload: &Value) -> Option<HeaderMap> {
     let found = payload.as_object()?.iter().filter_map(|(name, value)| {
         let name = name.to_ascii_lowercase();
-        let known = [header::AUTHORIZATION, guard::API_KEY].into_iter().find(|known| known.as_str() == name)?;
+        let known = [header::AUTHORIZATION, admission::API_KEY].into_iter().find(|known| known.as_str() == name)?;
         Some((known, HeaderValue::from_str(value.as_str()?).ok()?))
     });
     Some(found.collect::<HeaderMap>()).filter(|found| !found.is_empty())
@@ -274,7 +276,7 @@ impl Connection {
         let headers = payload.and_then(|payload| headers(payload).or_else(|| headers(payload.get("headers")?)));
         let Some(headers) = headers else { return Ok(()) };
         let forbidden = |failure: &Failure| Close(4403, format!("Forbidden: {}", failure.message()));
-        let credential = guard::credential(&headers).map_err(|denied| forbidden(&Failure::from(&denied)))?;
+        let credential = admission::credential(&headers).map_err(|denied| forbidden(&Failure::from(&denied)))?;
         if credential.is_some() {
             let client = self.client.identified(&self.gateway, credential).await;
             self.client = client.map_err(|failure| forbidden(&failure))?;

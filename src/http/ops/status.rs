@@ -8,11 +8,13 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Gateway, error::Failure, guard::Client};
-use crate::access::Scope;
+use crate::{
+    access::Scope,
+    http::{Gateway, connections::admission::Client, error::Failure},
+};
 
 /// The state of this replica: needs the scope `admin`.
-pub(super) async fn status(
+pub(in crate::http) async fn status(
     State(gateway): State<Gateway>,
     Extension(client): Extension<Client>,
 ) -> Result<Response, Failure> {

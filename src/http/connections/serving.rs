@@ -36,8 +36,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use super::guard::{Peer, Terms};
-use crate::{config::server::ServerConfig, metrics};
+use crate::{
+    config::server::ServerConfig,
+    http::connections::admission::{Peer, Terms},
+    metrics,
+};
 
 /// The first line and the headers of a request; also what HTTP/1.1 buffers of an answer.
 const HEAD_BYTES: usize = 64 << 10;

@@ -2,19 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    parameters::{
-        BASIS, COHORTS, FORMAT, GAPS, JOINED, LIST, Parameter, RANGE, SEGMENTS, SERIES, USERS, VISITS, WEEKDAYS, ZONE,
-    },
-    table::{
-        Column, FORMATS, Format,
-        Holds::{Date, Flag, Instant, Number, Text, Whole},
-        Writer, column,
-    },
-};
 use crate::{
     access::Scope,
     graphql::Named as _,
+    http::rest::{
+        parameters::{
+            BASIS, COHORTS, FORMAT, GAPS, JOINED, LIST, Parameter, RANGE, SEGMENTS, SERIES, USERS, VISITS, WEEKDAYS,
+            ZONE,
+        },
+        table::{
+            Column, FORMATS, Format,
+            Holds::{Date, Flag, Instant, Number, Text, Whole},
+            Writer, column,
+        },
+    },
     reports::{ActiveUsers, Cohort, Heatmap, MemberSegment, SeriesRow, TokenFunnel, model::UserVisits},
 };
 
@@ -38,7 +39,7 @@ pub(in crate::http) struct Report {
 
 impl Report {
     /// What the list of reports says of it.
-    pub(super) fn listed(&self) -> Value {
+    pub(in crate::http) fn listed(&self) -> Value {
         let parameters = self.parameters.iter().copied().flatten().map(|parameter| parameter.name);
         json!({
             "path": self.path,
@@ -55,7 +56,7 @@ impl Report {
 pub(in crate::http) const REPORTS: [&Report; 8] =
     [&DAILY_USAGE, &USER_VISITS, &USAGE, &HEATMAP, &RETENTION, &MEMBERS, &ACTIVE_USERS, &TOKEN_FUNNEL];
 
-pub(super) static DAILY_USAGE: Report = Report {
+pub(in crate::http) static DAILY_USAGE: Report = Report {
     path: "/api/reports/daily_usage",
     name: "daily_usage",
     about: "Visits and tokens per local calendar day. As JSON a map from dates to visits, without the days that have \
@@ -75,7 +76,7 @@ pub(super) static DAILY_USAGE: Report = Report {
     scope: Scope::Reports,
     is_personal: false,
 };
-pub(super) static USER_VISITS: Report = Report {
+pub(in crate::http) static USER_VISITS: Report = Report {
     path: "/api/reports/user_visits",
     name: "user_visits",
     about: "Members with their visits. As JSON a map from ids to the day on which members joined and to their tokens, \
@@ -97,7 +98,7 @@ pub(super) static USER_VISITS: Report = Report {
     scope: Scope::Reports,
     is_personal: true,
 };
-pub(super) static USAGE: Report = Report {
+pub(in crate::http) static USAGE: Report = Report {
     path: "/api/reports/usage",
     name: "usage",
     about: "Visits and tokens by hour, day, week, month, quarter or year of the local calendar.",
@@ -117,7 +118,7 @@ pub(super) static USAGE: Report = Report {
     scope: Scope::Reports,
     is_personal: false,
 };
-pub(super) static HEATMAP: Report = Report {
+pub(in crate::http) static HEATMAP: Report = Report {
     path: "/api/reports/heatmap",
     name: "heatmap",
     about: "Visits by day of the week and hour of the local day: share of all visits, and average on such a day.",
@@ -134,7 +135,7 @@ pub(super) static HEATMAP: Report = Report {
     scope: Scope::Reports,
     is_personal: false,
 };
-pub(super) static RETENTION: Report = Report {
+pub(in crate::http) static RETENTION: Report = Report {
     path: "/api/reports/retention",
     name: "retention",
     about: "Members by the period in which they joined or first came, and how many of them came in each period after.",
@@ -154,7 +155,7 @@ pub(super) static RETENTION: Report = Report {
     is_personal: false,
 };
 
-pub(super) static MEMBERS: Report = Report {
+pub(in crate::http) static MEMBERS: Report = Report {
     path: "/api/reports/members",
     name: "members",
     about: "Members by how long ago they last came: new, active, lapsing, lapsed, or never came. Visits are of all time. \
@@ -177,7 +178,7 @@ pub(super) static MEMBERS: Report = Report {
     scope: Scope::Members,
     is_personal: true,
 };
-pub(super) static ACTIVE_USERS: Report = Report {
+pub(in crate::http) static ACTIVE_USERS: Report = Report {
     path: "/api/reports/active_users",
     name: "active_users",
     about: "How many different members came on each local day, in the 7 and in the 30 days that end with it. At most \
@@ -196,7 +197,7 @@ pub(super) static ACTIVE_USERS: Report = Report {
     scope: Scope::Reports,
     is_personal: false,
 };
-pub(super) static TOKEN_FUNNEL: Report = Report {
+pub(in crate::http) static TOKEN_FUNNEL: Report = Report {
     path: "/api/reports/token_funnel",
     name: "token_funnel",
     about: "What became of the tokens that were issued in a range, in one row: how many were used, and within how many \
@@ -218,7 +219,7 @@ pub(super) static TOKEN_FUNNEL: Report = Report {
     is_personal: false,
 };
 
-pub(super) fn daily_usage(format: Format, rows: &[SeriesRow]) -> String {
+pub(in crate::http) fn daily_usage(format: Format, rows: &[SeriesRow]) -> String {
     let mut writer = Writer::new(format, DAILY_USAGE.columns);
     for row in rows {
         let figures = &row.figures;
@@ -236,7 +237,7 @@ pub(super) fn daily_usage(format: Format, rows: &[SeriesRow]) -> String {
     writer.finish()
 }
 
-pub(super) fn user_visits(writer: &mut Writer, row: UserVisits) {
+pub(in crate::http) fn user_visits(writer: &mut Writer, row: UserVisits) {
     let (first_name, last_name) = row.name.unzip();
     writer.row([
         row.user_id.into(),
@@ -252,7 +253,7 @@ pub(super) fn user_visits(writer: &mut Writer, row: UserVisits) {
     ]);
 }
 
-pub(super) fn usage(format: Format, rows: &[SeriesRow]) -> String {
+pub(in crate::http) fn usage(format: Format, rows: &[SeriesRow]) -> String {
     let mut writer = Writer::new(format, USAGE.columns);
     for row in rows {
         let figures = &row.figures;
@@ -271,7 +272,7 @@ pub(super) fn usage(format: Format, rows: &[SeriesRow]) -> String {
     writer.finish()
 }
 
-pub(super) fn heatmap(format: Format, heatmap: &Heatmap) -> String {
+pub(in crate::http) fn heatmap(format: Format, heatmap: &Heatmap) -> String {
     let mut writer = Writer::new(format, HEATMAP.columns);
     for cell in &heatmap.cells {
         writer.row([
@@ -286,7 +287,7 @@ pub(super) fn heatmap(format: Format, heatmap: &Heatmap) -> String {
     writer.finish()
 }
 
-pub(super) fn retention(format: Format, cohorts: &[Cohort]) -> String {
+pub(in crate::http) fn retention(format: Format, cohorts: &[Cohort]) -> String {
     let mut writer = Writer::new(format, RETENTION.columns);
     for cohort in cohorts {
         for (index, period) in (0_i32..).zip(&cohort.periods) {
@@ -305,7 +306,12 @@ pub(super) fn retention(format: Format, cohorts: &[Cohort]) -> String {
     writer.finish()
 }
 
-pub(super) fn member(writer: &mut Writer, row: UserVisits, segment: MemberSegment, days_since_last_visit: Option<i64>) {
+pub(in crate::http) fn member(
+    writer: &mut Writer,
+    row: UserVisits,
+    segment: MemberSegment,
+    days_since_last_visit: Option<i64>,
+) {
     let (first_name, last_name) = row.name.unzip();
     writer.row([
         row.user_id.into(),
@@ -322,7 +328,7 @@ pub(super) fn member(writer: &mut Writer, row: UserVisits, segment: MemberSegmen
     ]);
 }
 
-pub(super) fn active_users(format: Format, days: &[ActiveUsers]) -> String {
+pub(in crate::http) fn active_users(format: Format, days: &[ActiveUsers]) -> String {
     let mut writer = Writer::new(format, ACTIVE_USERS.columns);
     for day in days {
         writer.row([
@@ -338,7 +344,7 @@ pub(super) fn active_users(format: Format, days: &[ActiveUsers]) -> String {
     writer.finish()
 }
 
-pub(super) fn token_funnel(format: Format, funnel: &TokenFunnel) -> String {
+pub(in crate::http) fn token_funnel(format: Format, funnel: &TokenFunnel) -> String {
     let mut writer = Writer::new(format, TOKEN_FUNNEL.columns);
     writer.row([
         funnel.issued.into(),

@@ -7,24 +7,30 @@ use axum::{
 use chrono::{NaiveDateTime, Timelike as _};
 use serde::{Serialize, Serializer};
 
-use crate::http::{
-    Gateway,
-    answers::{self, Answer, Question},
-    error::Failure,
-    guard::Client,
-};
-use crate::reports::{
-    LegacyDailyUsage, Measures, UsageQuestion, UserVisitsParts,
-    filter::UserVisitsFilter,
-    model::UserVisits,
-    page::{Page, UserVisitsOrder},
+use crate::{
+    http::{
+        Gateway,
+        answers::{self, Answer, Question},
+        connections::admission::Client,
+        error::Failure,
+    },
+    reports::{
+        LegacyDailyUsage, Measures, UsageQuestion, UserVisitsParts,
+        filter::UserVisitsFilter,
+        model::UserVisits,
+        page::{Page, UserVisitsOrder},
+    },
 };
 
 /// What a legacy report costs its caller when it is made.
 const LEGACY_COST: u64 = 10_000;
 
 /// `{"2024-03-01":18,…}`: tokens used, by the day of their issue. Days without are absent.
-pub(super) async fn daily_usage(gateway: &Gateway, client: &Client, request: &HeaderMap) -> Result<Response, Failure> {
+pub(in crate::http) async fn daily_usage(
+    gateway: &Gateway,
+    client: &Client,
+    request: &HeaderMap,
+) -> Result<Response, Failure> {
     let made = async {
         let _place = gateway.load.begin()?;
         client.meter.charge(LEGACY_COST);
@@ -36,7 +42,11 @@ pub(super) async fn daily_usage(gateway: &Gateway, client: &Client, request: &He
 }
 
 /// `{"1":{"joined_at":"…","visits":6},…}`: all tokens, used or not, of every member who has any.
-pub(super) async fn user_visits(gateway: &Gateway, client: &Client, request: &HeaderMap) -> Result<Response, Failure> {
+pub(in crate::http) async fn user_visits(
+    gateway: &Gateway,
+    client: &Client,
+    request: &HeaderMap,
+) -> Result<Response, Failure> {
     let made = async {
         let _place = gateway.load.begin()?;
         client.meter.charge(LEGACY_COST);
@@ -78,13 +88,13 @@ impl Serialize for LegacyUserVisits<'_> {
 
 /// What the legacy report says of a member.
 #[derive(Serialize)]
-pub(super) struct Entry {
+pub(in crate::http) struct Entry {
     joined_at: String,
     visits: i64,
 }
 
 impl Entry {
-    pub(super) fn of(row: &UserVisits) -> Self {
+    pub(in crate::http) fn of(row: &UserVisits) -> Self {
         Self { joined_at: python_str(row.joined_at), visits: row.tokens_issued }
     }
 }

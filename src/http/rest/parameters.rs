@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::table::{DELIMITERS, FORMATS, Format};
 use crate::{
     graphql::Named,
-    http::error::Failure,
+    http::{
+        error::Failure,
+        rest::table::{DELIMITERS, FORMATS, Format},
+    },
     reports::{
         CohortAnchor, CohortUnit, Granularity, Here, InvalidArgument, MemberSegment, RetentionQuestion, Session,
         Thresholds, Week,
@@ -62,42 +64,42 @@ pub(in crate::http) const FORMAT: [Parameter; 2] = [
          beside the others.",
     ),
 ];
-pub(super) const RANGE: [Parameter; 4] = [
+pub(in crate::http) const RANGE: [Parameter; 4] = [
     parameter("from", Kind::Date, "First local date, included."),
     parameter("to", Kind::Date, "Last local date, included."),
     parameter("range", Kind::Name(RelativeRange::names), "Dates that move with the days; instead of from and to."),
     ZONE[0],
 ];
-pub(super) const ZONE: [Parameter; 1] =
+pub(in crate::http) const ZONE: [Parameter; 1] =
     [parameter("time_zone", Kind::Zone, "The zone of all dates; UTC when left out.")];
-pub(super) const USERS: [Parameter; 2] = [
+pub(in crate::http) const USERS: [Parameter; 2] = [
     parameter("user_ids", Kind::Ids, "Only these members: at most 1000 ids, separated by commas."),
     parameter("is_active", Kind::Flag, "Only members whose membership is active now, or is not."),
 ];
-pub(super) const JOINED: [Parameter; 2] = [
+pub(in crate::http) const JOINED: [Parameter; 2] = [
     parameter("joined_from", Kind::Date, "Only members who joined on this local date or later."),
     parameter("joined_to", Kind::Date, "Only members who joined on this local date or earlier."),
 ];
-pub(super) const BASIS: [Parameter; 1] = [parameter(
+pub(in crate::http) const BASIS: [Parameter; 1] = [parameter(
     "basis",
     Kind::Name(TimeBasis::names),
     "What puts a visit into the range: the token's issue (when left out), or its use.",
 )];
-pub(super) const WEEKDAYS: [Parameter; 1] =
+pub(in crate::http) const WEEKDAYS: [Parameter; 1] =
     [parameter("weekdays", Kind::Names(chrono::Weekday::names), "Only these days of the week, separated by commas.")];
-pub(super) const GAPS: [Parameter; 1] =
+pub(in crate::http) const GAPS: [Parameter; 1] =
     [parameter("gaps", Kind::Name(GapFill::names), "What stands where there are no tokens: OMIT when left out.")];
-pub(super) const SERIES: [Parameter; 2] =
+pub(in crate::http) const SERIES: [Parameter; 2] =
     [parameter("granularity", Kind::Name(Granularity::names), "How long a bucket is: DAY when left out."), WEEK_START];
 const WEEK_START: Parameter =
     parameter("week_start", Kind::Name(chrono::Weekday::names), "The day on which weeks start, where there are any.");
-pub(super) const COHORTS: [Parameter; 4] = [
+pub(in crate::http) const COHORTS: [Parameter; 4] = [
     parameter("cohort", Kind::Name(CohortUnit::names), "How long a period is: MONTH when left out."),
     parameter("anchor", Kind::Name(CohortAnchor::names), "What makes members a cohort: JOINED_AT when left out."),
     parameter("periods", Kind::Whole(1, 104), "How many periods to follow each cohort: 12 when left out."),
     WEEK_START,
 ];
-pub(super) const SEGMENTS: [Parameter; 4] = [
+pub(in crate::http) const SEGMENTS: [Parameter; 4] = [
     parameter("segment", Kind::Name(MemberSegment::names), "Only this segment; everybody when left out."),
     parameter(
         "new_within_days",
@@ -115,13 +117,13 @@ pub(super) const SEGMENTS: [Parameter; 4] = [
         "Members have lapsed after so many days since they came, no less than active_within_days: 90 when left out.",
     ),
 ];
-pub(super) const VISITS: [Parameter; 4] = [
+pub(in crate::http) const VISITS: [Parameter; 4] = [
     parameter("min_visits", Kind::Whole(0, i32::MAX), "Only members with at least so many visits in the range."),
     parameter("max_visits", Kind::Whole(0, i32::MAX), "Only members with at most so many visits in the range."),
     parameter("last_visit_before", Kind::Date, "Only members whose last visit lies before this local date."),
     parameter("include_users_without_visits", Kind::Flag, "Also list members without any token in the range."),
 ];
-pub(super) const LIST: [Parameter; 3] = [
+pub(in crate::http) const LIST: [Parameter; 3] = [
     parameter("order_by", Kind::Name(UserVisitsField::names), "What to sort by: USER_ID when left out."),
     parameter("direction", Kind::Name(Direction::names), "Which way: ASC when left out."),
     parameter("first", Kind::Whole(1, i32::MAX), "At most so many members; all when left out."),
@@ -129,7 +131,7 @@ pub(super) const LIST: [Parameter; 3] = [
 
 /// What a request gave for the parameters of its route.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(in crate::http) struct Asked {
     values: BTreeMap<&'static str, String>,
 }
 
@@ -138,7 +140,7 @@ impl Asked {
     ///
     /// # Errors
     /// When a parameter is unknown, or comes twice.
-    pub(super) fn read(known: &[&[Parameter]], query: &str) -> Result<Self, Failure> {
+    pub(in crate::http) fn read(known: &[&[Parameter]], query: &str) -> Result<Self, Failure> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).map_err(|_| {
             Failure::BadParameters("The query string cannot be read: it is not UTF-8, percent-encoded.".to_owned())
         })?;
@@ -159,16 +161,16 @@ impl Asked {
         Ok(Self { values })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::http) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(in crate::http) fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
 
     /// How the answer is written: as the parameters say, else as `accepted`, which is of `Accept`.
-    pub(super) fn format(&self, accepted: Option<&str>) -> Result<Format, InvalidArgument> {
+    pub(in crate::http) fn format(&self, accepted: Option<&str>) -> Result<Format, InvalidArgument> {
         let delimiter = self.text("delimiter");
         let format = match (self.text("format"), accepted) {
             (Some("excel"), _) => return excel(delimiter.unwrap_or(";")),
@@ -189,7 +191,7 @@ impl Asked {
         Ok(format)
     }
 
-    pub(super) fn one<T: Named>(&self, name: &'static str) -> Result<Option<T>, InvalidArgument> {
+    pub(in crate::http) fn one<T: Named>(&self, name: &'static str) -> Result<Option<T>, InvalidArgument> {
         self.text(name).map(|text| T::named(name, text)).transpose()
     }
 
@@ -199,7 +201,7 @@ impl Asked {
         self.text(name).map(items).transpose()
     }
 
-    pub(super) fn whole(&self, name: &'static str) -> Result<Option<i32>, InvalidArgument> {
+    pub(in crate::http) fn whole(&self, name: &'static str) -> Result<Option<i32>, InvalidArgument> {
         let number = |text: &str| {
             text.parse()
                 .map_err(|_| InvalidArgument::new(name, format!("is \"{}\", which is no whole number", short(text))))
@@ -229,11 +231,11 @@ impl Asked {
         self.text("user_ids").map(ids).transpose()
     }
 
-    pub(super) fn week_start(&self) -> Result<Option<Week>, InvalidArgument> {
+    pub(in crate::http) fn week_start(&self) -> Result<Option<Week>, InvalidArgument> {
         Ok(self.one("week_start")?.map(Week))
     }
 
-    pub(super) fn relative(&self) -> Result<Option<RelativeRange>, InvalidArgument> {
+    pub(in crate::http) fn relative(&self) -> Result<Option<RelativeRange>, InvalidArgument> {
         self.one("range")
     }
 
@@ -246,7 +248,10 @@ impl Asked {
     }
 
     /// Which members, of which segment, and what makes them one.
-    pub(super) fn segment(&self, session: &Session) -> Result<(UserVisitsFilter, Thresholds), InvalidArgument> {
+    pub(in crate::http) fn segment(
+        &self,
+        session: &Session,
+    ) -> Result<(UserVisitsFilter, Thresholds), InvalidArgument> {
         let here = self.here(session)?;
         let days = |name, usual| Ok(self.whole(name)?.unwrap_or(usual));
         let thresholds = Thresholds::new(
@@ -262,7 +267,7 @@ impl Asked {
     }
 
     /// Which tokens count.
-    pub(super) fn tokens(&self, session: &Session) -> Result<TokenFilter, InvalidArgument> {
+    pub(in crate::http) fn tokens(&self, session: &Session) -> Result<TokenFilter, InvalidArgument> {
         let here = self.here(session)?;
         Ok(TokenFilter {
             range: self.range(here)?,
@@ -275,7 +280,7 @@ impl Asked {
     }
 
     /// Which members are listed, and which of their tokens count.
-    pub(super) fn members(&self, session: &Session) -> Result<UserVisitsFilter, InvalidArgument> {
+    pub(in crate::http) fn members(&self, session: &Session) -> Result<UserVisitsFilter, InvalidArgument> {
         let here = self.here(session)?;
         Ok(UserVisitsFilter {
             range: self.range(here)?,
@@ -290,14 +295,14 @@ impl Asked {
     }
 
     /// Which cohorts.
-    pub(super) fn cohorts(&self, session: &Session) -> Result<RetentionQuestion, InvalidArgument> {
+    pub(in crate::http) fn cohorts(&self, session: &Session) -> Result<RetentionQuestion, InvalidArgument> {
         let unit = self.one("cohort")?.unwrap_or_default();
         let anchor = self.one("anchor")?.unwrap_or_default();
         let periods = self.whole("periods")?.unwrap_or(12);
         RetentionQuestion::new(self.tokens(session)?, unit, self.week_start()?, self.relative()?, periods, anchor)
     }
 
-    pub(super) fn order(&self) -> Result<UserVisitsOrder, InvalidArgument> {
+    pub(in crate::http) fn order(&self) -> Result<UserVisitsOrder, InvalidArgument> {
         Ok(UserVisitsOrder {
             field: self.one("order_by")?.unwrap_or_default(),
             direction: self.one("direction")?.unwrap_or_default(),
@@ -318,7 +323,7 @@ fn short(text: &str) -> String {
 }
 
 /// The schema's arguments under the names that they have here: `filter.joinedFrom` is `joined_from`.
-pub(super) fn in_snake_case(text: &str) -> String {
+pub(in crate::http) fn in_snake_case(text: &str) -> String {
     let mut snake = String::with_capacity(text.len() + 8);
     for letter in text.trim_start_matches("filter.").chars() {
         if letter.is_ascii_uppercase() {
@@ -330,7 +335,7 @@ pub(super) fn in_snake_case(text: &str) -> String {
 }
 
 /// The error of an argument, by the names that it has here; those in backticks are names as well.
-pub(super) fn renamed(error: &InvalidArgument) -> Failure {
+pub(in crate::http) fn renamed(error: &InvalidArgument) -> Failure {
     let quoted = error.problem.split('`').enumerate();
     let problem = quoted.map(|(index, part)| match index % 2 {
         1 => format!("`{}`", in_snake_case(part)),

@@ -11,11 +11,13 @@ use axum::{
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{
-    error::Failure,
-    memory::{Memory, Room},
+use crate::{
+    config::server::ServerConfig,
+    http::{
+        connections::memory::{Memory, Room},
+        error::Failure,
+    },
 };
-use crate::config::server::ServerConfig;
 
 /// Answers up to this size are sent at once; larger ones in such pieces, and counted until they are gone.
 const PIECE: usize = 64 << 10;
@@ -28,23 +30,23 @@ pub struct Load {
 }
 
 impl Load {
-    pub(super) fn new(config: &ServerConfig) -> Self {
+    pub(in crate::http) fn new(config: &ServerConfig) -> Self {
         Self { requests: Arc::new(Semaphore::new(config.max_requests)), bytes: Memory::new(config.in_flight_bytes) }
     }
 
     /// A place among the answers that are computed at once. To be taken once the request was read: whoever sends
     /// slowly keeps nobody waiting.
-    pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, Failure> {
+    pub(in crate::http) fn begin(&self) -> Result<OwnedSemaphorePermit, Failure> {
         Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Failure::Overloaded)
     }
 
     /// Makes room for so many bytes of a request's body.
-    pub(super) fn widen(&self, room: &mut Room, bytes: usize) -> Result<(), Failure> {
+    pub(in crate::http) fn widen(&self, room: &mut Room, bytes: usize) -> Result<(), Failure> {
         if self.bytes.widen(room, bytes) { Ok(()) } else { Err(Failure::Overloaded) }
     }
 
     /// The response with a body that is counted until the client took it, where it is large.
-    pub(super) fn send(&self, response: Response, body: &Bytes) -> Result<Response, Failure> {
+    pub(in crate::http) fn send(&self, response: Response, body: &Bytes) -> Result<Response, Failure> {
         if body.len() <= PIECE {
             return Ok(response);
         }
@@ -60,7 +62,7 @@ impl Load {
     }
 
     /// Requests that may be begun, and bytes that are free.
-    pub(super) fn free(&self) -> (usize, usize) {
+    pub(in crate::http) fn free(&self) -> (usize, usize) {
         (self.requests.available_permits(), self.bytes.free())
     }
 }

@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::http::{
     body,
-    reports::{Column, Format, Holds, INDEX, Kind, Parameter, REPORTS, Report},
+    rest::{Column, Format, Holds, INDEX, Kind, Parameter, REPORTS, Report},
 };
 
 /// What a parameter that is a list may hold.
 const MAX_ITEMS: usize = 1_000;
 
 /// The description as JSON.
-pub(super) async fn document() -> Response {
+pub(in crate::http) async fn document() -> Response {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_string() + "\n");
     body("application/json", DOCUMENT.as_str())
 }

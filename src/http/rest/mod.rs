@@ -1,8 +1,9 @@
 //! The reports as plain HTTP: the legacy ones byte for byte when nothing is asked of them; with parameters filtered,
 //! and as CSV or lines of JSON for tools that speak no GraphQL. The numbers are `reports`' own.
 
-pub(super) mod fuzzing;
+pub(in crate::http) mod fuzzing;
 mod legacy;
+pub(in crate::http) mod openapi;
 mod parameters;
 mod stream;
 mod table;
@@ -20,19 +21,24 @@ use axum::{
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::{
-    parameters::{Asked, renamed},
-    stream::List,
-};
-pub(super) use self::{
+pub(in crate::http) use crate::http::rest::{
     parameters::{Kind, Parameter},
     table::{Column, Format, Holds},
     tables::{REPORTS, Report},
 };
-use super::{Gateway, error::Failure, graphql::preferred, guard::Client};
 use crate::{
     access::Scope,
     graphql::error::INTERNAL_SERVER_ERROR,
+    http::{
+        Gateway, body,
+        connections::admission::Client,
+        error::Failure,
+        graphql::preferred,
+        rest::{
+            parameters::{Asked, renamed},
+            stream::List,
+        },
+    },
     reports::{Error, Granularity, LegacyDailyUsage, Measures, Session, UsageQuestion, range::DateRange},
 };
 
@@ -44,9 +50,9 @@ const REPORT_COST: u64 = 1_000;
 const LIST_COST: u64 = 50_000;
 
 /// Where the reports are listed.
-pub(super) const INDEX: &str = "/api/reports";
+pub(in crate::http) const INDEX: &str = "/api/reports";
 
-pub(super) fn routes() -> Router<Gateway> {
+pub(in crate::http) fn routes() -> Router<Gateway> {
     Router::new()
         .route(INDEX, get(index))
         .route("/api/reports/", get(index))
@@ -64,7 +70,7 @@ pub(super) fn routes() -> Router<Gateway> {
 async fn index(Extension(client): Extension<Client>) -> Result<Response, Failure> {
     client.caller.require(Scope::Reports)?;
     let reports: Vec<_> = REPORTS.iter().map(|report| report.listed()).collect();
-    Ok(super::body("application/json", json!(reports).to_string() + "\n"))
+    Ok(body("application/json", json!(reports).to_string() + "\n"))
 }
 
 async fn daily_usage(

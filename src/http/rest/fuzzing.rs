@@ -1,12 +1,14 @@
 //! What fuzzers knock at, of the routes: each takes bytes, and panics where a promise is broken.
 
-use super::{
-    parameters::{Asked, in_snake_case, renamed},
-    table::{Cell, Column, DELIMITERS, Format, Holds, Writer, column},
-    tables::REPORTS,
-};
 use crate::{
-    http::error::Failure,
+    http::{
+        error::Failure,
+        rest::{
+            parameters::{Asked, in_snake_case, renamed},
+            table::{Cell, Column, DELIMITERS, Format, Holds, Writer, column},
+            tables::REPORTS,
+        },
+    },
     reports::{
         InvalidArgument, Session,
         fuzzing::{Source, presentable},

@@ -2,9 +2,9 @@
 
 use axum::{Router, extract::State, response::Response, routing::get};
 
-use super::body;
 use crate::{
     database::Database,
+    http::body,
     metrics::{self, Metrics},
 };
 

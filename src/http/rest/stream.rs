@@ -11,7 +11,7 @@ use crate::{
     http::{
         Gateway,
         error::Failure,
-        reports::{Asking, failure, legacy::Entry, renamed, table::Writer},
+        rest::{Asking, failure, legacy::Entry, renamed, table::Writer},
     },
     reports::{
         Error, UserVisitsParts, checked_size,
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The members as a body. What fails before the first chunk is a failure of the request; after it, the body breaks
 /// off, and no client takes it for whole.
-pub(super) async fn members(
+pub(in crate::http) async fn members(
     gateway: &Gateway,
     asking: &Asking,
     filter: UserVisitsFilter,
@@ -85,7 +85,7 @@ pub(super) async fn members(
 struct Broken(String);
 
 /// A list on its way out: rows, or the legacy service's map.
-pub(super) enum List {
+pub(in crate::http) enum List {
     Rows(Writer, Row),
     Map(String),
 }
@@ -95,12 +95,12 @@ type Row = Box<dyn Fn(&mut Writer, UserVisits) + Send>;
 
 impl List {
     /// A list of the report's rows.
-    pub(super) fn rows(asking: &Asking, row: impl Fn(&mut Writer, UserVisits) + Send + 'static) -> Self {
+    pub(in crate::http) fn rows(asking: &Asking, row: impl Fn(&mut Writer, UserVisits) + Send + 'static) -> Self {
         Self::Rows(Writer::new(asking.format, asking.report.columns), Box::new(row))
     }
 
     /// The legacy service's map.
-    pub(super) fn map() -> Self {
+    pub(in crate::http) fn map() -> Self {
         Self::Map("{".to_owned())
     }
 

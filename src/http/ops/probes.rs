@@ -6,19 +6,21 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::{Gateway, legacy_text};
-use crate::metrics;
+use crate::{
+    http::{Gateway, legacy_text},
+    metrics,
+};
 
 /// How old an answer may be that shows a busy database at work.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Alive. The database is not asked: a database that hiccups is no reason to restart every replica.
-pub(super) async fn health_check() -> Response {
+pub(in crate::http) async fn health_check() -> Response {
     legacy_text(StatusCode::OK, "ok")
 }
 
 /// Able to serve: not about to stop, and the database has tokens to read.
-pub(super) async fn readiness_check(State(gateway): State<Gateway>) -> Response {
+pub(in crate::http) async fn readiness_check(State(gateway): State<Gateway>) -> Response {
     let ready = !gateway.ending.draining.is_cancelled() && can_read(&gateway).await;
     metrics::readiness(ready);
     if ready { legacy_text(StatusCode::OK, "ok") } else { legacy_text(StatusCode::INTERNAL_SERVER_ERROR, "failed") }

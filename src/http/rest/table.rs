@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Every format, by the name that a request gives it.
 pub(in crate::http) const FORMATS: [&str; 4] = ["json", "csv", "ndjson", "excel"];
 /// What may separate the cells of a spreadsheet's file, by the name that a request gives it.
-pub(super) const DELIMITERS: [(&str, &str); 3] = [(";", ";"), (",", ","), ("tab", "\t")];
+pub(in crate::http) const DELIMITERS: [(&str, &str); 3] = [(";", ";"), (",", ","), ("tab", "\t")];
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +36,11 @@ impl Format {
         }
     }
 
-    pub(super) fn header(self) -> HeaderValue {
+    pub(in crate::http) fn header(self) -> HeaderValue {
         HeaderValue::from_static(self.media_type())
     }
 
-    pub(super) fn extension(self) -> &'static str {
+    pub(in crate::http) fn extension(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Ndjson => "ndjson",
@@ -77,13 +77,13 @@ pub(in crate::http) enum Holds {
     Flag,
 }
 
-pub(super) const fn column(name: &'static str, holds: Holds) -> Column {
+pub(in crate::http) const fn column(name: &'static str, holds: Holds) -> Column {
     Column { name, holds }
 }
 
 /// A value in a column; absent ones are `null`, and empty in CSV.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Cell(Value);
+pub(in crate::http) struct Cell(Value);
 
 impl<T: Into<Cell>> From<Option<T>> for Cell {
     fn from(value: Option<T>) -> Self {
@@ -116,7 +116,7 @@ impl From<NaiveDateTime> for Cell {
 
 /// Rows on their way out.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(in crate::http) struct Writer {
     format: Format,
     columns: &'static [Column],
     written: String,
@@ -125,7 +125,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Begins a table.
-    pub(super) fn new(format: Format, columns: &'static [Column]) -> Self {
+    pub(in crate::http) fn new(format: Format, columns: &'static [Column]) -> Self {
         let mut written = String::new();
         match format {
             Format::Json => written.push('['),
@@ -140,7 +140,7 @@ impl Writer {
     }
 
     /// Adds a row: a cell for each column.
-    pub(super) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
+    pub(in crate::http) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         debug_assert_eq!(N, self.columns.len(), "a cell for each column");
         match self.format {
             Format::Csv | Format::Excel(_) => {
@@ -170,12 +170,12 @@ impl Writer {
     }
 
     /// What is written so far, once it is so much.
-    pub(super) fn full(&mut self, bytes: usize) -> Option<String> {
+    pub(in crate::http) fn full(&mut self, bytes: usize) -> Option<String> {
         (self.written.len() >= bytes).then(|| std::mem::replace(&mut self.written, String::with_capacity(bytes + 512)))
     }
 
     /// Ends the table; the rest of what is written.
-    pub(super) fn finish(mut self) -> String {
+    pub(in crate::http) fn finish(mut self) -> String {
         if self.format == Format::Json {
             self.written.push_str("]\n");
         }

@@ -9,17 +9,17 @@ use axum::{
     response::Response,
 };
 
-use super::{Gateway, error::Failure, refused};
 use crate::{
     access::{Caller, Denied, Identity, Meter},
+    http::{Gateway, error::Failure, refused},
     metrics,
 };
 
-pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(in crate::http) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What a request costs by itself: so much work is an answer that is kept, or a refusal.
-pub(super) const REQUEST_COST: u64 = 100;
+pub(in crate::http) const REQUEST_COST: u64 = 100;
 /// What a wrong key or token costs its address, from a budget of its own: by default, 60 a minute.
 const DENIED_COST: u64 = 50_000;
 
@@ -45,16 +45,20 @@ pub enum Terms {
 
 /// Who sent a request, and what they use of their budget.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
-    pub(super) caller: Caller,
-    pub(super) meter: Meter,
+pub(in crate::http) struct Client {
+    pub(in crate::http) caller: Caller,
+    pub(in crate::http) meter: Meter,
     /// Where it comes from; unknown without a connection.
     address: Option<IpAddr>,
 }
 
 impl Client {
     /// The same connection's client, who says more of themselves.
-    pub(super) async fn identified(&self, gateway: &Gateway, credential: Option<&str>) -> Result<Self, Failure> {
+    pub(in crate::http) async fn identified(
+        &self,
+        gateway: &Gateway,
+        credential: Option<&str>,
+    ) -> Result<Self, Failure> {
         Self::of(gateway, self.address, credential).await
     }
 
@@ -69,12 +73,12 @@ impl Client {
     }
 
     /// The same client on another budget.
-    pub(super) fn paying_by(&self, meter: Meter) -> Self {
+    pub(in crate::http) fn paying_by(&self, meter: Meter) -> Self {
         Self { meter, ..self.clone() }
     }
 
     /// Begins something for the client.
-    pub(super) fn begin(&self) -> Result<(), Failure> {
+    pub(in crate::http) fn begin(&self) -> Result<(), Failure> {
         if let Some(wait) = self.meter.wait() {
             // A part of a second counts as one.
             return Err(Failure::RateLimited(wait.as_secs() + 1));
@@ -85,7 +89,7 @@ impl Client {
 }
 
 /// Lets a request in, with its client, or answers it.
-pub(super) async fn admit(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+pub(in crate::http) async fn admit(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().copied();
     let admitted = match peer.map(|peer| peer.terms) {
@@ -134,7 +138,7 @@ async fn check(gateway: &Gateway, address: Option<IpAddr>, credential: Option<&s
 }
 
 /// The API key, or the token, of a request.
-pub(super) fn credential(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
+pub(in crate::http) fn credential(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
     let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(bearer);
     let keys = headers.get_all(API_KEY).iter().map(|key| key.to_str().unwrap_or_default().trim());
     let mut all = bearers.chain(keys);

@@ -25,7 +25,7 @@ const MAX_LENGTH: usize = 128;
 
 /// Logs, counts, times and traces each request; probes that succeed are logged at debug level, and not
 /// traced.
-pub(super) async fn requests(mut request: Request, next: Next) -> Response {
+pub(in crate::http) async fn requests(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let _in_flight = Counted::request();
     let id = request.headers().get(REQUEST_ID).filter(|id| is_presentable(id)).cloned().unwrap_or_else(new_id);

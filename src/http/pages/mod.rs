@@ -13,7 +13,7 @@ use base64::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{body, error::Failure};
+use crate::http::{body, error::Failure};
 
 /// What `GraphiQL` may do: run its own scripts and ask this service. Its styles are set from script.
 const GRAPHIQL_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -31,8 +31,8 @@ static DASHBOARD_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("Base64 is ASCII")
 });
 
-const DASHBOARD: &str = include_str!("assets/dashboard/index.html");
-const GRAPHIQL: &str = include_str!("assets/graphiql/index.html");
+const DASHBOARD: &str = include_str!("dashboard/index.html");
+const GRAPHIQL: &str = include_str!("graphiql/index.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
@@ -48,15 +48,10 @@ struct Asset {
 
 macro_rules! asset {
     ($path:literal, $media_type:expr) => {
-        Asset { path: $path, media_type: $media_type, gzip: false, bytes: include_bytes!(concat!("assets/", $path)) }
+        Asset { path: $path, media_type: $media_type, gzip: false, bytes: include_bytes!($path) }
     };
     ($path:literal, $media_type:expr, gzip) => {
-        Asset {
-            path: $path,
-            media_type: $media_type,
-            gzip: true,
-            bytes: include_bytes!(concat!("assets/", $path, ".gz")),
-        }
+        Asset { path: $path, media_type: $media_type, gzip: true, bytes: include_bytes!(concat!($path, ".gz")) }
     };
 }
 
@@ -73,15 +68,15 @@ const FILES: [Asset; 9] = [
 ];
 
 /// The documents that the dashboard asks, by their hashes.
-pub(super) const DASHBOARD_DOCUMENTS: &str = include_str!("assets/dashboard/documents.json");
+pub(in crate::http) const DASHBOARD_DOCUMENTS: &str = include_str!("dashboard/documents.json");
 
 /// The dashboard.
-pub(super) async fn dashboard() -> Response {
+pub(in crate::http) async fn dashboard() -> Response {
     page(DASHBOARD, DASHBOARD_POLICY.clone())
 }
 
 /// The page of `GraphiQL`.
-pub(super) async fn graphiql() -> Response {
+pub(in crate::http) async fn graphiql() -> Response {
     page(GRAPHIQL, HeaderValue::from_static(GRAPHIQL_POLICY))
 }
 
@@ -103,7 +98,7 @@ static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
 });
 
 /// A file of a page.
-pub(super) async fn file(uri: Uri, request: HeaderMap) -> Result<Response, Failure> {
+pub(in crate::http) async fn file(uri: Uri, request: HeaderMap) -> Result<Response, Failure> {
     let (asset, tag) = FILES
         .iter()
         .zip(TAGS.iter())

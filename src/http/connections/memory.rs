@@ -6,19 +6,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// So many bytes, for all who need some. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Memory(Arc<Semaphore>);
+pub(in crate::http) struct Memory(Arc<Semaphore>);
 
 /// What somebody holds of it: as much as their largest took, since buffers do not shrink.
 #[derive(Debug, Default)]
-pub(super) struct Room(Option<OwnedSemaphorePermit>);
+pub(in crate::http) struct Room(Option<OwnedSemaphorePermit>);
 
 impl Memory {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(in crate::http) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes)))
     }
 
     /// Widens `room` to so many bytes; false where too much is in use.
-    pub(super) fn widen(&self, room: &mut Room, bytes: usize) -> bool {
+    pub(in crate::http) fn widen(&self, room: &mut Room, bytes: usize) -> bool {
         let held = room.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if bytes > held {
             let Ok(more) = u32::try_from(bytes - held) else { return false };
@@ -32,7 +32,7 @@ impl Memory {
     }
 
     /// Bytes that nobody holds.
-    pub(super) fn free(&self) -> usize {
+    pub(in crate::http) fn free(&self) -> usize {
         self.0.available_permits()
     }
 }
