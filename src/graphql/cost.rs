@@ -1,7 +1,7 @@
 //! What fields cost, in the units of the limit on complexity and of a caller's budget.
 
 /// What a report costs by itself, in the units of the limit on complexity.
-const REPORT_COST: usize = 1_000;
+pub const REPORT_COST: usize = 1_000;
 /// More than any limit, and so little that sums of costs never overflow.
 const COST_MAX: usize = 1 << 40;
 

@@ -1,52 +1,21 @@
-//! The codes under `extensions.code` of an error, and how errors come by one.
+//! How errors come by their code and their sentence.
 
 use async_graphql::{ErrorExtensionValues, ServerError};
 
-use crate::{access::NotGranted, reports};
+use crate::{
+    access::NotGranted,
+    codes::{
+        self, BAD_USER_INPUT, FORBIDDEN, INTERNAL_SERVER_ERROR, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, UNAUTHENTICATED,
+    },
+    graphql::names::camel_case,
+    reports::{self, Argument},
+};
 
-/// The document is not GraphQL.
-pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
-/// The document does not fit the schema.
-pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
-/// The request asks for more than is taken; `extensions.limit` says of what.
-pub const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
-/// An argument or a variable has a value that means nothing.
-pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
-/// The request has a document's id alone, and none is known by it.
-pub const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
-/// The field needs a scope, and the caller did not say who they are; or who they say cannot be.
-pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
-/// The field needs a scope that the caller does not have.
-pub const FORBIDDEN: &str = "FORBIDDEN";
-/// The caller's budget is used up for now.
-pub const RATE_LIMITED: &str = "RATE_LIMITED";
-/// The database took longer than the statement timeout, or the request longer than its own.
-pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
-/// The database is out of reach for now; asking again later helps.
-pub const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
-/// The fault is on this side; the log has the cause.
-pub const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
-
-/// Every code of a GraphQL error.
-pub const CODES: [&str; 11] = [
-    PARSE_FAILED,
-    VALIDATION_FAILED,
-    LIMIT_EXCEEDED,
-    BAD_USER_INPUT,
-    PERSISTED_QUERY_NOT_FOUND,
-    UNAUTHENTICATED,
-    FORBIDDEN,
-    RATE_LIMITED,
-    REQUEST_TIMEOUT,
-    SERVICE_UNAVAILABLE,
-    INTERNAL_SERVER_ERROR,
-];
-
-/// The code of an error, as one of the constants above.
+/// The code of an error, as one of [`codes`].
 #[must_use]
 pub fn code_of(error: &ServerError) -> &'static str {
     let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
-    CODES.into_iter().find(|known| code == Some(&(*known).into())).unwrap_or(INTERNAL_SERVER_ERROR)
+    codes::ALL.iter().copied().find(|known| code == Some(&(*known).into())).unwrap_or(INTERNAL_SERVER_ERROR)
 }
 
 /// The one place where a report's error becomes a client's: a fixed sentence and a code. What the
@@ -56,26 +25,34 @@ pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
     error.log();
     let (code, message) = match &error {
         reports::Error::NotGranted(missing) => (code_of_missing(*missing), format!("This {missing}.")),
-        reports::Error::InvalidArgument(invalid) => (BAD_USER_INPUT, invalid.to_string()),
+        reports::Error::InvalidArgument(invalid) => {
+            (BAD_USER_INPUT, format!("`{}` {}", spelled(invalid.argument()), invalid.problem(spelled)))
+        }
         reports::Error::Timeout(_) => {
-            (REQUEST_TIMEOUT, "The database did not answer in time; narrow the range and try again.".to_owned())
+            (REQUEST_TIMEOUT, "The database did not answer in time: narrow the range and try again.".to_owned())
         }
         reports::Error::Unavailable(_) => {
-            (SERVICE_UNAVAILABLE, "The database is out of reach for now; try again shortly.".to_owned())
+            (SERVICE_UNAVAILABLE, "The database is not available for now: try again shortly.".to_owned())
         }
         reports::Error::Database(_) => {
-            (INTERNAL_SERVER_ERROR, "The report failed; the operators' log has the cause.".to_owned())
+            (INTERNAL_SERVER_ERROR, "The report failed: the log of the gateway has the cause.".to_owned())
         }
     };
     let mut extensions = ErrorExtensionValues::default();
     extensions.set("code", code);
     if let reports::Error::InvalidArgument(invalid) = &error {
-        extensions.set("argument", invalid.argument);
+        extensions.set("argument", spelled(invalid.argument()));
     }
     if let reports::Error::NotGranted(missing) = &error {
         extensions.set("scope", missing.scope().name());
     }
     async_graphql::Error { message, source: None, extensions: Some(extensions) }
+}
+
+/// An argument by its name in the schema: `filter.joinedFrom`.
+fn spelled(argument: Argument) -> String {
+    let place = if argument.is_of_filter() { "filter." } else { "" };
+    place.to_owned() + &camel_case(argument.words())
 }
 
 /// The code of a missing scope.

@@ -6,11 +6,13 @@ mod cost;
 pub mod error;
 pub mod execution;
 mod guard;
+mod names;
 mod reports;
 mod types;
 mod upstream;
 
 pub use self::{
+    cost::REPORT_COST,
     execution::{Executor, Prepared, RequestedOperation, limits, sdl},
-    types::names::Named,
+    names::Named,
 };

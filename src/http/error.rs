@@ -1,4 +1,4 @@
-//! Requests that end before, or beside, a report: one shape of answer for all of them, GraphQL's own.
+//! Requests that fail: one shape of answer for all of them, that of GraphQL.
 
 use axum::{
     http::{HeaderValue, Method, StatusCode, header},
@@ -8,14 +8,12 @@ use serde_json::json;
 
 use crate::{
     access::{Denied, NotGranted},
-    graphql::{
-        error::{
-            BAD_USER_INPUT, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE,
-            UNAUTHENTICATED, code_of_missing,
-        },
-        execution::limits::Limit,
+    codes::{
+        self, BAD_USER_INPUT, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT,
+        SERVICE_UNAVAILABLE, UNAUTHENTICATED,
     },
-    reports,
+    graphql::{error::code_of_missing, execution::limits::Limit},
+    reports::{self, Argument, InvalidArgument},
 };
 
 /// Why a request got no answer of its own.
@@ -23,9 +21,9 @@ use crate::{
 pub enum Failure {
     /// What should be JSON is not; the sentence says what is wrong.
     BadJson(String),
-    /// The request is no GraphQL request; the sentence says what is wrong.
+    /// The request is not a GraphQL request; the sentence says what is wrong.
     BadParameters(String),
-    /// A parameter of a report that means nothing: which one, and what is wrong with it.
+    /// A parameter of a report has an invalid value: which one, and what is wrong with it.
     BadParameter {
         /// The parameter's name.
         argument: String,
@@ -34,39 +32,39 @@ pub enum Failure {
     },
     /// The request may come from a page of another site.
     CrossSite,
-    /// Who asks is not who they say; the sentence says what is wrong.
+    /// The credential is not valid; the sentence says why.
     Unauthenticated(&'static str),
     /// The caller lacks a scope.
     NotGranted(NotGranted),
-    /// It cannot be told for now who asks.
+    /// The credential cannot be checked for now.
     Unidentified,
-    /// The caller's budget is used up; in so many seconds it is not.
+    /// The caller's budget is used up, for so many seconds.
     RateLimited(u64),
-    /// Too much is under way.
+    /// There are too many requests.
     Overloaded,
-    /// The connection is not encrypted, and others are.
+    /// The connection is not encrypted, and the port accepts TLS only.
     NotEncrypted,
     /// The body took too long to arrive.
     SlowBody,
-    /// The client accepts nothing that the answer could be written in.
+    /// The client accepts no format in which the answer can be written.
     NotAcceptable,
-    /// A subscription, by a client that accepts no stream.
+    /// A subscription of a client that accepts no stream.
     NeedsStream,
-    /// No handshake, where only WebSockets are spoken.
+    /// A request that opens no WebSocket, where only those are accepted.
     NeedsWebSocket,
     /// There is nothing at this path.
     NotFound(String),
-    /// The path is right, the method is not; what is, unless the router adds it.
+    /// The path does not allow the method; the methods that it allows, unless the router adds them.
     MethodNotAllowed(Method, Option<&'static str>),
-    /// The request is larger than a limit lets pass.
+    /// The request exceeds a limit.
     Limit(Limit, usize),
-    /// The body is of a media type that is not taken.
+    /// The body has a media type that is not accepted.
     UnsupportedMediaType,
-    /// It took too long.
+    /// The request took too long.
     TimedOut,
-    /// The fault is on this side.
+    /// The gateway is at fault.
     Internal,
-    /// The database is out of reach.
+    /// The database is not available.
     Unavailable,
     /// A legacy report failed; the legacy service answered 500 whatever the cause.
     Report(&'static str),
@@ -98,20 +96,20 @@ impl Failure {
         }
     }
 
-    fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         match self {
-            Self::BadJson(_) | Self::BadParameters(_) => "BAD_REQUEST",
+            Self::BadJson(_) | Self::BadParameters(_) => codes::BAD_REQUEST,
             Self::Unauthenticated(_) => UNAUTHENTICATED,
             Self::NotGranted(missing) => code_of_missing(*missing),
             Self::RateLimited(_) => RATE_LIMITED,
-            Self::NotEncrypted => "TLS_REQUIRED",
-            Self::CrossSite => "CROSS_SITE_REQUEST",
-            Self::NotAcceptable | Self::NeedsStream => "NOT_ACCEPTABLE",
-            Self::NeedsWebSocket => "UPGRADE_REQUIRED",
-            Self::NotFound(_) => "NOT_FOUND",
-            Self::MethodNotAllowed(..) => "METHOD_NOT_ALLOWED",
+            Self::NotEncrypted => codes::TLS_REQUIRED,
+            Self::CrossSite => codes::CROSS_SITE_REQUEST,
+            Self::NotAcceptable | Self::NeedsStream => codes::NOT_ACCEPTABLE,
+            Self::NeedsWebSocket => codes::UPGRADE_REQUIRED,
+            Self::NotFound(_) => codes::NOT_FOUND,
+            Self::MethodNotAllowed(..) => codes::METHOD_NOT_ALLOWED,
             Self::Limit(..) => LIMIT_EXCEEDED,
-            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::UnsupportedMediaType => codes::UNSUPPORTED_MEDIA_TYPE,
             Self::TimedOut | Self::SlowBody => REQUEST_TIMEOUT,
             Self::Internal => INTERNAL_SERVER_ERROR,
             Self::Report(code) => code,
@@ -139,44 +137,46 @@ impl Failure {
             Self::NotGranted(missing) => format!("This {missing}."),
             Self::Unidentified => Denied::Unavailable.to_string(),
             Self::RateLimited(seconds) => {
-                format!("You asked for more than your share within a minute; ask again in {seconds} s.")
+                format!("The budget for a minute is used up: try again in {seconds} s.")
             }
-            Self::Overloaded => "More is asked for than can be answered at once; ask again shortly.".to_owned(),
-            Self::NotEncrypted => "This port speaks TLS; ask at https://.".to_owned(),
+            Self::Overloaded => "There are too many requests at once: try again shortly.".to_owned(),
+            Self::NotEncrypted => "This port accepts TLS only: use https://.".to_owned(),
             Self::SlowBody => "The request body took too long to arrive.".to_owned(),
             Self::BadParameter { argument, problem } => format!("`{argument}` {problem}"),
-            Self::Unavailable => "The database is out of reach for now; try again shortly.".to_owned(),
+            Self::Unavailable => "The database is not available for now: try again shortly.".to_owned(),
             Self::CrossSite => "The request may come from a page of another site. Clients send Accept: \
                                 application/graphql-response+json, or the header apollo-require-preflight."
                 .to_owned(),
             Self::NotAcceptable => {
-                "Answers are application/graphql-response+json or application/json, in UTF-8; accept one of them. \
-                 Subscriptions are text/event-stream."
+                "Answers are application/graphql-response+json or application/json in UTF-8, and text/event-stream for \
+                 subscriptions: send an Accept header that allows one of them."
                     .to_owned()
             }
-            Self::NeedsStream => "A subscription is answered by a stream: accept text/event-stream, or ask over a \
-                                  WebSocket at /graphql/ws."
-                .to_owned(),
+            Self::NeedsStream => {
+                "A subscription needs a stream: send Accept: text/event-stream, or use a WebSocket at \
+                                  /graphql/ws."
+                    .to_owned()
+            }
             Self::NeedsWebSocket => {
-                "Here WebSockets are spoken, with the subprotocol graphql-transport-ws; single questions are asked at \
+                "This endpoint accepts WebSocket connections only (graphql-transport-ws): send single queries to \
                  /graphql."
                     .to_owned()
             }
             Self::NotFound(path) => {
                 let path: String = path.chars().take(128).collect();
-                format!("There is nothing at {path}; reports are at /graphql and under /api/reports/.")
+                format!("There is nothing at {path}: reports are at /graphql and under /api/reports/.")
             }
             Self::MethodNotAllowed(method, _) => {
-                format!("{method} is not allowed here; the Allow header lists what is.")
+                format!("{method} is not allowed here: the Allow header lists the methods that are.")
             }
             Self::Limit(limit, maximum) => limit.message(*maximum),
             Self::UnsupportedMediaType => {
-                "The request body must be JSON in UTF-8, not compressed; send Content-Type: application/json."
+                "The request body must be JSON in UTF-8, not compressed: send Content-Type: application/json."
                     .to_owned()
             }
-            Self::TimedOut => "The request took too long; narrow the range and try again.".to_owned(),
-            Self::Internal => "The request failed; the operators' log has the cause.".to_owned(),
-            Self::Report(_) => "The report failed; the operators' log has the cause.".to_owned(),
+            Self::TimedOut => "The request took too long: narrow the range and try again.".to_owned(),
+            Self::Internal => "The request failed: the log of the gateway has the cause.".to_owned(),
+            Self::Report(_) => "The report failed: the log of the gateway has the cause.".to_owned(),
         }
     }
 }
@@ -259,16 +259,24 @@ impl IntoResponse for Failure {
     }
 }
 
-/// A legacy report that failed.
+/// An argument by the name of its parameter.
+impl From<InvalidArgument> for Failure {
+    fn from(error: InvalidArgument) -> Self {
+        let spelled = |argument: Argument| argument.words().collect::<Vec<_>>().join("_");
+        Self::BadParameter { argument: spelled(error.argument()), problem: error.problem(spelled) }
+    }
+}
+
+/// A report that failed, with the status of its cause.
 impl From<reports::Error> for Failure {
     fn from(error: reports::Error) -> Self {
         error.log();
-        Self::Report(match error {
-            reports::Error::NotGranted(missing) => return missing.into(),
-            reports::Error::InvalidArgument(_) => BAD_USER_INPUT,
-            reports::Error::Timeout(_) => REQUEST_TIMEOUT,
-            reports::Error::Unavailable(_) => SERVICE_UNAVAILABLE,
-            reports::Error::Database(_) => INTERNAL_SERVER_ERROR,
-        })
+        match error {
+            reports::Error::NotGranted(missing) => missing.into(),
+            reports::Error::InvalidArgument(invalid) => invalid.into(),
+            reports::Error::Timeout(_) => Self::TimedOut,
+            reports::Error::Unavailable(_) => Self::Unavailable,
+            reports::Error::Database(_) => Self::Report(INTERNAL_SERVER_ERROR),
+        }
     }
 }

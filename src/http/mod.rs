@@ -9,6 +9,7 @@ pub mod ops;
 mod pages;
 mod rest;
 
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing {
     //! See `crate::fuzzing`.
     pub use super::rest::fuzzing::{csv, query_strings};

@@ -7,8 +7,8 @@ use entity::token;
 use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
 use super::{
-    Error, InvalidArgument, Session, dialect::days_between, filter::TokenFilter, made, model::ratio, range::DateRange,
-    selection::tokens, time_zone::Zone,
+    Argument, Error, InvalidArgument, Session, dialect::days_between, filter::TokenFilter, made, model::ratio,
+    range::DateRange, selection::tokens, time_zone::Zone,
 };
 
 /// The most days that one report covers: three years.
@@ -59,8 +59,8 @@ impl Session {
             let days = (to - from).num_days() + 1;
             if days > MAX_ACTIVE_DAYS {
                 let problem =
-                    format!("is {days} days before the end of the range; at most {MAX_ACTIVE_DAYS} are listed");
-                return Err(InvalidArgument::new("filter.from", problem).into());
+                    format!("is {days} days before the end of the range; at most {MAX_ACTIVE_DAYS} are allowed");
+                return Err(InvalidArgument::new(Argument::FROM, problem).into());
             }
             let begin = from.checked_sub_days(Days::new(MONTH as u64 - 1)).unwrap_or(NaiveDate::MIN);
             let wider = TokenFilter { range: DateRange::between(begin, to), ..filter.clone() };

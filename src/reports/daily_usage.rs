@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    Error, InvalidArgument, Session,
+    Argument, Error, InvalidArgument, Session,
     counts::Measures,
     filter::Direction,
     made,
@@ -73,8 +73,9 @@ impl DailyUsageOrder {
     /// When `first` is `None` and there are more days than [`MAX_BUCKETS`].
     pub fn take(self, mut days: Vec<SeriesRow>, limit: Option<usize>) -> Result<Vec<SeriesRow>, InvalidArgument> {
         if limit.is_none() && days.len() > MAX_BUCKETS {
-            let problem = format!("was not given, and there are {} days; at most {MAX_BUCKETS} are listed", days.len());
-            return Err(InvalidArgument::new("first", problem));
+            let problem =
+                format!("is left out, and the list has {} days; at most {MAX_BUCKETS} are allowed", days.len());
+            return Err(InvalidArgument::new(Argument::FIRST, problem));
         }
         // Stable sorts: the days arrive in order of their dates.
         match self.field {

@@ -9,35 +9,8 @@ use tracing::{error, warn};
 use crate::{
     access::NotGranted,
     database::{Database, words},
+    reports::asking::argument::InvalidArgument,
 };
-
-/// A request that no report can be made for: which argument, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{argument}` {problem}")]
-pub struct InvalidArgument {
-    /// The argument's path as the caller knows it, such as `filter.from`.
-    pub argument: &'static str,
-    /// What is wrong, as the rest of a sentence that begins with the argument's name.
-    pub problem: String,
-}
-
-impl InvalidArgument {
-    /// An error that reads "`argument` problem".
-    pub fn new(argument: &'static str, problem: impl Into<String>) -> Self {
-        Self { argument, problem: problem.into() }
-    }
-}
-
-/// A number of rows that may be asked for.
-///
-/// # Errors
-/// When it is not in `1..=max`.
-pub fn checked_size(argument: &'static str, size: i32, max: usize) -> Result<usize, InvalidArgument> {
-    usize::try_from(size)
-        .ok()
-        .filter(|size| (1..=max).contains(size))
-        .ok_or_else(|| InvalidArgument::new(argument, format!("is {size}; it must be 1 to {max}")))
-}
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]

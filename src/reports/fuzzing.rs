@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Weekday};
 use chrono_tz::TZ_VARIANTS;
 
 use super::{
-    Granularity, Here, InvalidArgument, Session, Thresholds, UsageQuestion, Week,
+    Argument, Granularity, Here, InvalidArgument, Session, Thresholds, UsageQuestion, Week,
     calendar::Calendar,
     comparison::Extent,
     filter::{Direction, GapFill, TokenFilter, VisitsRange},
@@ -52,8 +52,9 @@ impl<'a> Source<'a> {
 
 /// Every error names its argument, and quotes no more than a little of what was given.
 pub(crate) fn presentable(error: &InvalidArgument) {
-    assert!(!error.argument.is_empty() && !error.problem.is_empty(), "{error:?}");
-    assert!(error.problem.len() < 2_000, "a long message: {} bytes", error.problem.len());
+    let problem = error.problem(|argument| argument.to_string());
+    assert!(!problem.is_empty(), "{error:?}");
+    assert!(problem.len() < 2_000, "a long message: {} bytes", problem.len());
 }
 
 /// Filters: what is not refused is within its bounds, and can be asked.
@@ -61,7 +62,7 @@ pub fn filters(bytes: &[u8], session: &Session) {
     let mut source = Source(bytes);
     let read = |source: &mut Source<'_>| {
         let week = source.maybe(|source| Week(source.pick(&WEEKDAYS)));
-        let here = Here::new(session, "timeZone", &source.text(), week)?;
+        let here = Here::new(session, Argument::TIME_ZONE, &source.text(), week)?;
         let granularity = source.pick(&GRANULARITIES);
         let gaps = source.pick(&[GapFill::Omit, GapFill::Zero, GapFill::Null]);
         let [from, to, joined_from, joined_to] = [(); 4].map(|()| source.maybe(Source::text));
@@ -145,7 +146,7 @@ pub fn cursors(bytes: &[u8]) {
 pub fn time_zones(bytes: &[u8]) {
     let mut source = Source(bytes);
     let zone = TZ_VARIANTS[usize::from(u16::from_be_bytes([source.byte(), source.byte()])) % TZ_VARIANTS.len()];
-    let zone = Zone::parse("timeZone", zone.name()).unwrap_or_else(|error| panic!("{error}"));
+    let zone = Zone::parse(Argument::TIME_ZONE, zone.name()).unwrap_or_else(|error| panic!("{error}"));
     let granularity = source.pick(&GRANULARITIES);
     let calendar = Calendar::new(zone, granularity, Week(source.pick(&WEEKDAYS)));
     // The years 2 to 9998: what dates in arguments may be, but for their first and last year.

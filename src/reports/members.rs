@@ -3,8 +3,7 @@
 use chrono::{Days, NaiveDate};
 
 use super::{
-    InvalidArgument, Session,
-    error::checked_size,
+    Argument, InvalidArgument, Session, checked_size,
     filter::{TimeBasis, UserFilter, UserVisitsFilter, VisitsRange},
     model::UserVisits,
     range::DateRange,
@@ -45,13 +44,14 @@ impl Thresholds {
     pub fn new(new_within: i32, active_within: i32, lapsed_after: i32) -> Result<Self, InvalidArgument> {
         let days = |argument, days| checked_size(argument, days, MAX_THRESHOLD).map(|days| days as u64);
         let thresholds = Self {
-            new_within: days("newWithinDays", new_within)?,
-            active_within: days("activeWithinDays", active_within)?,
-            lapsed_after: days("lapsedAfterDays", lapsed_after)?,
+            new_within: days(Argument::NEW_WITHIN_DAYS, new_within)?,
+            active_within: days(Argument::ACTIVE_WITHIN_DAYS, active_within)?,
+            lapsed_after: days(Argument::LAPSED_AFTER_DAYS, lapsed_after)?,
         };
         if active_within > lapsed_after {
-            let problem = format!("is {lapsed_after}, which is less than `activeWithinDays`, {active_within}");
-            return Err(InvalidArgument::new("lapsedAfterDays", problem));
+            let problem = format!("is {lapsed_after}, which is less than ");
+            return Err(InvalidArgument::new(Argument::LAPSED_AFTER_DAYS, problem)
+                .and(Argument::ACTIVE_WITHIN_DAYS, format!(", {active_within}")));
         }
         Ok(thresholds)
     }

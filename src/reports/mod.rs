@@ -16,6 +16,7 @@ mod usage;
 mod user_visits;
 
 mod error;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod legacy;
 pub mod model;
@@ -24,12 +25,13 @@ mod users;
 
 pub use self::{
     active_users::{ActiveUsers, MAX_ACTIVE_DAYS},
+    argument::{Argument, InvalidArgument, checked_size},
     asking::{filter, page, range, time_zone},
     calendar::{Granularity, Week},
     counting::rollup::{self, Rollup},
     counts::Measures,
     daily_usage::{DailyUsageField, DailyUsageOrder},
-    error::{Error, InvalidArgument, checked_size},
+    error::Error,
     heatmap::{Heatmap, HeatmapCell},
     here::Here,
     legacy::LegacyDailyUsage,
@@ -48,7 +50,7 @@ pub use self::{
     version::Version,
 };
 use self::{
-    asking::{calendar, here},
+    asking::{argument, calendar, here},
     counting::{counts, dialect, selection, version},
     session::made,
     usage::{running, series},

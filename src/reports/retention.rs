@@ -7,10 +7,10 @@ use entity::{token, user};
 use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
 
 use super::{
-    Error, InvalidArgument, Session,
+    Argument, Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity, Week},
+    checked_size,
     dialect::{Local, from_tokens, from_users, readable},
-    error::checked_size,
     filter::{TimeBasis, TokenFilter, UserFilter},
     made,
     model::ratio,
@@ -75,7 +75,7 @@ impl RetentionQuestion {
             CohortUnit::Month => Granularity::Month,
         };
         let calendar = Calendar::new(filter.zone, granularity, week_start.unwrap_or_default());
-        let periods = checked_size("periods", periods, MAX_PERIODS)?;
+        let periods = checked_size(Argument::PERIODS, periods, MAX_PERIODS)?;
         Ok(Self { range: filter.range, users: filter.users, basis: filter.basis, calendar, periods, anchor })
     }
 }
@@ -324,10 +324,9 @@ impl RetentionQuestion {
     fn cohorts(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<Bucket>, InvalidArgument> {
         let cohorts: Vec<_> = self.calendar.between(from, to).take(MAX_COHORTS + 1).collect();
         if cohorts.len() > MAX_COHORTS {
-            let unit = self.calendar.granularity.unit();
             let problem =
-                format!("is {from}, more than {MAX_COHORTS} {unit} before the last cohort; at most so many are listed");
-            return Err(InvalidArgument::new("filter.from", problem));
+                format!("is {from}, which gives more than {MAX_COHORTS} cohorts; at most so many are allowed");
+            return Err(InvalidArgument::new(Argument::FROM, problem));
         }
         Ok(cohorts)
     }

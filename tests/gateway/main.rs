@@ -26,6 +26,7 @@ mod parity;
 mod persisted;
 mod pod;
 mod random_documents;
+mod reports;
 mod rollup;
 mod rollup_tables;
 mod schema;

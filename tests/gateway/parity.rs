@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use coworking_analytics::reports::{
+    Argument,
     rollup::{self, Progress},
     time_zone::Zone,
 };
@@ -192,7 +193,7 @@ fn moment(random: &mut fastrand::Rng) -> DateTime<Utc> {
     let near = match random.u8(..4) {
         0 => any,
         1 | 2 => {
-            let zone = Zone::parse("zone", ZONES[random.usize(..ZONES.len())]).unwrap();
+            let zone = Zone::parse(Argument::TIME_ZONE, ZONES[random.usize(..ZONES.len())]).unwrap();
             zone.segments(Some(midnight("2012-06-01")), Some(any)).last().unwrap().start.max(midnight("2012-06-01"))
         }
         _ => any.date().with_day(1).unwrap().and_time(any.time()),
@@ -217,7 +218,7 @@ fn horizon() -> NaiveDateTime {
 fn invent(random: &mut fastrand::Rng) -> Space {
     let to = horizon();
     let changes = |from: chrono::NaiveDateTime| {
-        let zones = ZONES.iter().map(|zone| Zone::parse("zone", zone).unwrap());
+        let zones = ZONES.iter().map(|zone| Zone::parse(Argument::TIME_ZONE, zone).unwrap());
         let starts = zones.flat_map(|zone| zone.segments(Some(from), Some(to))).map(|segment| segment.start);
         starts.filter(|start| *start > from).collect::<Vec<_>>()
     };
@@ -342,7 +343,7 @@ fn range(random: &mut fastrand::Rng, days: i64) -> (Value, Value) {
 
 /// Most dates are days on which some clock changes.
 fn date(random: &mut fastrand::Rng) -> NaiveDate {
-    let zone = Zone::parse("zone", ZONES[random.usize(..ZONES.len())]).unwrap();
+    let zone = Zone::parse(Argument::TIME_ZONE, ZONES[random.usize(..ZONES.len())]).unwrap();
     let segments = zone.segments(Some(midnight("2010-11-01")), Some(horizon()));
     let change = segments[random.usize(..segments.len())].start.max(midnight("2010-11-07"));
     change.date() + TimeDelta::days(random.i64(-1..=1))

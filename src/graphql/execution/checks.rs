@@ -10,11 +10,13 @@ use async_graphql::{
 
 use crate::{
     access::Meter,
+    codes::VALIDATION_FAILED,
     graphql::{
-        error::{VALIDATION_FAILED, with_code},
+        error::with_code,
         execution::{
             limits::Limit,
             operation::{self, RequestedOperation},
+            paging,
         },
         upstream::{coercion, variables},
     },
@@ -26,6 +28,8 @@ use crate::{
 pub(in crate::graphql) struct Checks {
     /// The most that a document may cost.
     pub(in crate::graphql) complexity: usize,
+    /// The length of a page whose length a client does not give.
+    pub(in crate::graphql) page_size: usize,
 }
 
 impl ExtensionFactory for Checks {
@@ -50,6 +54,7 @@ impl Extension for Checks {
         coercion::check_variables(&ctx.schema_env.registry, operation, variables)?;
         let omitted = variables::omitted(operation, variables)?;
         variables::remove(&mut document, omitted)?;
+        paging::give_size(&mut document, &ctx.schema_env.registry, self.page_size);
         Ok(document)
     }
 

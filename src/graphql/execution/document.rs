@@ -9,9 +9,10 @@ use async_graphql::{
 };
 
 use crate::{
+    codes::PARSE_FAILED,
     config::limits::Limits,
     graphql::{
-        error::{PARSE_FAILED, with_code},
+        error::with_code,
         execution::{
             lexing,
             limits::{Limit, MAX_NESTING},

@@ -3,7 +3,10 @@
 
 use async_graphql::{Pos, Response, ServerError};
 
-use crate::graphql::error::{BAD_USER_INPUT, LIMIT_EXCEEDED, with_code};
+use crate::{
+    codes::{BAD_USER_INPUT, LIMIT_EXCEEDED},
+    graphql::error::with_code,
+};
 
 /// Brackets within one another, which the parser goes down; deeper than the limit on depth lets pass.
 pub(in crate::graphql) const MAX_NESTING: usize = 64;
@@ -101,25 +104,25 @@ impl Limit {
             Self::InputValues => format!("The JSON of the request holds more than {maximum} values."),
             Self::DocumentBytes => format!("The document is longer than {maximum} bytes."),
             Self::DocumentTokens => format!("The document has more than {maximum} tokens."),
-            Self::Nesting => format!("The document is nested more than {maximum} deep."),
-            Self::Depth => format!("The operation's fields are more than {maximum} deep."),
+            Self::Nesting => format!("The document has more than {maximum} levels of nesting."),
+            Self::Depth => format!("The operation has more than {maximum} levels of fields."),
             Self::Selections => format!("The operation expands to more than {maximum} fields."),
             Self::RootFields => format!("The operation asks for more than {maximum} root fields."),
             Self::Aliases => format!("The operation uses more than {maximum} aliases."),
             Self::Directives => format!("The operation uses more than {maximum} directives."),
-            Self::Complexity => format!("The document costs more than {maximum}; ask for fewer reports or rows."),
-            Self::Errors => format!("There were more errors; only the first {maximum} are listed."),
-            Self::ResponseBytes => format!("The answer is larger than {maximum} bytes; ask for fewer rows or fields."),
+            Self::Complexity => format!("The document costs more than {maximum}: ask for fewer reports or rows."),
+            Self::Errors => format!("There were more errors: only the first {maximum} are listed."),
+            Self::ResponseBytes => format!("The answer is larger than {maximum} bytes: ask for fewer rows or fields."),
             Self::Connections => {
-                format!("There are {maximum} WebSockets and event streams already; try again later.")
+                format!("There are {maximum} WebSockets and event streams already: try again later.")
             }
             Self::Subscriptions => {
-                format!("The connection has {maximum} operations already; complete one, or open another connection.")
+                format!("The connection has {maximum} operations already: complete one, or open another connection.")
             }
-            Self::Exports => format!("There are {maximum} lists of members under way already; try again later."),
+            Self::Exports => format!("{maximum} lists of members are being exported already: try again later."),
             Self::LiveBytes => format!(
-                "The answers to all followers take {maximum} bytes already; ask for fewer rows or fields, or try again \
-                 later."
+                "The live answers of all subscribers take {maximum} bytes already: ask for fewer rows or fields, or try \
+                 again later."
             ),
         }
     }

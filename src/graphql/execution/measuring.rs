@@ -9,9 +9,10 @@ use async_graphql::{
 };
 
 use crate::{
+    codes::VALIDATION_FAILED,
     config::limits::Limits,
     graphql::{
-        error::{VALIDATION_FAILED, with_code},
+        error::with_code,
         execution::limits::{Limit, MAX_NESTING},
     },
 };

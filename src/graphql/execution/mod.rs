@@ -8,6 +8,7 @@ mod lexing;
 pub mod limits;
 mod measuring;
 mod operation;
+mod paging;
 mod schema;
 mod snapshot;
 mod subscription;
@@ -26,14 +27,12 @@ use self::{
 pub use self::{operation::RequestedOperation, schema::sdl};
 use crate::{
     access::{Caller, Meter, Scope},
+    codes::VALIDATION_FAILED,
     config::{
         graphql::GraphqlConfig,
         limits::{Limits, PageLimits},
     },
-    graphql::{
-        error::{VALIDATION_FAILED, with_code},
-        types::loader,
-    },
+    graphql::{error::with_code, types::loader},
     reports::{Reports, Session},
 };
 
@@ -64,7 +63,7 @@ impl Executor {
     /// An executor for a gateway whose pages are bounded by `pages`.
     #[must_use]
     pub fn new(config: &GraphqlConfig, pages: PageLimits) -> Self {
-        let checks = Checks { complexity: config.limits.complexity };
+        let checks = Checks { complexity: config.limits.complexity, page_size: pages.default };
         // The library's own limits walk every expansion of a fragment; by then there is little to walk.
         let builder = builder().data(pages).limit_recursive_depth(MAX_NESTING).extension(checks);
         let builder = if config.introspection { builder } else { builder.disable_suggestions() };

@@ -5,7 +5,7 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection},
 };
 
-use crate::graphql::error::{BAD_USER_INPUT, with_code};
+use crate::{codes::BAD_USER_INPUT, graphql::error::with_code};
 
 const SUBSCRIPTION: &str = "subscription";
 

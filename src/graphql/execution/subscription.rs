@@ -12,9 +12,9 @@ use async_graphql::{
     registry::{MetaType, Registry},
 };
 
-use crate::graphql::{
-    error::{VALIDATION_FAILED, with_code},
-    reports::Query,
+use crate::{
+    codes::VALIDATION_FAILED,
+    graphql::{error::with_code, reports::Query},
 };
 
 const TYPE: &str = "Subscription";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value};
+use async_graphql::{Context, Object, Result, SimpleObject};
 
 use crate::{
     graphql::{
@@ -11,11 +11,11 @@ use crate::{
         guard,
         types::{
             inputs::{self, TimeBasis, TokenFilterInput},
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::{Date, DateTime, EpochMillis, TimeZone},
         },
     },
-    reports::{self, Session},
+    reports::{self, Argument, Session},
 };
 
 /// What a list is taken to hold.
@@ -46,9 +46,9 @@ impl ActiveUsersQuery {
         basis: TimeBasis,
     ) -> Option<Result<Rows<ActiveUsers>>> {
         let days = async {
-            guard::aggregate(ctx)?;
-            let here = inputs::here(ctx, "timeZone", &time_zone, None)?;
-            let filter = filter.unwrap_or_default().into_filter(here, basis)?;
+            guard::reports(ctx)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().active_users(&filter).await
         };
         Some(days.await.map(|days| Rows(days.iter().map(ActiveUsers::from).collect())).map_err(client_error))
@@ -77,21 +77,7 @@ struct ActiveUsers {
     is_partial: bool,
 }
 
-impl Row for ActiveUsers {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "date" => self.date.to_value(),
-            "startsAt" => self.starts_at.to_value(),
-            "startsAtMillis" => self.starts_at_millis.to_value(),
-            "daily" => self.daily.to_value(),
-            "weekly" => self.weekly.to_value(),
-            "monthly" => self.monthly.to_value(),
-            "stickiness" => self.stickiness.to_value(),
-            "isPartial" => self.is_partial.to_value(),
-            _ => return None,
-        })
-    }
-}
+row!(ActiveUsers: date, starts_at, starts_at_millis, daily, weekly, monthly, stickiness, is_partial);
 
 impl From<&reports::ActiveUsers> for ActiveUsers {
     fn from(day: &reports::ActiveUsers) -> Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType as _, Object, Result, SimpleObject, Value};
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Object, Result, SimpleObject};
 
 use crate::{
     graphql::{
@@ -12,13 +12,13 @@ use crate::{
         reports::series::{AdditiveMeasure, Along, asked},
         types::{
             inputs::{self, GapFill, OrderDirection, TimeBasis, TokenFilterInput},
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::{Date, DateTime, EpochMillis, TimeZone},
         },
     },
     reports::{
-        self, DailyUsageOrder, Granularity, MAX_BUCKETS, Running, SeriesRow, Session, UsageQuestion, checked_size,
-        model::Figures,
+        self, Argument, DailyUsageOrder, Granularity, MAX_BUCKETS, Running, SeriesRow, Session, UsageQuestion,
+        checked_size, model::Figures,
     },
 };
 
@@ -70,12 +70,12 @@ impl DailyUsageQuery {
     ) -> Option<Result<Rows<DailyUsage>>> {
         let order = order_by.map_or_else(DailyUsageOrder::default, Into::into);
         let days = async {
-            guard::aggregate(ctx)?;
-            let (measures, look_back) = asked(&ctx.look_ahead(), ("days", "rollingAverage"))?;
-            let here = inputs::here(ctx, "timeZone", &time_zone, None)?;
-            let filter = filter.unwrap_or_default().into_filter(here, basis)?;
+            guard::reports(ctx)?;
+            let (measures, look_back) = asked(&ctx.look_ahead(), (Argument::DAYS, "rollingAverage"))?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             let question = UsageQuestion::new(filter, Granularity::Day, None, None, gaps.into())?;
-            let first = first.map(|first| checked_size("first", first, MAX_BUCKETS)).transpose()?;
+            let first = first.map(|first| checked_size(Argument::FIRST, first, MAX_BUCKETS)).transpose()?;
             let session = ctx.data_unchecked::<Arc<Session>>();
             let days = session.daily_usage(&question, measures.and(order.measures()), look_back).await?;
             let running = days.running.map(Arc::new);
@@ -140,23 +140,7 @@ impl DailyUsage {
     }
 }
 
-impl Row for DailyUsage {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "date" => self.date.to_value(),
-            "startsAt" => self.starts_at.to_value(),
-            "startsAtMillis" => self.starts_at_millis.to_value(),
-            "visits" => self.visits.to_value(),
-            "tokensIssued" => self.tokens_issued.to_value(),
-            "tokensUnused" => self.tokens_unused.to_value(),
-            "conversionRate" => self.conversion_rate.to_value(),
-            "uniqueVisitors" => self.unique_visitors.to_value(),
-            "isPartial" => self.is_partial.to_value(),
-            // What runs along the days has arguments.
-            _ => return None,
-        })
-    }
-}
+row!(DailyUsage: date, starts_at, starts_at_millis, visits, tokens_issued, tokens_unused, conversion_rate, unique_visitors, is_partial; resolved: along);
 
 impl DailyUsage {
     fn of(day: SeriesRow, running: Option<&Arc<Running>>) -> Self {

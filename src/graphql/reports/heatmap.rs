@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputType as _, Object, Result, SimpleObject, Value};
+use async_graphql::{Context, Object, Result, SimpleObject};
 
 use crate::{
     graphql::{
@@ -11,11 +11,11 @@ use crate::{
         guard,
         types::{
             inputs::{self, TimeBasis, TokenFilterInput, Weekday},
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::{Date, TimeZone},
         },
     },
-    reports::{self, Session, checked_size},
+    reports::{self, Argument, Session, checked_size},
 };
 
 /// Hours in a week.
@@ -44,9 +44,9 @@ impl HeatmapQuery {
         basis: TimeBasis,
     ) -> Option<Result<Heatmap>> {
         let heatmap = async {
-            guard::aggregate(ctx)?;
-            let here = inputs::here(ctx, "timeZone", &time_zone, None)?;
-            let filter = filter.unwrap_or_default().into_filter(here, basis)?;
+            guard::reports(ctx)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().heatmap(&filter).await
         };
         Some(heatmap.await.map(Heatmap).map_err(client_error))
@@ -109,7 +109,7 @@ impl Heatmap {
         &self,
         #[graphql(desc = "The greatest number of cells to list: 1 to 168.", default = 5)] first: i32,
     ) -> Result<Rows<HeatmapCell>> {
-        let first = checked_size("first", first, CELLS).map_err(|error| client_error(error.into()))?;
+        let first = checked_size(Argument::FIRST, first, CELLS).map_err(|error| client_error(error.into()))?;
         Ok(Rows(self.0.peaks(first).iter().map(|cell| self.cell(cell)).collect()))
     }
 }
@@ -134,16 +134,4 @@ struct HeatmapCell {
     average: Option<f64>,
 }
 
-impl Row for HeatmapCell {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "weekday" => self.weekday.to_value(),
-            "hour" => self.hour.to_value(),
-            "visits" => self.visits.to_value(),
-            "share" => self.share.to_value(),
-            "occurrences" => self.occurrences.to_value(),
-            "average" => self.average.to_value(),
-            _ => return None,
-        })
-    }
-}
+row!(HeatmapCell: weekday, hour, visits, share, occurrences, average);

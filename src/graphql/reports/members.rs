@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType as _, Object, Result, SimpleObject, Value};
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Object, Result, SimpleObject};
 
 use crate::{
     config::limits::PageLimits,
     graphql::{
         error::client_error,
         guard,
+        names::give_names,
         reports::user_visits::{PageInfo, UserVisitsOrderInput, cost, parts},
         types::{
             inputs,
-            names::named,
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::{Date, DateTime, TimeZone},
             user::{self, User},
         },
     },
     reports::{
-        self, Session, Thresholds, UserVisitsParts,
+        self, Argument, Session, Thresholds, UserVisitsParts,
         model::{UserVisits, UserVisitsPage},
         page::{Page, PageArguments, UserVisitsOrder},
         time_zone::Zone,
@@ -83,7 +83,7 @@ impl MembersQuery {
         let parts = UserVisitsParts { visit_times: true, ..parts(&ctx.look_ahead()) };
         let page = async {
             guard::members(ctx)?;
-            let here = inputs::here(ctx, "timeZone", &time_zone, None)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
             let thresholds = Thresholds::new(new_within_days, active_within_days, lapsed_after_days)?;
             let filter = filter.unwrap_or_default();
             let users = here.users(
@@ -122,7 +122,7 @@ pub(in crate::graphql) enum MemberSegment {
     NeverCame,
 }
 
-named!(reports::MemberSegment as MemberSegment);
+give_names!(reports::MemberSegment as MemberSegment);
 
 /// The members that `members` lists. A member is listed when all conditions are met.
 #[derive(Debug, Default, InputObject)]
@@ -232,20 +232,4 @@ impl Member {
     }
 }
 
-impl Row for Member {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "userId" => self.user_id.to_value(),
-            "segment" => self.segment.to_value(),
-            "daysSinceLastVisit" => self.days_since_last_visit.to_value(),
-            "visits" => self.visits.to_value(),
-            "tokensIssued" => self.tokens_issued.to_value(),
-            "firstVisitAt" => self.first_visit_at.to_value(),
-            "lastVisitAt" => self.last_visit_at.to_value(),
-            "joinedAt" => self.joined_at.to_value(),
-            "isActive" => self.is_active.to_value(),
-            // `user` is loaded.
-            _ => return None,
-        })
-    }
-}
+row!(Member: user_id, segment, days_since_last_visit, visits, tokens_issued, first_visit_at, last_visit_at, joined_at, is_active);

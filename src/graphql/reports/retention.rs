@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputObject, InputType as _, Object, Result, SimpleObject, Value};
+use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
 
 use crate::{
     graphql::{
         cost,
         error::client_error,
         guard,
+        names::give_names,
         types::{
             inputs::{self, RelativeRange, TimeBasis, Weekday, week},
-            names::named,
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::{Date, TimeZone},
         },
     },
     reports::{
-        self, InvalidArgument, RetentionQuestion, Session,
+        self, Argument, RetentionQuestion, Session,
         filter::{TokenFilter, UserFilter},
         range::DateRange,
     },
@@ -58,11 +58,11 @@ impl RetentionQuery {
         week_start: Option<Weekday>,
     ) -> Option<Result<Vec<RetentionCohort>>> {
         let cohorts = async {
-            guard::aggregate(ctx)?;
-            let here = inputs::here(ctx, "timeZone", &time_zone, week_start)?;
+            guard::reports(ctx)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);
-            let filter = filter.into_filter(here, basis)?;
+            let filter = filter.into_filter(ctx, here, basis)?;
             let week_start = week(week_start);
             let question = RetentionQuestion::new(filter, cohort.into(), week_start, relative, periods, anchor.into())?;
             ctx.data_unchecked::<Arc<Session>>().retention(&question).await
@@ -82,7 +82,7 @@ pub(in crate::graphql) enum CohortPeriod {
     Month,
 }
 
-named!(reports::CohortUnit as CohortPeriod);
+give_names!(reports::CohortUnit as CohortPeriod);
 
 /// The event that assigns a member to a cohort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
@@ -95,7 +95,7 @@ pub(in crate::graphql) enum CohortAnchor {
     FirstVisit,
 }
 
-named!(reports::CohortAnchor as CohortAnchor);
+give_names!(reports::CohortAnchor as CohortAnchor);
 
 /// The cohorts that `retention` lists, and the members that count. A member counts when all conditions are met. The
 /// condition on `userIds` needs the scope `members`.
@@ -116,14 +116,20 @@ struct RetentionFilterInput {
 }
 
 impl RetentionFilterInput {
-    fn into_filter(self, here: reports::Here, basis: TimeBasis) -> Result<TokenFilter, InvalidArgument> {
+    fn into_filter(
+        self,
+        ctx: &Context<'_>,
+        here: reports::Here,
+        basis: TimeBasis,
+    ) -> Result<TokenFilter, reports::Error> {
+        let users = UserFilter::new(Argument::USER_IDS, self.user_ids, DateRange::default(), self.is_active)?;
         Ok(TokenFilter {
             range: here.range(
                 self.range.map(Into::into),
                 inputs::text(self.from.as_ref()),
                 inputs::text(self.to.as_ref()),
             )?,
-            users: UserFilter::new("filter.userIds", self.user_ids, DateRange::default(), self.is_active)?,
+            users: guard::permitted(ctx, users)?,
             zone: here.zone,
             basis: basis.into(),
             ..TokenFilter::default()
@@ -180,18 +186,7 @@ struct RetentionPeriod {
     is_partial: bool,
 }
 
-impl Row for RetentionPeriod {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "index" => self.index.to_value(),
-            "start" => self.start.to_value(),
-            "active" => self.active.to_value(),
-            "rate" => self.rate.to_value(),
-            "isPartial" => self.is_partial.to_value(),
-            _ => return None,
-        })
-    }
-}
+row!(RetentionPeriod: index, start, active, rate, is_partial);
 
 fn cost(periods: i32, child_complexity: usize) -> usize {
     let periods = usize::try_from(periods).unwrap_or(0).saturating_add(1);

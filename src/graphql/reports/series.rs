@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::{Enum, Lookahead, Value};
 
-use crate::reports::{self, InvalidArgument, Measures, Running, SeriesRow, checked_average};
+use crate::{
+    graphql::names::camel_case,
+    reports::{self, Argument, InvalidArgument, Measures, Running, SeriesRow, checked_average},
+};
 
 /// Averages over so many rows, when the argument does not say.
 const USUAL_AVERAGE: u32 = 7;
@@ -29,7 +32,7 @@ pub(in crate::graphql) enum AdditiveMeasure {
 /// When an average goes over too many rows, or none.
 pub(in crate::graphql) fn asked(
     rows: &Lookahead<'_>,
-    (argument, average): (&'static str, &str),
+    (argument, average): (Argument, &str),
 ) -> Result<(Measures, Option<u32>), InvalidArgument> {
     let selected = |field| rows.field(field).exists();
     let rate = selected("conversionRate");
@@ -44,7 +47,7 @@ pub(in crate::graphql) fn asked(
         for field in rows.field(field).selection_fields() {
             let arguments = field.arguments().unwrap_or_default();
             let value = |name: &str| arguments.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value);
-            let over = match value(argument) {
+            let over = match value(&camel_case(argument.words())) {
                 Some(Value::Number(number)) => {
                     let rows = number.as_i64().and_then(|rows| i32::try_from(rows).ok()).unwrap_or(i32::MAX);
                     checked_average(argument, rows)?

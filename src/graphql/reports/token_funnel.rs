@@ -14,7 +14,7 @@ use crate::{
             scalars::{Seconds, TimeZone},
         },
     },
-    reports::{self, Session},
+    reports::{self, Argument, Session},
 };
 
 /// The root of `tokenFunnel`.
@@ -37,9 +37,9 @@ impl TokenFunnelQuery {
         #[graphql(desc = "The time zone of the dates in `filter`.", default)] time_zone: TimeZone,
     ) -> Option<Result<TokenFunnel>> {
         let funnel = async {
-            guard::aggregate(ctx)?;
-            let here = inputs::here(ctx, "timeZone", &time_zone, None)?;
-            let filter = filter.unwrap_or_default().into_filter(here, TimeBasis::IssuedAt)?;
+            guard::reports(ctx)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let filter = filter.unwrap_or_default().into_filter(ctx, here, TimeBasis::IssuedAt)?;
             ctx.data_unchecked::<Arc<Session>>().token_funnel(&filter).await
         };
         Some(funnel.await.map(TokenFunnel::from).map_err(client_error))

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, InputObject};
 
 use crate::{
-    graphql::types::{
-        names::named,
-        scalars::{Date, TimeZone},
+    graphql::{
+        guard,
+        names::give_names,
+        types::scalars::{Date, TimeZone},
     },
     reports::{
-        Here, InvalidArgument, Session, Week,
+        Argument, Error, Here, InvalidArgument, Session, Week,
         filter::{self, TokenFilter},
         range,
     },
@@ -27,7 +28,7 @@ pub(in crate::graphql) enum TimeBasis {
     UsedAt,
 }
 
-named!(filter::TimeBasis as TimeBasis);
+give_names!(filter::TimeBasis as TimeBasis);
 
 /// The rows for days, or other buckets, without any door code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
@@ -42,7 +43,7 @@ pub(in crate::graphql) enum GapFill {
     Null,
 }
 
-named!(filter::GapFill as GapFill);
+give_names!(filter::GapFill as GapFill);
 
 /// The direction in which a list is sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
@@ -57,7 +58,7 @@ pub(in crate::graphql) enum OrderDirection {
     Descending,
 }
 
-named!(filter::Direction as OrderDirection);
+give_names!(filter::Direction as OrderDirection);
 
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -86,7 +87,7 @@ pub(in crate::graphql) enum Weekday {
     Sun,
 }
 
-named!(chrono::Weekday as Weekday);
+give_names!(chrono::Weekday as Weekday);
 
 /// A range of local dates that moves with the days. The ranges named "this" week, month, quarter or year run up to
 /// today; those named "last" week, month, quarter or year are whole; the "last n days" end with today.
@@ -127,12 +128,12 @@ pub(in crate::graphql) enum RelativeRange {
     LastYear,
 }
 
-named!(range::RelativeRange as RelativeRange);
+give_names!(range::RelativeRange as RelativeRange);
 
 /// The zone that an argument gave, when the request looks at the world.
 pub(in crate::graphql) fn here(
     ctx: &Context<'_>,
-    argument: &'static str,
+    argument: Argument,
     time_zone: &TimeZone,
     week_start: Option<Weekday>,
 ) -> Result<Here, InvalidArgument> {
@@ -174,15 +175,17 @@ pub(in crate::graphql) struct TokenFilterInput {
 }
 
 impl TokenFilterInput {
-    pub(in crate::graphql) fn into_filter(self, here: Here, basis: TimeBasis) -> Result<TokenFilter, InvalidArgument> {
+    pub(in crate::graphql) fn into_filter(
+        self,
+        ctx: &Context<'_>,
+        here: Here,
+        basis: TimeBasis,
+    ) -> Result<TokenFilter, Error> {
+        let users =
+            here.users(self.user_ids, text(self.joined_from.as_ref()), text(self.joined_to.as_ref()), self.is_active)?;
         Ok(TokenFilter {
             range: here.range(self.range.map(Into::into), text(self.from.as_ref()), text(self.to.as_ref()))?,
-            users: here.users(
-                self.user_ids,
-                text(self.joined_from.as_ref()),
-                text(self.joined_to.as_ref()),
-                self.is_active,
-            )?,
+            users: guard::permitted(ctx, users)?,
             weekdays: self.weekdays.map(|days| days.into_iter().map(Into::into).collect()).unwrap_or_default(),
             zone: here.zone,
             basis: basis.into(),

@@ -2,7 +2,6 @@
 
 pub(in crate::graphql) mod inputs;
 pub(in crate::graphql) mod loader;
-pub(in crate::graphql) mod names;
 pub(in crate::graphql) mod rows;
 pub(in crate::graphql) mod scalars;
 pub(in crate::graphql) mod user;

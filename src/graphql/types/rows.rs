@@ -10,11 +10,40 @@ use async_graphql::{
     registry::Registry,
 };
 
+use crate::graphql::names::camel_case;
+
 /// An object type with fields that are values already.
 pub(in crate::graphql) trait Row: OutputType {
-    /// The value of a field; none where it has to be resolved.
-    fn value(&self, field: &str) -> Option<Value>;
+    /// The names of these fields in Rust.
+    const FIELDS: &'static [&'static str];
+
+    /// The value of one of these fields.
+    fn value(&self, field: usize) -> Value;
 }
+
+/// Makes a type a [`Row`]: names the fields that are values already, and those that are resolved. A field that is
+/// forgotten does not compile.
+macro_rules! row {
+    ($row:ident: $($value:ident),+ $(; resolved: $($resolved:ident),+)?) => {
+        impl crate::graphql::types::rows::Row for $row {
+            const FIELDS: &'static [&'static str] = &[$(stringify!($value)),+];
+
+            fn value(&self, field: usize) -> async_graphql::Value {
+                let Self { $($value,)+ $($($resolved: _,)+)? } = self;
+                let mut at = 0;
+                $(
+                    if field == at {
+                        return async_graphql::InputType::to_value($value);
+                    }
+                    at += 1;
+                )+
+                async_graphql::Value::Null
+            }
+        }
+    };
+}
+
+pub(in crate::graphql) use row;
 
 /// A list of rows. Selections with anything to resolve are left to the library.
 #[derive(Debug)]
@@ -36,9 +65,10 @@ impl<T: Row> OutputType for Rows<T> {
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         let mut selected = Vec::new();
         if select(ctx, &ctx.item.node, &mut selected)
-            && let Some(rows) = self.0.iter().map(|row| written(row, &selected)).collect()
+            && let Some(fields) = selected.iter().map(|(key, name)| Some((*key, field_of::<T>(name)?))).collect()
         {
-            return Ok(Value::List(rows));
+            let fields: Vec<_> = fields;
+            return Ok(Value::List(self.0.iter().map(|row| written(row, &fields)).collect()));
         }
         self.0.resolve(ctx, field).await
     }
@@ -61,11 +91,30 @@ fn select<'a>(ctx: &ContextSelectionSet<'a>, set: &'a SelectionSet, selected: &m
     })
 }
 
-fn written<T: Row>(row: &T, selected: &[(&Name, &str)]) -> Option<Value> {
-    let mut fields = IndexMap::with_capacity(selected.len());
-    for (key, field) in selected {
-        let value = if *field == "__typename" { T::type_name().into_owned().into() } else { row.value(field)? };
-        fields.insert((*key).clone(), value);
+/// A field of a row.
+#[derive(Clone, Copy)]
+enum Selected {
+    TypeName,
+    Value(usize),
+}
+
+/// The field that has this name in the schema, if it is a value already.
+fn field_of<T: Row>(name: &str) -> Option<Selected> {
+    if name == "__typename" {
+        return Some(Selected::TypeName);
     }
-    Some(Value::Object(fields))
+    let index = T::FIELDS.iter().position(|field| camel_case(field.split('_')) == name)?;
+    Some(Selected::Value(index))
+}
+
+fn written<T: Row>(row: &T, fields: &[(&Name, Selected)]) -> Value {
+    let mut object = IndexMap::with_capacity(fields.len());
+    for (key, field) in fields {
+        let value = match field {
+            Selected::TypeName => T::type_name().into_owned().into(),
+            Selected::Value(index) => row.value(*index),
+        };
+        object.insert((*key).clone(), value);
+    }
+    Value::Object(object)
 }

@@ -11,7 +11,10 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value, indexmap::IndexMap};
 
-use crate::graphql::error::{BAD_USER_INPUT, VALIDATION_FAILED, with_code};
+use crate::{
+    codes::{BAD_USER_INPUT, VALIDATION_FAILED},
+    graphql::error::with_code,
+};
 
 /// Checks what was given for the variables of `operation`. Types that the schema does not know are the
 /// validation's business.
@@ -138,16 +141,23 @@ impl Values<'_> {
                     // What holds variables is a list or an object: no scalar of this schema.
                     if constant.as_ref().is_some_and(fits) { Ok(()) } else { expected("") }
                 }
-                (Some(MetaType::Enum { enum_values, .. }), Value::Enum(name)) => {
-                    if enum_values.contains_key(name.as_str()) { Ok(()) } else { expected(&format!(", not {name}")) }
-                }
-                (Some(MetaType::Enum { enum_values, .. }), Value::String(name)) if !self.literal => {
-                    if enum_values.contains_key(name) { Ok(()) } else { expected(&format!(", not {name}")) }
+                (Some(MetaType::Enum { enum_values, .. }), value) => {
+                    let names = || enum_values.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    let name = match value {
+                        Value::Enum(name) => name.as_str(),
+                        Value::String(name) if !self.literal => name,
+                        _ => return expected(&format!(": one of {}", names())),
+                    };
+                    if enum_values.contains_key(name) {
+                        return Ok(());
+                    }
+                    let name: String = name.chars().take(32).collect();
+                    Err(format!("`{place}` is {name}; it must be one of {}.", names()))
                 }
                 (Some(MetaType::InputObject { input_fields, .. }), Value::Object(fields)) => {
                     self.check_object(name, input_fields, fields, place)
                 }
-                (Some(MetaType::Enum { .. } | MetaType::InputObject { .. }), _) => expected(""),
+                (Some(MetaType::InputObject { .. }), _) => expected(""),
                 _ => Ok(()),
             },
         }

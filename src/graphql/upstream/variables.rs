@@ -16,7 +16,10 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-use crate::graphql::error::{BAD_USER_INPUT, VALIDATION_FAILED, with_code};
+use crate::{
+    codes::{BAD_USER_INPUT, VALIDATION_FAILED},
+    graphql::error::with_code,
+};
 
 /// The variables of an operation that were left out.
 #[derive(Debug, Default)]

@@ -39,11 +39,8 @@ pub use self::{
 };
 use crate::{
     access::Scopes,
-    graphql::{
-        RequestedOperation,
-        error::{LIMIT_EXCEEDED, code_of},
-        execution::limits::Limit,
-    },
+    codes::LIMIT_EXCEEDED,
+    graphql::{RequestedOperation, error::code_of, execution::limits::Limit},
     http::{
         Gateway,
         answers::{self, Answer, Question},

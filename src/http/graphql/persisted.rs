@@ -14,8 +14,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    codes::{BAD_USER_INPUT, PERSISTED_QUERY_NOT_FOUND},
     config::graphql::GraphqlConfig,
-    graphql::error::{BAD_USER_INPUT, PERSISTED_QUERY_NOT_FOUND, with_code},
+    graphql::error::with_code,
     http::{
         error::Failure,
         graphql::parameters::{Parameters, PersistedQuery},

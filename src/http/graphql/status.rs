@@ -5,8 +5,9 @@ use axum::http::StatusCode;
 
 use super::accept::MediaType;
 use crate::{
+    codes::{FORBIDDEN, PARSE_FAILED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, UNAUTHENTICATED},
     config::graphql::Edition,
-    graphql::error::{FORBIDDEN, PARSE_FAILED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, UNAUTHENTICATED, code_of},
+    graphql::error::code_of,
 };
 
 /// What came of a request.

@@ -15,7 +15,7 @@ use crate::{
         error::Failure,
     },
     reports::{
-        LegacyDailyUsage, Measures, UsageQuestion, UserVisitsParts,
+        Error, LegacyDailyUsage, Measures, UsageQuestion, UserVisitsParts,
         filter::UserVisitsFilter,
         model::UserVisits,
         page::{Page, UserVisitsOrder},
@@ -35,7 +35,8 @@ pub(in crate::http) async fn daily_usage(
         let _place = gateway.load.begin()?;
         client.meter.charge(LEGACY_COST);
         let measures = Measures { visits: true, ..Measures::default() };
-        let days = gateway.reports.session().daily_usage(&UsageQuestion::default(), measures, None).await?;
+        let days = gateway.reports.session().daily_usage(&UsageQuestion::default(), measures, None).await;
+        let days = days.map_err(failed)?;
         json(&LegacyDailyUsage(&days.rows))
     };
     kept(gateway, "/api/reports/daily_usage", request, made).await
@@ -52,7 +53,7 @@ pub(in crate::http) async fn user_visits(
         client.meter.charge(LEGACY_COST);
         let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
         let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };
-        let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await?;
+        let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await.map_err(failed)?;
         json(&LegacyUserVisits(&page.rows))
     };
     kept(gateway, "/api/reports/user_visits", request, made).await
@@ -69,6 +70,14 @@ async fn kept(
     let answer = gateway.answers.find(&gateway.reports, question, answers::wants_anew(request), made).await?;
     let response = answer.tagged(request);
     if response.status() == StatusCode::NOT_MODIFIED { Ok(response) } else { gateway.load.send(response, &answer.body) }
+}
+
+/// A report that failed: the legacy service answered 500 whatever the cause.
+fn failed(error: Error) -> Failure {
+    match Failure::from(error) {
+        Failure::NotGranted(missing) => Failure::NotGranted(missing),
+        failure => Failure::Report(failure.code()),
+    }
 }
 
 /// Compact, and one newline at the end, as Flask's `jsonify` writes it.

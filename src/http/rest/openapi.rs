@@ -1,4 +1,4 @@
-//! The description of the routes, made of the same tables that requests are read by.
+//! `/api/openapi.json`, made of the same declarations that requests are read by.
 //! Source: <https://spec.openapis.org/oas/v3.1.0>
 
 use std::sync::LazyLock;
@@ -8,7 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::http::{
     body,
-    rest::{Column, Format, Holds, INDEX, Kind, Parameter, REPORTS, Report},
+    rest::{
+        INDEX, REPORTS,
+        parameters::{Kind, Parameter},
+        report::Report,
+        table::{Format, Heading, Holds},
+    },
 };
 
 /// What a parameter that is a list may hold.
@@ -40,7 +45,7 @@ fn openapi() -> Value {
     paths.insert("/api/status".to_owned(), json!({ "get": status }));
     paths.insert(INDEX.to_owned(), json!({ "get": index() }));
     for report in REPORTS {
-        paths.insert(report.path.to_owned(), json!({ "get": operation(report) }));
+        paths.insert(report.path(), json!({ "get": operation(report) }));
     }
     json!({
         "openapi": "3.1.0",
@@ -104,7 +109,8 @@ fn index() -> Value {
 }
 
 fn operation(report: &Report) -> Value {
-    let json = if report.is_legacy { legacy(report) } else { json!({ "type": "array", "items": row(report.columns) }) };
+    let rows = || json!({ "type": "array", "items": row(&(report.columns)()) });
+    let json = report.legacy.map_or_else(rows, |legacy| legacy());
     let answer = json!({ "description": report.about, "content": {
         (Format::Json.media_type()): { "schema": json },
         "text/csv": { "schema": string() },
@@ -138,22 +144,8 @@ fn content(media_type: &str, schema: &Value) -> Value {
     json!({ media_type: { "schema": schema } })
 }
 
-/// The legacy service's maps.
-fn legacy(report: &Report) -> Value {
-    let entry = if report.name == "daily_usage" {
-        whole()
-    } else {
-        json!({
-            "type": "object",
-            "required": ["joined_at", "visits"],
-            "properties": { "joined_at": string(), "visits": whole() },
-        })
-    };
-    json!({ "type": "object", "additionalProperties": entry })
-}
-
-fn row(columns: &[Column]) -> Value {
-    let cell = |column: &Column| {
+fn row(columns: &[Heading]) -> Value {
+    let cell = |column: &Heading| {
         let (kind, format) = match column.holds {
             Holds::Text => ("string", None),
             Holds::Date => ("string", Some("date")),
@@ -162,7 +154,7 @@ fn row(columns: &[Column]) -> Value {
             Holds::Number => ("number", None),
             Holds::Flag => ("boolean", None),
         };
-        let mut cell = json!({ "type": [kind, "null"] });
+        let mut cell = json!({ "type": [kind, "null"], "description": column.about });
         if let Some(format) = format {
             cell["format"] = json!(format);
         }

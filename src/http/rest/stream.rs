@@ -9,12 +9,11 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::{
     graphql::execution::limits::Limit,
     http::{
-        Gateway,
         error::Failure,
-        rest::{Asking, failure, legacy::Entry, renamed, table::Writer},
+        rest::{legacy::Entry, request::Request, table::Writer},
     },
     reports::{
-        Error, UserVisitsParts, checked_size,
+        Argument, Error, UserVisitsParts, checked_size,
         filter::UserVisitsFilter,
         model::UserVisits,
         page::{Page, UserVisitsOrder},
@@ -28,27 +27,43 @@ const WAITING: usize = 4;
 /// A client that takes nothing for so long has gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A list of members on its way out.
+pub(in crate::http) trait List: Send + 'static {
+    /// Whether it tells names and times of visits.
+    const TELLS_MORE: bool;
+
+    fn add(&mut self, member: UserVisits);
+
+    /// What is written so far, once it is a chunk.
+    fn full(&mut self) -> Option<Bytes>;
+
+    /// The rest.
+    fn finish(self) -> Bytes;
+}
+
 /// The members as a body. What fails before the first chunk is a failure of the request; after it, the body breaks
 /// off, and no client takes it for whole.
-pub(in crate::http) async fn members(
-    gateway: &Gateway,
-    asking: &Asking,
+pub(in crate::http) async fn members<L: List>(
+    request: &Request,
     filter: UserVisitsFilter,
     order: UserVisitsOrder,
-    mut list: List,
+    mut list: L,
 ) -> Result<Body, Failure> {
-    let first = asking.asked.whole("first").map_err(|error| renamed(&error))?;
-    let page = match first {
-        Some(first) => Page::first(checked_size("first", first, i32::MAX as usize).map_err(|error| renamed(&error))?),
+    let page = match request.whole("first")? {
+        Some(first) => Page::first(checked_size(Argument::FIRST, first, i32::MAX as usize)?),
         None => Page::all(),
     };
+    let gateway = &request.gateway;
     let under_way = gateway.exports.clone().try_acquire_owned();
     let under_way = under_way.map_err(|_| Failure::Limit(Limit::Exports, gateway.exports_max))?;
-    let is_rows = matches!(list, List::Rows(..));
-    let parts =
-        UserVisitsParts { visit_times: is_rows, membership: true, names: is_rows, ..UserVisitsParts::default() };
+    let parts = UserVisitsParts {
+        visit_times: L::TELLS_MORE,
+        membership: true,
+        names: L::TELLS_MORE,
+        ..UserVisitsParts::default()
+    };
     let (sender, mut chunks) = mpsc::channel::<Result<Bytes, Failure>>(WAITING);
-    let session = Arc::clone(&asking.session);
+    let session = Arc::clone(&request.session);
     // A stop waits for it, as for any request.
     gateway.ending.tasks.spawn(async move {
         let _under_way = under_way;
@@ -64,7 +79,7 @@ pub(in crate::http) async fn members(
                 }
             }))
         });
-        let end = read.await.map(|()| list.finish()).map_err(failure);
+        let end = read.await.map(|()| list.finish()).map_err(Failure::from);
         let _ = timeout(PATIENCE, sender.send(end)).await;
     });
     let Some(begin) = chunks.recv().await else { return Err(Failure::Internal) };
@@ -84,48 +99,65 @@ pub(in crate::http) async fn members(
 #[error("{0}")]
 struct Broken(String);
 
-/// A list on its way out: rows, or the legacy service's map.
-pub(in crate::http) enum List {
-    Rows(Writer, Row),
-    Map(String),
-}
-
-/// Writes a member's row.
-type Row = Box<dyn Fn(&mut Writer, UserVisits) + Send>;
-
-impl List {
-    /// A list of the report's rows.
-    pub(in crate::http) fn rows(asking: &Asking, row: impl Fn(&mut Writer, UserVisits) + Send + 'static) -> Self {
-        Self::Rows(Writer::new(asking.format, asking.report.columns), Box::new(row))
-    }
-
-    /// The legacy service's map.
-    pub(in crate::http) fn map() -> Self {
-        Self::Map("{".to_owned())
-    }
+impl List for Writer<UserVisits> {
+    const TELLS_MORE: bool = true;
 
     fn add(&mut self, member: UserVisits) {
-        match self {
-            Self::Rows(writer, row) => row(writer, member),
-            Self::Map(written) => {
-                let entry = serde_json::to_string(&Entry::of(&member)).unwrap_or_default();
-                let comma = if written.ends_with('{') { "" } else { "," };
-                let _ = write!(written, "{comma}\"{}\":{entry}", member.user_id);
-            }
-        }
+        self.row(&member);
     }
 
     fn full(&mut self) -> Option<Bytes> {
-        match self {
-            Self::Rows(writer, _) => writer.full(CHUNK).map(Into::into),
-            Self::Map(written) => (written.len() >= CHUNK).then(|| std::mem::take(written).into()),
-        }
+        Writer::full(self, CHUNK).map(Into::into)
     }
 
     fn finish(self) -> Bytes {
-        match self {
-            Self::Rows(writer, _) => writer.finish().into(),
-            Self::Map(written) => (written + "}\n").into(),
-        }
+        Writer::finish(self).into()
+    }
+}
+
+/// Rows that are made of members.
+pub(in crate::http) struct Mapped<R: 'static, F>(pub(in crate::http) Writer<R>, pub(in crate::http) F);
+
+impl<R: 'static, F: Fn(UserVisits) -> R + Send + 'static> List for Mapped<R, F> {
+    const TELLS_MORE: bool = true;
+
+    fn add(&mut self, member: UserVisits) {
+        self.0.row(&(self.1)(member));
+    }
+
+    fn full(&mut self) -> Option<Bytes> {
+        self.0.full(CHUNK).map(Into::into)
+    }
+
+    fn finish(self) -> Bytes {
+        self.0.finish().into()
+    }
+}
+
+/// The legacy service's map.
+#[derive(Debug)]
+pub(in crate::http) struct Map(String);
+
+impl Default for Map {
+    fn default() -> Self {
+        Self("{".to_owned())
+    }
+}
+
+impl List for Map {
+    const TELLS_MORE: bool = false;
+
+    fn add(&mut self, member: UserVisits) {
+        let entry = serde_json::to_string(&Entry::of(&member)).unwrap_or_default();
+        let comma = if self.0.ends_with('{') { "" } else { "," };
+        let _ = write!(self.0, "{comma}\"{}\":{entry}", member.user_id);
+    }
+
+    fn full(&mut self) -> Option<Bytes> {
+        (self.0.len() >= CHUNK).then(|| std::mem::take(&mut self.0).into())
+    }
+
+    fn finish(self) -> Bytes {
+        (self.0 + "}\n").into()
     }
 }

@@ -1,10 +1,10 @@
 //! Rows of a report as JSON, as a line of JSON each, or as CSV for programs and for spreadsheets.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use axum::http::HeaderValue;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
-use serde_json::Value;
+use serde::Serialize;
 
 /// Every format, by the name that a request gives it.
 pub(in crate::http) const FORMATS: [&str; 4] = ["json", "csv", "ndjson", "excel"];
@@ -58,11 +58,20 @@ impl Format {
     }
 }
 
-/// A column of a report.
+/// A column of a report, with rows of this type.
+#[derive(Debug)]
+pub(in crate::http) struct Column<R> {
+    heading: Heading,
+    cell: fn(&R) -> Cell<'_>,
+}
+
+/// What a column is.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::http) struct Column {
+pub(in crate::http) struct Heading {
     pub(in crate::http) name: &'static str,
     pub(in crate::http) holds: Holds,
+    /// What it holds, in a sentence.
+    pub(in crate::http) about: &'static str,
 }
 
 /// What a column holds, besides nothing.
@@ -77,78 +86,153 @@ pub(in crate::http) enum Holds {
     Flag,
 }
 
-pub(in crate::http) const fn column(name: &'static str, holds: Holds) -> Column {
-    Column { name, holds }
-}
-
-/// A value in a column; absent ones are `null`, and empty in CSV.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::http) struct Cell(Value);
-
-impl<T: Into<Cell>> From<Option<T>> for Cell {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self(Value::Null), Into::into)
+impl<R> Column<R> {
+    pub(in crate::http) const fn new(
+        name: &'static str,
+        holds: Holds,
+        about: &'static str,
+        cell: fn(&R) -> Cell<'_>,
+    ) -> Self {
+        Self { heading: Heading { name, holds, about }, cell }
     }
 }
 
-macro_rules! cells {
-    ($($value:ty),+) => { $(impl From<$value> for Cell { fn from(value: $value) -> Self { Self(value.into()) } })+ };
+/// What the columns are.
+pub(in crate::http) fn headings<R>(columns: &[Column<R>]) -> Vec<Heading> {
+    columns.iter().map(|column| column.heading).collect()
 }
-cells!(String, &str, i64, i32, u8, f64, bool);
 
-impl From<NaiveDate> for Cell {
+/// A value in a column.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(in crate::http) enum Cell<'a> {
+    Text(Cow<'a, str>),
+    Whole(i64),
+    Number(f64),
+    Flag(bool),
+    /// `null`, and empty in CSV.
+    Absent,
+}
+
+impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Absent, Into::into)
+    }
+}
+
+impl<'a> From<&'a String> for Cell<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Cell<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<i64> for Cell<'_> {
+    fn from(number: i64) -> Self {
+        Self::Whole(number)
+    }
+}
+
+impl From<i32> for Cell<'_> {
+    fn from(number: i32) -> Self {
+        Self::Whole(number.into())
+    }
+}
+
+impl From<u8> for Cell<'_> {
+    fn from(number: u8) -> Self {
+        Self::Whole(number.into())
+    }
+}
+
+impl From<f64> for Cell<'_> {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<bool> for Cell<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<NaiveDate> for Cell<'_> {
     fn from(date: NaiveDate) -> Self {
         date.to_string().into()
     }
 }
 
-impl From<DateTime<Utc>> for Cell {
+impl From<DateTime<Utc>> for Cell<'_> {
     fn from(instant: DateTime<Utc>) -> Self {
         instant.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
     }
 }
 
-impl From<NaiveDateTime> for Cell {
+impl From<NaiveDateTime> for Cell<'_> {
     fn from(instant: NaiveDateTime) -> Self {
         instant.and_utc().into()
     }
 }
 
-/// Rows on their way out.
-#[derive(Debug)]
-pub(in crate::http) struct Writer {
+/// All rows, written.
+pub(in crate::http) fn written<R>(
     format: Format,
-    columns: &'static [Column],
+    columns: &'static [Column<R>],
+    rows: impl IntoIterator<Item = R>,
+) -> String {
+    let mut writer = Writer::new(format, columns);
+    for row in rows {
+        writer.row(&row);
+    }
+    writer.finish()
+}
+
+/// A table that is being written.
+#[derive(Debug)]
+pub(in crate::http) struct Writer<R: 'static> {
+    format: Format,
+    columns: &'static [Column<R>],
     written: String,
     has_rows: bool,
 }
 
-impl Writer {
+impl<R> Writer<R> {
     /// Begins a table.
-    pub(in crate::http) fn new(format: Format, columns: &'static [Column]) -> Self {
+    pub(in crate::http) fn new(format: Format, columns: &'static [Column<R>]) -> Self {
         let mut written = String::new();
         match format {
             Format::Json => written.push('['),
             Format::Ndjson => {}
             Format::Csv | Format::Excel(_) => {
                 let mark = if format == Format::Csv { "" } else { "\u{feff}" };
-                let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+                let names: Vec<_> = columns.iter().map(|column| column.heading.name).collect();
                 written = format!("{mark}{}\r\n", names.join(format.delimiter()));
             }
         }
         Self { format, columns, written, has_rows: false }
     }
 
-    /// Adds a row: a cell for each column.
-    pub(in crate::http) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        debug_assert_eq!(N, self.columns.len(), "a cell for each column");
+    /// Adds a row.
+    pub(in crate::http) fn row(&mut self, row: &R) {
         match self.format {
             Format::Csv | Format::Excel(_) => {
-                for (index, Cell(value)) in cells.into_iter().enumerate() {
+                for (index, column) in self.columns.iter().enumerate() {
                     if index > 0 {
                         self.written.push_str(self.format.delimiter());
                     }
-                    field(&mut self.written, &value, self.format.has_decimal_comma());
+                    field(&mut self.written, &(column.cell)(row), self.format.has_decimal_comma());
                 }
                 self.written.push_str("\r\n");
             }
@@ -156,9 +240,10 @@ impl Writer {
                 if self.format == Format::Json && self.has_rows {
                     self.written.push(',');
                 }
-                for (index, (column, Cell(value))) in self.columns.iter().zip(cells).enumerate() {
+                for (index, column) in self.columns.iter().enumerate() {
                     let before = if index == 0 { '{' } else { ',' };
-                    let _ = write!(self.written, "{before}\"{}\":{value}", column.name);
+                    let cell = json(&(column.cell)(row));
+                    let _ = write!(self.written, "{before}\"{}\":{cell}", column.heading.name);
                 }
                 self.written.push('}');
                 if self.format == Format::Ndjson {
@@ -205,14 +290,19 @@ fn guarded(text: &str) -> String {
     guarded
 }
 
+/// A cell as JSON.
+fn json(cell: &Cell<'_>) -> String {
+    serde_json::to_string(cell).unwrap_or_default()
+}
+
 /// A field of CSV. Text that a spreadsheet would take for a formula, at its beginning or behind what may separate cells,
 /// has an apostrophe before it; numbers are never touched. Source: <https://owasp.org/www-community/attacks/CSV_Injection>
-fn field(line: &mut String, value: &Value, has_decimal_comma: bool) {
-    let Value::String(text) = value else {
-        if value.is_f64() && has_decimal_comma {
-            line.push_str(&value.to_string().replace('.', ","));
-        } else if !value.is_null() {
-            let _ = write!(line, "{value}");
+fn field(line: &mut String, cell: &Cell<'_>, has_decimal_comma: bool) {
+    let Cell::Text(text) = cell else {
+        match cell {
+            Cell::Absent => {}
+            Cell::Number(_) if has_decimal_comma => line.push_str(&json(cell).replace('.', ",")),
+            _ => line.push_str(&json(cell)),
         }
         return;
     };
@@ -229,14 +319,16 @@ fn field(line: &mut String, value: &Value, has_decimal_comma: bool) {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] =
-        [column("name", Holds::Text), column("visits", Holds::Whole), column("rate", Holds::Number)];
+    type Row = (&'static str, i64, Option<f64>);
 
-    fn written(format: Format, name: &str) -> String {
-        let mut writer = Writer::new(format, &COLUMNS);
-        writer.row([name.into(), (-3_i64).into(), Cell::from(None::<f64>)]);
-        writer.row(["B".into(), 4_i64.into(), 0.5.into()]);
-        writer.finish()
+    static COLUMNS: [Column<Row>; 3] = [
+        Column::new("name", Holds::Text, "", |row| row.0.into()),
+        Column::new("visits", Holds::Whole, "", |row| row.1.into()),
+        Column::new("rate", Holds::Number, "", |row| row.2.into()),
+    ];
+
+    fn written(format: Format, name: &'static str) -> String {
+        super::written(format, &COLUMNS, [(name, -3, None), ("B", 4, Some(0.5))])
     }
 
     #[test]

@@ -224,9 +224,11 @@ impl Calendar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reports::Argument;
 
     fn hours(zone: &str, day: &str) -> Vec<String> {
-        let calendar = Calendar::new(Zone::parse("zone", zone).unwrap(), Granularity::Hour, Week::default());
+        let calendar =
+            Calendar::new(Zone::parse(Argument::TIME_ZONE, zone).unwrap(), Granularity::Hour, Week::default());
         let day = day.parse().unwrap();
         let span = |bucket| {
             let (start, end) = calendar.instants(bucket);
@@ -256,7 +258,7 @@ mod tests {
     fn hours_are_in_order_of_time_and_leave_no_gap() {
         let mut changes = 0;
         for zone in chrono_tz::TZ_VARIANTS {
-            let zone = Zone::parse("zone", zone.name()).unwrap();
+            let zone = Zone::parse(Argument::TIME_ZONE, zone.name()).unwrap();
             let calendar = Calendar::new(zone, Granularity::Hour, Week::default());
             let since = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap().and_hms_opt(0, 0, 0);
             for change in zone.segments(since, None).iter().skip(1) {

@@ -3,11 +3,14 @@
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 
-use crate::reports::{
-    InvalidArgument,
-    calendar::{Bucket, Calendar, Granularity},
-    range::DateRange,
-    time_zone::Zone,
+use crate::{
+    reports::{
+        Argument, InvalidArgument,
+        calendar::{Bucket, Calendar, Granularity},
+        range::DateRange,
+        time_zone::Zone,
+    },
+    scopes::Scope,
 };
 
 /// The most user ids that one filter may name.
@@ -60,7 +63,7 @@ impl UserFilter {
     /// # Errors
     /// When there are more than [`MAX_USER_IDS`] ids; the error names `argument`.
     pub fn new(
-        argument: &'static str,
+        argument: Argument,
         ids: Option<Vec<i32>>,
         joined: DateRange,
         is_active: Option<bool>,
@@ -72,6 +75,13 @@ impl UserFilter {
             )),
             _ => Ok(Self { ids, joined, is_active }),
         }
+    }
+
+    /// The scope that a question with this filter needs: a filter that picks out single members, by their ids or by when
+    /// they joined, tells of them.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        if self.ids.is_some() || !self.joined.is_unbounded() { Scope::Members } else { Scope::Reports }
     }
 
     pub(in crate::reports) fn ids(&self) -> Option<&[i32]> {
@@ -192,16 +202,16 @@ impl VisitsRange {
     /// # Errors
     /// When a bound is negative, or `min` exceeds `max`.
     pub fn new(min: Option<i32>, max: Option<i32>) -> Result<Self, InvalidArgument> {
-        for (argument, bound) in [("filter.minVisits", min), ("filter.maxVisits", max)] {
+        for (argument, bound) in [(Argument::MIN_VISITS, min), (Argument::MAX_VISITS, max)] {
             if let Some(bound) = bound.filter(|bound| *bound < 0) {
                 return Err(InvalidArgument::new(argument, format!("is {bound}; it cannot be negative")));
             }
         }
         match (min, max) {
-            (Some(least), Some(most)) if least > most => Err(InvalidArgument::new(
-                "filter.minVisits",
-                format!("is {least}, which is more than `filter.maxVisits`, {most}"),
-            )),
+            (Some(least), Some(most)) if least > most => {
+                Err(InvalidArgument::new(Argument::MIN_VISITS, format!("is {least}, which is more than "))
+                    .and(Argument::MAX_VISITS, format!(", {most}")))
+            }
             _ => Ok(Self { min, max }),
         }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::reports::{
-    InvalidArgument, Session, Week,
+    Argument, InvalidArgument, Session, Week,
     filter::UserFilter,
     range::{DateRange, RelativeRange},
     time_zone::{Zone, parse_date_in},
@@ -25,7 +25,7 @@ impl Here {
     /// When there is no such zone.
     pub fn new(
         session: &Session,
-        argument: &'static str,
+        argument: Argument,
         zone: &str,
         week_start: Option<Week>,
     ) -> Result<Self, InvalidArgument> {
@@ -43,10 +43,11 @@ impl Here {
         from: Option<&str>,
         to: Option<&str>,
     ) -> Result<DateRange, InvalidArgument> {
-        let Some(relative) = relative else { return self.dates(("filter.from", from), ("filter.to", to)) };
-        if let Some(other) = [("filter.from", from), ("filter.to", to)].into_iter().find(|(_, date)| date.is_some()) {
-            let problem = format!("came with `{}`; a range is relative, or it has dates", other.0);
-            return Err(InvalidArgument::new("filter.range", problem));
+        let Some(relative) = relative else { return self.dates((Argument::FROM, from), (Argument::TO, to)) };
+        if let Some(other) = [(Argument::FROM, from), (Argument::TO, to)].into_iter().find(|(_, date)| date.is_some()) {
+            return Err(
+                InvalidArgument::new(Argument::RANGE, "cannot be combined with ").and(other.0, ": use one of them")
+            );
         }
         Ok(DateRange::relative(relative, self.zone.date_at(self.now), self.week_start.0))
     }
@@ -54,8 +55,8 @@ impl Here {
     /// The range of two optional dates, each with the argument that gave it.
     fn dates(
         self,
-        (from_name, from): (&'static str, Option<&str>),
-        (to_name, to): (&'static str, Option<&str>),
+        (from_name, from): (Argument, Option<&str>),
+        (to_name, to): (Argument, Option<&str>),
     ) -> Result<DateRange, InvalidArgument> {
         DateRange::new(from_name, self.date(from_name, from)?, self.date(to_name, to)?)
     }
@@ -64,7 +65,7 @@ impl Here {
     ///
     /// # Errors
     /// When it is none.
-    pub fn date(self, argument: &'static str, date: Option<&str>) -> Result<Option<NaiveDate>, InvalidArgument> {
+    pub fn date(self, argument: Argument, date: Option<&str>) -> Result<Option<NaiveDate>, InvalidArgument> {
         date.map(|text| parse_date_in(self.zone, argument, text)).transpose()
     }
 
@@ -79,7 +80,7 @@ impl Here {
         joined_to: Option<&str>,
         is_active: Option<bool>,
     ) -> Result<UserFilter, InvalidArgument> {
-        let joined = self.dates(("filter.joinedFrom", joined_from), ("filter.joinedTo", joined_to))?;
-        UserFilter::new("filter.userIds", ids, joined, is_active)
+        let joined = self.dates((Argument::JOINED_FROM, joined_from), (Argument::JOINED_TO, joined_to))?;
+        UserFilter::new(Argument::USER_IDS, ids, joined, is_active)
     }
 }

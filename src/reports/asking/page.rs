@@ -8,7 +8,7 @@ use sea_orm::{DbBackend, sea_query::Expr};
 
 use crate::{
     config::limits::PageLimits,
-    reports::{InvalidArgument, dialect::instant, error::checked_size, filter::Direction, model::UserVisits},
+    reports::{Argument, InvalidArgument, checked_size, dialect::instant, filter::Direction, model::UserVisits},
 };
 
 /// Longer than any cursor of ours.
@@ -84,16 +84,18 @@ impl UserVisitsOrder {
         URL_SAFE_NO_PAD.encode(text)
     }
 
-    fn parse(self, argument: &'static str, cursor: &str) -> Result<UserVisitsCursor, InvalidArgument> {
-        let broken =
-            || InvalidArgument::new(argument, "is no cursor of this list; take it from `edges.cursor` or `pageInfo`");
+    fn parse(self, argument: Argument, cursor: &str) -> Result<UserVisitsCursor, InvalidArgument> {
+        let broken = || {
+            InvalidArgument::new(argument, "is not a cursor of this list: take one from `edges.cursor` or `pageInfo`")
+        };
         let bytes = if cursor.len() <= MAX_CURSOR { URL_SAFE_NO_PAD.decode(cursor).ok() } else { None };
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(broken)?;
         if !text.starts_with("v1:") {
             return Err(broken());
         }
         let rest = text.strip_prefix(&self.tag()).ok_or_else(|| {
-            InvalidArgument::new(argument, "belongs to another `orderBy`; page on in the order in which the list began")
+            InvalidArgument::new(argument, "belongs to a list in another order: keep ")
+                .and(Argument::ORDER_BY, " the same from page to page")
         })?;
         let (key, user_id) = rest.split_once(':').ok_or_else(broken)?;
         let number = |text: &str| text.parse::<i64>().map_err(|_| broken());
@@ -186,18 +188,19 @@ impl Page {
     ) -> Result<Self, InvalidArgument> {
         let PageArguments { first, after, last, before } = arguments;
         if first.is_some() && last.is_some() {
-            return Err(InvalidArgument::new("last", "came with `first`; ask for one of them"));
+            return Err(InvalidArgument::new(Argument::LAST, "cannot be combined with ")
+                .and(Argument::FIRST, ": use one of them"));
         }
         let size = match (first, last) {
-            (Some(size), _) => checked_size("first", size, limits.max)?,
-            (_, Some(size)) => checked_size("last", size, limits.max)?,
+            (Some(size), _) => checked_size(Argument::FIRST, size, limits.max)?,
+            (_, Some(size)) => checked_size(Argument::LAST, size, limits.max)?,
             (None, None) => limits.default,
         };
         Ok(Self {
             size: Some(size),
             backward: last.is_some(),
-            after: after.map(|cursor| order.parse("after", cursor)).transpose()?,
-            before: before.map(|cursor| order.parse("before", cursor)).transpose()?,
+            after: after.map(|cursor| order.parse(Argument::AFTER, cursor)).transpose()?,
+            before: before.map(|cursor| order.parse(Argument::BEFORE, cursor)).transpose()?,
         })
     }
 
@@ -261,7 +264,7 @@ mod tests {
                 user_id, visits, tokens_issued: visits, tokens_unused: 0,
                 first_visit_at: time, last_visit_at: time, joined_at: time, is_active: None, name: None, rank: 0,
             };
-            let cursor = order.parse("after", &order.cursor(&row)).unwrap();
+            let cursor = order.parse(Argument::AFTER, &order.cursor(&row)).unwrap();
             prop_assert_eq!(cursor.user_id, user_id);
             let key = match order.field {
                 UserVisitsField::UserId => Some(Key::Number(i64::from(user_id))),
@@ -273,8 +276,8 @@ mod tests {
 
         #[test]
         fn anything_else_is_refused(order in orders(), text in ".{0,80}") {
-            prop_assert!(order.parse("after", &text).is_err());
-            prop_assert!(order.parse("after", &URL_SAFE_NO_PAD.encode(text)).is_err());
+            prop_assert!(order.parse(Argument::AFTER, &text).is_err());
+            prop_assert!(order.parse(Argument::AFTER, &URL_SAFE_NO_PAD.encode(text)).is_err());
         }
     }
 }

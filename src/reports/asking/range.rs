@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
 
 use crate::reports::{
-    InvalidArgument,
+    Argument, InvalidArgument,
     time_zone::{UtcBounds, Zone},
 };
 
@@ -100,11 +100,7 @@ impl DateRange {
     ///
     /// # Errors
     /// When `from` is after `to`; the error names `argument`, the argument that gave `from`.
-    pub fn new(
-        argument: &'static str,
-        from: Option<NaiveDate>,
-        to: Option<NaiveDate>,
-    ) -> Result<Self, InvalidArgument> {
+    pub fn new(argument: Argument, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Self, InvalidArgument> {
         match (from, to) {
             (Some(first), Some(last)) if first > last => {
                 Err(InvalidArgument::new(argument, format!("is {first}, which is after the end of its range, {last}")))
@@ -321,7 +317,7 @@ mod tests {
             ("2024-02-01", "2024-03-31", "2023-12-01 2024-01-31"),
             ("2024-03-01", "2024-03-30", "2024-01-31 2024-02-29"),
         ] {
-            let range = DateRange::new("from", Some(day(from)), Some(day(to))).unwrap();
+            let range = DateRange::new(Argument::FROM, Some(day(from)), Some(day(to))).unwrap();
             assert_eq!(ends(range.before(Comparison::PreviousPeriod, false).unwrap().0), before);
         }
     }

@@ -8,7 +8,7 @@ use std::{fmt, sync::OnceLock};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use crate::reports::InvalidArgument;
+use crate::reports::{Argument, InvalidArgument};
 
 /// An IANA time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,12 +43,12 @@ impl Zone {
     ///
     /// # Errors
     /// When there is no such zone.
-    pub fn parse(argument: &'static str, name: &str) -> Result<Self, InvalidArgument> {
+    pub fn parse(argument: Argument, name: &str) -> Result<Self, InvalidArgument> {
         name.parse().map(Self).map_err(|_| {
             let name: String = name.chars().take(64).collect();
             InvalidArgument::new(
                 argument,
-                format!("is \"{name}\", which is no IANA time zone; write it like \"Europe/Berlin\""),
+                format!("is \"{name}\", which is not an IANA time zone: write it like \"Europe/Berlin\""),
             )
         })
     }
@@ -255,7 +255,7 @@ fn offset_at(zone: Tz, instant: NaiveDateTime) -> i32 {
 ///
 /// # Errors
 /// When the text has another form, or the calendar has no such day.
-pub fn parse_date_in(zone: Zone, argument: &'static str, text: &str) -> Result<NaiveDate, InvalidArgument> {
+pub fn parse_date_in(zone: Zone, argument: Argument, text: &str) -> Result<NaiveDate, InvalidArgument> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() < 11 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return parse_date(argument, text);
@@ -264,7 +264,10 @@ pub fn parse_date_in(zone: Zone, argument: &'static str, text: &str) -> Result<N
     let date = instant.map(|instant| zone.date_at(instant)).filter(|date| (1..=9999).contains(&date.year()));
     date.ok_or_else(|| {
         let text: String = text.chars().take(32).collect();
-        InvalidArgument::new(argument, format!("is {text}, which are no milliseconds of the years 1 to 9999"))
+        InvalidArgument::new(
+            argument,
+            format!("is {text}, which is not a number of milliseconds in the years 1 to 9999"),
+        )
     })
 }
 
@@ -272,7 +275,7 @@ pub fn parse_date_in(zone: Zone, argument: &'static str, text: &str) -> Result<N
 ///
 /// # Errors
 /// When the text has another form, or the calendar has no such day.
-pub fn parse_date(argument: &'static str, text: &str) -> Result<NaiveDate, InvalidArgument> {
+pub fn parse_date(argument: Argument, text: &str) -> Result<NaiveDate, InvalidArgument> {
     let shaped = text.len() == 10
         && text
             .bytes()
@@ -281,7 +284,7 @@ pub fn parse_date(argument: &'static str, text: &str) -> Result<NaiveDate, Inval
     let date = shaped.then(|| text.parse::<NaiveDate>().ok()).flatten().filter(|date| date.year() >= 1);
     date.ok_or_else(|| {
         let text: String = text.chars().take(32).collect();
-        InvalidArgument::new(argument, format!("is \"{text}\", which is no calendar date; write it as YYYY-MM-DD"))
+        InvalidArgument::new(argument, format!("is \"{text}\", which is not a calendar date: write it as YYYY-MM-DD"))
     })
 }
 

@@ -223,6 +223,7 @@ fn count_distinct(value: impl Into<Expr>) -> Expr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reports::Argument;
     use crate::reports::{range::DateRange, time_zone::Zone};
 
     fn sql(backend: DbBackend, filter: &TokenFilter, measures: Measures) -> String {
@@ -261,9 +262,9 @@ mod tests {
 
     #[test]
     fn ranges_are_bounds_on_the_raw_column() {
-        let day = |text| Some(crate::reports::time_zone::parse_date("date", text).unwrap());
-        let range = DateRange::new("from", day("2024-03-31"), day("2024-03-31")).unwrap();
-        let zone = Zone::parse("zone", "Europe/Berlin").unwrap();
+        let day = |text| Some(crate::reports::time_zone::parse_date(Argument::FROM, text).unwrap());
+        let range = DateRange::new(Argument::FROM, day("2024-03-31"), day("2024-03-31")).unwrap();
+        let zone = Zone::parse(Argument::TIME_ZONE, "Europe/Berlin").unwrap();
         let filter = TokenFilter { range, zone, ..TokenFilter::default() };
         let sql = sql(DbBackend::Postgres, &filter, Measures::default());
         let bounds = r#""created_at" >= '2024-03-30 23:00:00.000000' AND "created_at" < '2024-03-31 22:00:00.000000'"#;

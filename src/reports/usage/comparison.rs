@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 
 use crate::reports::{
-    Error, InvalidArgument, Session,
+    Argument, Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity},
     counts::Measures,
     filter::{GapFill, TokenFilter},
@@ -75,8 +75,9 @@ impl Session {
         let range = question.filter.range.until(zone.date_at(self.now()));
         let in_weeks = question.calendar.granularity == Granularity::Week;
         let (Some(from), Some((before, step))) = (range.from(), range.before(comparison, in_weeks)) else {
-            let problem = "compares with what came before: give `filter.from` or `filter.range` a beginning";
-            return Err(InvalidArgument::new("compareTo", problem));
+            return Err(InvalidArgument::new(Argument::COMPARE_TO, "needs a range with a beginning: give ")
+                .and(Argument::FROM, " or ")
+                .and(Argument::RANGE, ""));
         };
         let whole = |range| Side { range, left_out: Vec::new() };
         let sides = match extent {
@@ -206,10 +207,9 @@ fn left_out(
         }
     }
     if stretches.len() > MAX_LEFT_OUT {
-        let problem = format!(
-            "leaves out more than {MAX_LEFT_OUT} days that have no counterpart; shorten the range, or ask for `extent: WHOLE`"
-        );
-        return Err(InvalidArgument::new("compareTo", problem));
+        let problem =
+            format!("leaves out more than {MAX_LEFT_OUT} days that have no counterpart: shorten the range, or set ");
+        return Err(InvalidArgument::new(Argument::COMPARE_TO, problem).and(Argument::EXTENT, " to WHOLE"));
     }
     Ok(stretches)
 }

@@ -6,6 +6,7 @@ pub mod series;
 
 use std::collections::BTreeMap;
 
+use crate::reports::Argument;
 use crate::reports::{
     Error, Session,
     calendar::Bucket,
@@ -41,7 +42,7 @@ impl Session {
     ) -> Result<Series, Error> {
         made("usage", async {
             let series = self.series(question, measures, look_back).await?;
-            check_listed("granularity", series.rows.len())?;
+            check_listed(Argument::GRANULARITY, series.rows.len())?;
             Ok(series)
         })
         .await

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::reports::{
-    InvalidArgument,
+    Argument, InvalidArgument,
     calendar::Bucket,
     counts::Counts,
     filter::TokenFilter,
@@ -53,8 +53,8 @@ struct Sums {
 ///
 /// # Errors
 /// When it is not in `1..=`[`MAX_AVERAGED`].
-pub fn checked_average(argument: &'static str, buckets: i32) -> Result<u32, InvalidArgument> {
-    crate::reports::error::checked_size(argument, buckets, MAX_AVERAGED as usize)
+pub fn checked_average(argument: Argument, buckets: i32) -> Result<u32, InvalidArgument> {
+    crate::reports::checked_size(argument, buckets, MAX_AVERAGED as usize)
         .map(|buckets| u32::try_from(buckets).unwrap_or(MAX_AVERAGED))
 }
 
@@ -78,7 +78,7 @@ impl Running {
         for bucket in calendar.from(from).take_while(|bucket| *bucket <= last.bucket) {
             // Buckets with tokens may lie far apart.
             if running.buckets.len() > 10 * MAX_BUCKETS {
-                check_listed("filter.from", running.buckets.len())?;
+                check_listed(Argument::FROM, running.buckets.len())?;
             }
             sums.reported += i32::from(anytime.reports_any(calendar, bucket));
             if let Some(counts) = own.get(&bucket) {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::reports::{
-    InvalidArgument,
+    Argument, InvalidArgument,
     calendar::{Bucket, Calendar, Granularity, Week},
     filter::{GapFill, TokenFilter},
     model::Figures,
@@ -86,7 +86,10 @@ pub(in crate::reports) fn check_week_start(
     range: Option<RelativeRange>,
 ) -> Result<(), InvalidArgument> {
     if week_start.is_some() && !has_weeks && !range.is_some_and(RelativeRange::is_of_weeks) {
-        return Err(InvalidArgument::new("weekStart", "was given, and nothing here is cut into weeks; leave it out"));
+        return Err(InvalidArgument::new(
+            Argument::WEEK_START,
+            "is only allowed where the answer has weeks: leave it out",
+        ));
     }
     Ok(())
 }
@@ -105,10 +108,10 @@ impl UsageQuestion {
         };
         if each > i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX) {
             let unit = self.calendar.granularity.unit();
-            let problem = format!(
-                "asks for {each} {unit} to be filled; at most {MAX_BUCKETS} are: narrow `filter.from` and `filter.to`, or ask `usage` for longer buckets"
-            );
-            return Err(InvalidArgument::new("gaps", problem));
+            let problem = format!("would fill {each} {unit}; at most {MAX_BUCKETS} are allowed: narrow ");
+            return Err(InvalidArgument::new(Argument::GAPS, problem)
+                .and(Argument::FROM, " and ")
+                .and(Argument::TO, ", or ask for longer buckets"));
         }
         Ok(())
     }
@@ -132,13 +135,11 @@ impl UsageQuestion {
 }
 
 /// Fails where there are too many buckets to list.
-pub(in crate::reports) fn check_listed(argument: &'static str, buckets: usize) -> Result<(), InvalidArgument> {
+pub(in crate::reports) fn check_listed(argument: Argument, buckets: usize) -> Result<(), InvalidArgument> {
     if buckets > MAX_BUCKETS {
-        let problem = format!(
-            "makes {buckets} buckets; at most {MAX_BUCKETS} are listed: choose longer ones, or narrow `filter.from` \
-             and `filter.to`"
-        );
-        return Err(InvalidArgument::new(argument, problem));
+        let problem =
+            format!("gives {buckets} buckets; at most {MAX_BUCKETS} are allowed: ask for longer buckets, or narrow ");
+        return Err(InvalidArgument::new(argument, problem).and(Argument::FROM, " and ").and(Argument::TO, ""));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputType as _, Lookahead, SimpleObject, Value};
+use async_graphql::{Context, Enum, Lookahead, SimpleObject};
 
 use crate::{
     graphql::{
@@ -12,7 +12,7 @@ use crate::{
             usage::{AVERAGE, USUAL_BUCKETS, Usage, UsageTotals},
         },
         types::{
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::{Date, DateTime, EpochMillis},
         },
     },
@@ -184,25 +184,7 @@ struct PreviousBucket {
     change_ratio: UsageChangeRatio,
 }
 
-impl Row for PreviousBucket {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "bucketStart" => self.bucket_start.to_value(),
-            "bucketLabel" => self.bucket_label.to_value(),
-            "isPartial" => self.is_partial.to_value(),
-            "start" => self.start.to_value(),
-            "startMillis" => self.start_millis.to_value(),
-            "end" => self.end.to_value(),
-            "label" => self.label.to_value(),
-            "visits" => self.visits.to_value(),
-            "tokensIssued" => self.tokens_issued.to_value(),
-            "tokensUnused" => self.tokens_unused.to_value(),
-            "conversionRate" => self.conversion_rate.to_value(),
-            "uniqueVisitors" => self.unique_visitors.to_value(),
-            _ => return None,
-        })
-    }
-}
+row!(PreviousBucket: bucket_start, bucket_label, start, start_millis, end, label, visits, tokens_issued, tokens_unused, conversion_rate, unique_visitors, is_partial; resolved: change, change_ratio);
 
 impl PreviousBucket {
     fn of(bucket: &SeriesRow, pair: &Pair) -> Self {

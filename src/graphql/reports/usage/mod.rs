@@ -4,7 +4,7 @@ mod comparison;
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, InputType as _, Object, Result, SimpleObject, Value};
+use async_graphql::{ComplexObject, Context, Enum, Object, Result, SimpleObject};
 use chrono::NaiveDate;
 
 use crate::{
@@ -12,24 +12,24 @@ use crate::{
         cost,
         error::client_error,
         guard,
+        names::give_names,
         reports::{
             series::{AdditiveMeasure, Along, asked},
             usage::comparison::{Comparison, Extent, UsageComparison, compared},
         },
         types::{
             inputs::{self, GapFill, TimeBasis, TokenFilterInput, Weekday, week},
-            names::named,
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::{Date, DateTime, EpochMillis, TimeZone},
         },
     },
-    reports::{self, Measures, Running, Series, SeriesRow, Session, UsageQuestion, model::Figures},
+    reports::{self, Argument, Measures, Running, Series, SeriesRow, Session, UsageQuestion, model::Figures},
 };
 
 /// What a list of buckets is taken to hold.
 const USUAL_BUCKETS: usize = 366;
 /// The rows of this field, and averages over how many of them.
-const AVERAGE: (&str, &str) = ("buckets", "rollingAverage");
+const AVERAGE: (Argument, &str) = (Argument::BUCKETS, "rollingAverage");
 
 /// The root of `usage`.
 #[derive(Debug, Default)]
@@ -65,11 +65,11 @@ impl UsageQuery {
         week_start: Option<Weekday>,
     ) -> Option<Result<Usage>> {
         let usage = async {
-            guard::aggregate(ctx)?;
-            let here = inputs::here(ctx, "timeZone", &time_zone, week_start)?;
+            guard::reports(ctx)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);
-            let filter = filter.into_filter(here, basis)?;
+            let filter = filter.into_filter(ctx, here, basis)?;
             let question = UsageQuestion::new(filter, granularity.into(), week(week_start), relative, gaps.into())?;
             Usage::of(ctx, question).await
         };
@@ -97,7 +97,7 @@ pub(in crate::graphql) enum Granularity {
     Year,
 }
 
-named!(reports::Granularity as Granularity);
+give_names!(reports::Granularity as Granularity);
 
 /// A series, its totals, and what it is compared with.
 struct Usage {
@@ -236,24 +236,7 @@ impl UsageBucket {
     }
 }
 
-impl Row for UsageBucket {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "start" => self.start.to_value(),
-            "startMillis" => self.start_millis.to_value(),
-            "end" => self.end.to_value(),
-            "label" => self.label.to_value(),
-            "visits" => self.visits.to_value(),
-            "tokensIssued" => self.tokens_issued.to_value(),
-            "tokensUnused" => self.tokens_unused.to_value(),
-            "conversionRate" => self.conversion_rate.to_value(),
-            "uniqueVisitors" => self.unique_visitors.to_value(),
-            "isPartial" => self.is_partial.to_value(),
-            // What runs along the buckets has arguments.
-            _ => return None,
-        })
-    }
-}
+row!(UsageBucket: start, start_millis, end, label, visits, tokens_issued, tokens_unused, conversion_rate, unique_visitors, is_partial; resolved: along);
 
 impl UsageBucket {
     fn of(row: SeriesRow, running: Option<&Arc<Running>>) -> Self {

@@ -3,13 +3,15 @@
 use async_graphql::{Context, Enum, InputObject};
 
 use crate::{
-    graphql::types::{
-        inputs::{self, OrderDirection, RelativeRange, TimeBasis},
-        names::named,
-        scalars::{Date, TimeZone},
+    graphql::{
+        names::give_names,
+        types::{
+            inputs::{self, OrderDirection, RelativeRange, TimeBasis},
+            scalars::{Date, TimeZone},
+        },
     },
     reports::{
-        InvalidArgument,
+        Argument, InvalidArgument,
         filter::{self, VisitsRange},
         page::{UserVisitsField, UserVisitsOrder},
     },
@@ -59,7 +61,7 @@ impl UserVisitsFilterInput {
         self,
         ctx: &Context<'_>,
     ) -> Result<filter::UserVisitsFilter, InvalidArgument> {
-        let here = inputs::here(ctx, "filter.timeZone", &self.time_zone, None)?;
+        let here = inputs::here(ctx, Argument::TIME_ZONE_OF_FILTER, &self.time_zone, None)?;
         Ok(filter::UserVisitsFilter {
             range: here.range(
                 self.range.map(Into::into),
@@ -76,7 +78,7 @@ impl UserVisitsFilterInput {
             basis: self.basis.into(),
             visits: VisitsRange::new(self.min_visits, self.max_visits)?,
             last_visit_from: None,
-            last_visit_before: here.date("filter.lastVisitBefore", inputs::text(self.last_visit_before.as_ref()))?,
+            last_visit_before: here.date(Argument::LAST_VISIT_BEFORE, inputs::text(self.last_visit_before.as_ref()))?,
             include_users_without_visits: self.include_users_without_visits,
         })
     }
@@ -118,4 +120,4 @@ pub(in crate::graphql) enum UserVisitsOrderField {
     LastVisitAt,
 }
 
-named!(UserVisitsField as UserVisitsOrderField);
+give_names!(UserVisitsField as UserVisitsOrderField);

@@ -4,11 +4,11 @@ mod input;
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, InputType as _, Lookahead, Name, Object, Result, SimpleObject, Value};
+use async_graphql::{ComplexObject, Context, Lookahead, Name, Object, Result, SimpleObject, Value};
 
 pub(in crate::graphql) use self::input::UserVisitsOrderInput;
 use crate::{
-    access::{NotGranted, Scope},
+    access::NotGranted,
     config::limits::PageLimits,
     graphql::{
         cost,
@@ -16,7 +16,7 @@ use crate::{
         guard,
         reports::user_visits::input::UserVisitsFilterInput,
         types::{
-            rows::{Row, Rows},
+            rows::{Rows, row},
             scalars::DateTime,
             user::{self, User},
         },
@@ -255,24 +255,7 @@ impl UserVisits {
     }
 }
 
-impl Row for UserVisits {
-    fn value(&self, field: &str) -> Option<Value> {
-        Some(match field {
-            "userId" => self.user_id.to_value(),
-            "visits" => self.visits.to_value(),
-            "tokensIssued" => self.tokens_issued.to_value(),
-            "tokensUnused" => self.tokens_unused.to_value(),
-            "rank" => self.rank.to_value(),
-            "share" => self.share.to_value(),
-            "firstVisitAt" => self.first_visit_at.to_value(),
-            "lastVisitAt" => self.last_visit_at.to_value(),
-            "joinedAt" => self.joined_at.to_value(),
-            "isActive" => self.is_active.to_value(),
-            // `user` is loaded.
-            _ => return None,
-        })
-    }
-}
+row!(UserVisits: user_id, visits, tokens_issued, tokens_unused, rank, share, first_visit_at, last_visit_at, joined_at, is_active);
 
 /// The parts that the client selected.
 pub(in crate::graphql) fn parts(selection: &Lookahead<'_>) -> UserVisitsParts {
@@ -298,22 +281,28 @@ pub(in crate::graphql) fn cost(first: Option<i32>, last: Option<i32>, child_comp
 
 /// The scope `reports` is enough for what the legacy report said, of all and of each member; anything more needs `members`.
 fn check_access(ctx: &Context<'_>) -> Result<(), NotGranted> {
-    guard::require(ctx, Scope::Reports)?;
+    guard::reports(ctx)?;
     let selection = ctx.look_ahead();
     let is_legacy = |row: &Lookahead<'_>| {
         let fields = row.selection_fields();
         fields.iter().all(|row| row.selection_set().all(|field| LEGACY.contains(&field.name())))
     };
-    let order = match guard::argument(ctx, "orderBy") {
+    let order = match argument(ctx, "orderBy") {
         Some(Value::Object(order)) => {
             order.get("field").is_none_or(|field| *field == Value::Enum(Name::new("USER_ID")))
         }
         _ => true,
     };
     let rows = [selection.field("nodes"), selection.field("edges").field("node")];
-    let asks_more = guard::argument(ctx, "filter").is_some_and(|filter| guard::is_given(&filter))
+    let asks_more = argument(ctx, "filter").is_some_and(|filter| filter != Value::Null)
         || !order
         || selection.field("others").exists()
         || !rows.iter().all(is_legacy);
     if asks_more { guard::members(ctx) } else { Ok(()) }
+}
+
+/// An argument of the field, with its variables filled in.
+fn argument(ctx: &Context<'_>, name: &str) -> Option<Value> {
+    let arguments = ctx.field().arguments().unwrap_or_default();
+    arguments.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }

@@ -3,6 +3,7 @@ use chrono_tz::TZ_VARIANTS;
 use proptest::prelude::*;
 
 use super::{Zone, offset_at, parse_date};
+use crate::reports::Argument;
 
 fn zones() -> impl Strategy<Value = Zone> {
     (0..TZ_VARIANTS.len()).prop_map(|index| Zone(TZ_VARIANTS[index]))
@@ -16,7 +17,7 @@ fn dates() -> impl Strategy<Value = NaiveDate> {
 }
 
 fn day(text: &str) -> NaiveDate {
-    parse_date("date", text).unwrap()
+    parse_date(Argument::FROM, text).unwrap()
 }
 
 const SECOND: TimeDelta = TimeDelta::seconds(1);
@@ -61,7 +62,7 @@ proptest! {
 }
 
 fn length(zone: &str, date: &str) -> i64 {
-    let zone = Zone::parse("zone", zone).unwrap();
+    let zone = Zone::parse(Argument::TIME_ZONE, zone).unwrap();
     (zone.end_of_day(day(date)) - zone.start_of_day(day(date))).num_minutes()
 }
 
@@ -80,7 +81,7 @@ fn days_are_as_long_as_the_zone_makes_them() {
 #[test]
 fn a_day_that_begins_twice_is_told() {
     // St. John's went back from 00:01 to 23:01 of the day before.
-    let zone = Zone::parse("zone", "America/St_Johns").unwrap();
+    let zone = Zone::parse(Argument::TIME_ZONE, "America/St_Johns").unwrap();
     let changed = day("2010-11-07");
     assert!(!zone.bounds(Some(changed), None).exact);
     assert!(zone.bounds(Some(day("2012-11-04")), None).exact);
@@ -89,7 +90,7 @@ fn a_day_that_begins_twice_is_told() {
 
 #[test]
 fn dates_are_four_digits_a_month_and_a_day() {
-    assert!(parse_date("date", "2024-02-29").is_ok());
+    assert!(parse_date(Argument::FROM, "2024-02-29").is_ok());
     for wrong in [
         "2023-02-29",
         "2024-2-29",
@@ -101,19 +102,19 @@ fn dates_are_four_digits_a_month_and_a_day() {
         "",
         "2024‐02‐29",
     ] {
-        let error = parse_date("filter.from", wrong).unwrap_err();
-        assert!(error.to_string().starts_with("`filter.from` is "), "{error}");
+        let error = parse_date(Argument::FROM, wrong).unwrap_err();
+        assert!(error.to_string().starts_with("`from` is "), "{error}");
     }
 }
 
 #[test]
 fn zones_are_told_by_name_only() {
-    assert!(Zone::parse("timeZone", "Europe/Kyiv").is_ok());
+    assert!(Zone::parse(Argument::TIME_ZONE, "Europe/Kyiv").is_ok());
     for wrong in ["", "europe/berlin", "+02:00", "Europe/Berlin ", "Mars/Olympus"] {
-        assert!(Zone::parse("timeZone", wrong).is_err(), "{wrong}");
+        assert!(Zone::parse(Argument::TIME_ZONE, wrong).is_err(), "{wrong}");
     }
     let now: DateTime<Utc> = "2024-03-31T00:59:59Z".parse().unwrap();
-    assert_eq!(Zone::parse("timeZone", "Pacific/Kiritimati").unwrap().date_at(now), day("2024-03-31"));
+    assert_eq!(Zone::parse(Argument::TIME_ZONE, "Pacific/Kiritimati").unwrap().date_at(now), day("2024-03-31"));
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn days_are_made_of_quarters_of_an_hour_since_long() {
         // Clocks changed at a minute past midnight.
         ("America/St_Johns", Some("2011-03-13T03:45:00")),
     ] {
-        let found = Zone::parse("zone", name).unwrap().quarters_since();
+        let found = Zone::parse(Argument::TIME_ZONE, name).unwrap().quarters_since();
         assert_eq!(found, since.map(|since| since.parse().unwrap()), "{name}");
     }
 }
@@ -159,5 +160,5 @@ proptest! {
 /// Those that went back to an offset soonest: within a week.
 fn hasty_zones() -> impl Strategy<Value = Zone> {
     let names = ["Asia/Gaza", "America/Noronha", "America/Recife", "America/Boa_Vista"];
-    prop::sample::select(names.map(|name| Zone::parse("zone", name).unwrap()).to_vec())
+    prop::sample::select(names.map(|name| Zone::parse(Argument::TIME_ZONE, name).unwrap()).to_vec())
 }

@@ -1,0 +1,60 @@
+//! What a report is over plain HTTP. One declaration makes its route, its entry in the list of reports, and its part of
+//! the description of the routes.
+
+use std::pin::Pin;
+
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::{
+    access::Scope,
+    http::{
+        error::Failure,
+        rest::{
+            parameters::Parameter,
+            request::Request,
+            table::{FORMATS, Heading},
+        },
+    },
+};
+
+/// A report's route.
+#[derive(Debug)]
+pub(in crate::http) struct Report {
+    /// The last part of its path, and the name of files that are saved.
+    pub(in crate::http) name: &'static str,
+    /// What it answers, in a sentence or two.
+    pub(in crate::http) about: &'static str,
+    pub(in crate::http) parameters: &'static [&'static [Parameter]],
+    pub(in crate::http) columns: fn() -> Vec<Heading>,
+    /// The schema of its JSON, where that is the legacy service's map instead of rows.
+    pub(in crate::http) legacy: Option<fn() -> Value>,
+    /// The scope that every request for it needs.
+    pub(in crate::http) scope: Scope,
+    /// Whether it is a list of members: it needs the scope `members`, unless it is asked as the legacy service was, and
+    /// is sent while it is read.
+    pub(in crate::http) is_list: bool,
+    pub(in crate::http) answer: fn(Request) -> Answering,
+}
+
+/// An answer that is being made.
+pub(in crate::http) type Answering = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
+
+impl Report {
+    pub(in crate::http) fn path(&self) -> String {
+        format!("/api/reports/{}", self.name)
+    }
+
+    /// Its entry in the list of reports.
+    pub(in crate::http) fn listed(&self) -> Value {
+        let parameters = self.parameters.iter().copied().flatten().map(|parameter| parameter.name);
+        json!({
+            "path": self.path(),
+            "name": self.name,
+            "about": self.about,
+            "parameters": parameters.collect::<Vec<_>>(),
+            "columns": (self.columns)().iter().map(|column| column.name).collect::<Vec<_>>(),
+            "formats": FORMATS,
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! A request for a report, and its answer, as far as all reports are alike.
+
+use std::sync::Arc;
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    access::Scope,
+    graphql::{Named, REPORT_COST},
+    http::{
+        Gateway,
+        connections::admission::Client,
+        error::Failure,
+        graphql::preferred,
+        rest::{parameters::Asked, report::Report, table::Format},
+    },
+    reports::{
+        Session, Thresholds, Week,
+        filter::{TokenFilter, UserFilter, UserVisitsFilter},
+        page::UserVisitsOrder,
+        range::{DateRange, RelativeRange},
+    },
+};
+
+/// What a list of members costs its caller, of any length.
+const LIST_COST: u64 = 50_000;
+
+/// A request for a report.
+pub(in crate::http) struct Request {
+    pub(in crate::http) gateway: Gateway,
+    pub(in crate::http) client: Client,
+    pub(in crate::http) headers: HeaderMap,
+    pub(in crate::http) session: Arc<Session>,
+    pub(in crate::http) format: Format,
+    /// Whether nothing is asked that the legacy service did not answer.
+    pub(in crate::http) is_legacy: bool,
+    report: &'static Report,
+    asked: Asked,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Request {
+    pub(in crate::http) fn read(
+        report: &'static Report,
+        gateway: Gateway,
+        client: Client,
+        query: Option<&str>,
+        headers: HeaderMap,
+    ) -> Result<Self, Failure> {
+        client.caller.require(report.scope)?;
+        let asked = Asked::read(report.parameters, query.unwrap_or_default())?;
+        let accepted = preferred(&headers, &["application/json", "text/csv", "application/x-ndjson"]);
+        let format = asked.format(accepted)?;
+        let is_legacy = report.legacy.is_some() && asked.is_empty() && format == Format::Json;
+        if report.is_list && !is_legacy {
+            client.caller.require(Scope::Members)?;
+        }
+        // The legacy reports may be kept: they see to it themselves.
+        let place = if is_legacy { None } else { Some(gateway.load.begin()?) };
+        if !is_legacy {
+            client.meter.charge(if report.is_list { LIST_COST } else { REPORT_COST as u64 });
+        }
+        let session = gateway.reports.snapshot_session();
+        Ok(Self { gateway, client, headers, session, format, is_legacy, report, asked, _place: place })
+    }
+
+    /// The value of a parameter that the schema has a name for.
+    pub(in crate::http) fn one<T: Named>(&self, name: &'static str) -> Result<Option<T>, Failure> {
+        self.asked.one(name)
+    }
+
+    pub(in crate::http) fn whole(&self, name: &'static str) -> Result<Option<i32>, Failure> {
+        self.asked.whole(name)
+    }
+
+    pub(in crate::http) fn week_start(&self) -> Result<Option<Week>, Failure> {
+        self.asked.week_start()
+    }
+
+    pub(in crate::http) fn relative(&self) -> Result<Option<RelativeRange>, Failure> {
+        self.asked.relative()
+    }
+
+    pub(in crate::http) fn order(&self) -> Result<UserVisitsOrder, Failure> {
+        self.asked.order()
+    }
+
+    /// The door codes that count, if the caller may ask for them.
+    pub(in crate::http) fn tokens(&self) -> Result<TokenFilter, Failure> {
+        let filter = self.asked.tokens(&self.session)?;
+        self.permit(&filter.users)?;
+        Ok(filter)
+    }
+
+    /// The members to list, if the caller may ask for them.
+    pub(in crate::http) fn members(&self) -> Result<UserVisitsFilter, Failure> {
+        let filter = self.asked.members(&self.session)?;
+        self.permit(&filter.users)?;
+        Ok(filter)
+    }
+
+    /// The members of a segment, if the caller may ask for them, and the thresholds between segments.
+    pub(in crate::http) fn segment(&self) -> Result<(UserVisitsFilter, Thresholds), Failure> {
+        let (filter, thresholds) = self.asked.segment(&self.session)?;
+        self.permit(&filter.users)?;
+        Ok((filter, thresholds))
+    }
+
+    fn permit(&self, users: &UserFilter) -> Result<(), Failure> {
+        Ok(self.client.caller.require(users.scope())?)
+    }
+
+    /// The answer, with the name of a file for those who save it; the range is part of the name.
+    pub(in crate::http) fn answer(&self, body: impl Into<axum::body::Body>, range: DateRange) -> Response {
+        let mut response = (StatusCode::OK, body.into()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.format.header());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
+        if self.format != Format::Json {
+            let dates = [range.from(), range.to()].into_iter().flatten().map(|date| format!("_{date}"));
+            let name: String = std::iter::once(self.report.name.to_owned()).chain(dates).collect();
+            let file = format!("attachment; filename=\"{name}.{}\"", self.format.extension());
+            if let Ok(file) = HeaderValue::from_str(&file) {
+                headers.insert(header::CONTENT_DISPOSITION, file);
+            }
+        }
+        response
+    }
+}
