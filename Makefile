@@ -75,7 +75,7 @@ client-test: build packages $(NODE_MODULES) target/clients-venv/installed.txt
 # Four of the faults that `make faults` makes. Last, and alone: how long a gateway takes to recover depends on what else
 # the machine does.
 quick-faults: build packages $(if $(STEPS),rust-test client-test lint)
-	$(STEP) env GATEWAY_BIN=$(BINARY) tests/faults/run.py --quick
+	$(STEP) env GATEWAY_BIN=$(BINARY) python3 -B -m tests.faults.run --quick
 
 # The image's, the pipeline's and the cloud's files: linted, and the build rehearsed.
 check-pipeline: $(UV) promtool
@@ -96,15 +96,15 @@ release:
 
 # Measures the release binary: databases, load and a table in Markdown; ARGS="--only 5,6 --seconds 5" for less.
 bench: release
-	@bench/run.py $(ARGS)
+	@python3 -B -m bench.run $(ARGS)
 
 # Breaks what the release binary depends on, while it is used; ARGS="--quick", or ARGS="--only stopped,cut" for less.
 faults: release
-	@tests/faults/run.py $(ARGS)
+	@python3 -B -m tests.faults.run $(ARGS)
 
 # Holds the release binary at 80 % of what it can do within a pod's limits; ARGS="--minutes 2" for less.
 soak: release
-	@bench/soak.py $(ARGS)
+	@python3 -B -m bench.soak $(ARGS)
 
 # Fuzzes on the nightly toolchain: five minutes for each door, or TARGET=csv SECONDS=3600. New finds go into fuzz/corpus.
 TARGET ?= filters cursors time_zones query_strings csv

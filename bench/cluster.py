@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from settings import HERE, ROOT, Settings, run, say
+from bench.settings import HERE, ROOT, Settings, run, say
 
 SCRIPT = ROOT / "scripts/postgres.sh"
 SCHEMA = ROOT / "tests/fixtures/legacy/schema.sql"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from settings import Settings
+from bench.settings import Settings
 
 
 class Gateway:

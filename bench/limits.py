@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from settings import Unmeasurable
+from bench.settings import Unmeasurable
 
 CPU, MEMORY = 0.2, 256 * 2**20
 PERIOD = 100_000

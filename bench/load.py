@@ -10,9 +10,9 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from cluster import Cluster
-from gateway import Gateway, body
-from settings import HERE, ROOT, run
+from bench.cluster import Cluster
+from bench.gateway import Gateway, body
+from bench.settings import HERE, ROOT, run
 
 # No two runs of wrk send the same variations of a query.
 _offsets = itertools.count(1, 1_000_000)

@@ -4,10 +4,10 @@ import subprocess
 import threading
 from collections.abc import Iterator
 
-from cluster import Cluster
-from gateway import Gateway
-from load import inserted, pgbench, wrk
-from settings import Row, Settings, Unmeasurable, median, say, tokens
+from bench.cluster import Cluster
+from bench.gateway import Gateway
+from bench.load import inserted, pgbench, wrk
+from bench.settings import Row, Settings, Unmeasurable, median, say, tokens
 
 CONNECTIONS = 32
 

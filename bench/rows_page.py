@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from cluster import Cluster
-from gateway import Gateway
-from settings import HERE, ROOT, Row, Settings, Unmeasurable, median, milliseconds, run, say, tokens
+from bench.cluster import Cluster
+from bench.gateway import Gateway
+from bench.settings import HERE, ROOT, Row, Settings, Unmeasurable, median, milliseconds, run, say, tokens
 
 KINDS = {
     "first": "who comes first, the answer kept",

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterator
 
-import limits
-from cluster import Cluster
-from gateway import Gateway
-from load import paced, wrk
-from rows_load import dashboard
-from settings import Row, Settings, mebibytes, median, milliseconds, say
+from bench import limits
+from bench.cluster import Cluster
+from bench.gateway import Gateway
+from bench.load import paced, wrk
+from bench.rows_load import dashboard
+from bench.settings import Row, Settings, mebibytes, median, milliseconds, say
 
 
 def memory(settings: Settings, cluster: Cluster) -> Iterator[Row]:

@@ -4,10 +4,10 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from cluster import Cluster
-from gateway import Gateway
-from rows_reports import DIRECT, PLAIN
-from settings import Row, Settings, median, milliseconds, say, tokens
+from bench.cluster import Cluster
+from bench.gateway import Gateway
+from bench.rows_reports import DIRECT, PLAIN
+from bench.settings import Row, Settings, median, milliseconds, say, tokens
 
 BERLIN = 'timeZone: "Europe/Berlin"'
 LAST_90 = "filter: {range: LAST_90_DAYS}"

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Generator, Iterator
 
-from cluster import Cluster
-from gateway import Gateway
-from settings import Row, Settings, Unmeasurable, median, milliseconds, say, tokens
+from bench.cluster import Cluster
+from bench.gateway import Gateway
+from bench.settings import Row, Settings, Unmeasurable, median, milliseconds, say, tokens
 
 # What is measured is the answer's making, not its keeping; and a direct answer may take its time.
 PLAIN = {"CACHE_BYTES": "0", "DB_STATEMENT_TIMEOUT": "300s", "REQUEST_TIMEOUT": "400s"}

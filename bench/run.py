@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 """Measures the release binary on a PostgreSQL of its own, and prints a table in Markdown.
 
-    cargo build --release && bench/run.py               # everything: some 20 minutes, 8 GB in target/bench
-    bench/run.py --only 5,6 --seconds 5                 # some rows, shorter
-    GATEWAY_BIN=/other/binary bench/run.py --fresh      # another binary, on databases made anew
+    make bench                                          # everything: some 20 minutes, 8 GB in target/bench
+    make bench ARGS="--only 5,6 --seconds 5"            # some rows, shorter
+    GATEWAY_BIN=/other/binary python3 -m bench.run --fresh   # another binary, on databases made anew
 
 Needs Python 3.11; installs PostgreSQL and wrk where they are missing (Debian, Ubuntu). Databases are kept
 between runs; rollups are made anew when the binary changes. The table is on standard output, progress on
@@ -12,30 +11,22 @@ same while tokens are written, 7 lists that nobody asked before, 8 memory, 9 sta
 11 further reports, and their plans, 12 the dashboard in Chromium.
 """
 
+import argparse
+import fcntl
+import os
+import platform
+import shutil
+import signal
+import subprocess
 import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
 
-sys.dont_write_bytecode = True
-
-import argparse  # noqa: E402
-import fcntl  # noqa: E402
-import os  # noqa: E402
-import platform  # noqa: E402
-import shutil  # noqa: E402
-import signal  # noqa: E402
-import subprocess  # noqa: E402
-import time  # noqa: E402
-import traceback  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-import load  # noqa: E402
-import rows_load  # noqa: E402
-import rows_page  # noqa: E402
-import rows_process  # noqa: E402
-import rows_questions  # noqa: E402
-import rows_reports  # noqa: E402
-from cluster import Cluster, fingerprint  # noqa: E402
-from settings import ROOT, Row, Settings, Unmeasurable, run, say, tokens  # noqa: E402
+from bench import load, rows_load, rows_page, rows_process, rows_questions, rows_reports
+from bench.cluster import Cluster, fingerprint
+from bench.settings import ROOT, Row, Settings, Unmeasurable, run, say, tokens
 
 ROWS = {
     1: ("`dailyUsage`, all days", rows_reports.daily_usage),

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Holds the release binary at 80 % of what it can do within a pod's limits, then under idle connections.
 
     make soak                        # half an hour
@@ -10,31 +9,28 @@ failed, when memory is not flat (its mean in the last quarter at most a tenth an
 when it is beyond 256 MiB at any time.
 """
 
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import itertools
+import random
+import re
+import resource
+import signal
+import statistics
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
-sys.dont_write_bytecode = True
-
-import argparse  # noqa: E402
-import asyncio  # noqa: E402
-import contextlib  # noqa: E402
-import fcntl  # noqa: E402
-import itertools  # noqa: E402
-import random  # noqa: E402
-import re  # noqa: E402
-import resource  # noqa: E402
-import signal  # noqa: E402
-import statistics  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
-from dataclasses import dataclass, field  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import limits  # noqa: E402
-from cluster import Cluster  # noqa: E402
-from gateway import Gateway, body  # noqa: E402
-from load import pgbench  # noqa: E402
-from run import settings_of  # noqa: E402
-from settings import ROOT, mebibytes, milliseconds, say  # noqa: E402
+from bench import limits
+from bench.cluster import Cluster
+from bench.gateway import Gateway, body
+from bench.load import pgbench
+from bench.run import settings_of
+from bench.settings import ROOT, mebibytes, milliseconds, say
 
 # What the gateway is told besides its database: limits on callers are lifted here, where one machine is all of them.
 ENVIRONMENT = {"USAGE_LOG_INTERVAL": "30s", "MAX_CONNECTIONS": "12000"}

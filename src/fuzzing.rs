@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     clock::Clock,
-    config::{Config, Environment},
+    config::Config,
     database::{Access, Database},
     http, reports,
     reports::{Reports, Session},
@@ -30,9 +30,7 @@ static SESSION: LazyLock<(Runtime, Arc<Session>)> = LazyLock::new(|| {
     let runtime = Runtime::new().unwrap_or_else(|error| panic!("{error}"));
     let session = runtime.block_on(async {
         let path = std::env::temp_dir().join(format!("fuzzing-{}.db", std::process::id()));
-        let url = format!("sqlite:{}", path.display());
-        let environment = Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()));
-        let config = Config::read(&environment).unwrap_or_else(|error| panic!("{error}"));
+        let config = Config::on_file(&path);
         let database = Database::connect(&config.database, Access::Maintain).await;
         let database = database.unwrap_or_else(|error| panic!("{error}"));
         let now = "2026-11-23T12:00:00Z".parse().unwrap_or_default();

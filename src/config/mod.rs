@@ -38,6 +38,16 @@ pub struct Config {
     pub observability: ObservabilityConfig,
 }
 
+#[cfg(any(test, fuzzing))]
+impl Config {
+    /// What holds when nothing is configured but the SQLite database in this file.
+    pub(crate) fn on_file(path: &std::path::Path) -> Self {
+        let url = format!("sqlite:{}", path.display());
+        let environment = Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()));
+        Self::read(&environment).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
 impl Config {
     /// The configuration that `environment` describes.
     ///

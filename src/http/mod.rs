@@ -221,7 +221,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        config::{Config, Environment},
+        config::Config,
         database::{Access, Database},
     };
 
@@ -231,9 +231,7 @@ mod tests {
             panic!("on purpose")
         }
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let config =
-            Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
+        let config = Config::on_file(&folder.path().join("test.db"));
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
         let reports = Reports::new(database, Clock::system());
         let gateway = Gateway::new(reports, &config, Ending::default()).unwrap();

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scene import Expected, Postgres, Report, Sqlite, on_postgres, on_sqlite
-from server import Server
+from tests.faults.scene import Expected, Postgres, Report, Sqlite, on_postgres, on_sqlite
+from tests.faults.server import Server
 
 
 class Impossible(Exception):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import truth
-from gateway import body
+from tests.faults import truth
+from bench.gateway import body
 
 # Seconds between two requests of one who asks, between two probes, and between two tokens.
 PACE, PROBING, WRITING = 0.02, 0.1, 0.05

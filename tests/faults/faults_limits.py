@@ -2,8 +2,8 @@
 
 import time
 
-from catalogue import OUTAGE, fault
-from scene import POOL, REQUEST, STATEMENT, Expected, Postgres
+from tests.faults.catalogue import OUTAGE, fault
+from tests.faults.scene import POOL, REQUEST, STATEMENT, Expected, Postgres
 
 
 @fault("locked", "every statement waits for a lock on `tokens`, longer than the statement timeout",

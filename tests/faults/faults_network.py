@@ -2,8 +2,8 @@
 
 import time
 
-from catalogue import OUTAGE, fault
-from scene import Expected, Postgres
+from tests.faults.catalogue import OUTAGE, fault
+from tests.faults.scene import Expected, Postgres
 
 
 @fault("cut", "network: every connection reset, new ones refused", OUTAGE)

@@ -7,9 +7,9 @@ import signal
 import urllib.request
 from pathlib import Path
 
-import truth
-from catalogue import OUTAGE, Lab, fault, special
-from scene import REQUEST, SLACK, Expected, Postgres, Report
+from tests.faults import truth
+from tests.faults.catalogue import OUTAGE, Lab, fault, special
+from tests.faults.scene import REQUEST, SLACK, Expected, Postgres, Report
 
 
 @fault("stopped", "PostgreSQL stopped (`fast`), started again", OUTAGE, quick=True)

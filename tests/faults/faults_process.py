@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from catalogue import Impossible, Lab, special
-from scene import Expected, Report
-from settings import ROOT, run
+from tests.faults.catalogue import Impossible, Lab, special
+from tests.faults.scene import Expected, Report
+from bench.settings import ROOT, run
 
 KILLED = "the gateway killed with -9 under load, started again"
 

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import truth
-from catalogue import Impossible, Lab, special
-from scene import Expected, Report, Sqlite
-from settings import run
+from tests.faults import truth
+from tests.faults.catalogue import Impossible, Lab, special
+from tests.faults.scene import Expected, Report, Sqlite
+from bench.settings import run
 
 NONE = Expected(errors=False, unready=False)
 FULL = "SQLite: the disk is full"

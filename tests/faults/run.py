@@ -1,39 +1,29 @@
-#!/usr/bin/env python3
 """Breaks what the release binary depends on, while it is used, and prints what became of that in Markdown.
 
     make faults                               # every fault: some minutes
     make faults ARGS="--only stopped,cut"     # some
     make faults ARGS="--quick"                # a few, in under half a minute
-    tests/faults/run.py --list                # their names
+    make faults ARGS=--list                   # their names
 
 Needs Python 3.11; installs PostgreSQL where it is missing (Debian, Ubuntu). GATEWAY_BIN names another binary.
 Exits with 1 when an answer was wrong or older than its question, an error had no code or came too late,
 liveness failed, recovery needed a hand, or something leaked. What cannot be tried on a machine says why.
 """
 
+import argparse
+import os
+import shutil
+import signal
 import sys
-from pathlib import Path
+import tempfile
+import time
+import traceback
 
-sys.dont_write_bytecode = True
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "bench"))
-
-import argparse  # noqa: E402
-import os  # noqa: E402
-import shutil  # noqa: E402
-import signal  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-import traceback  # noqa: E402
-
-import faults_postgres  # noqa: E402, F401
-import faults_network  # noqa: E402, F401
-import faults_limits  # noqa: E402, F401
-import faults_sqlite  # noqa: E402, F401
-import faults_process  # noqa: E402, F401
-from catalogue import FAULTS, Fault, Impossible, Lab  # noqa: E402
-from scene import Report  # noqa: E402
-from server import Server  # noqa: E402
+from bench.settings import ROOT
+from tests.faults import faults_limits, faults_network, faults_postgres, faults_process, faults_sqlite  # noqa: F401
+from tests.faults.catalogue import FAULTS, Fault, Impossible, Lab
+from tests.faults.scene import Report
+from tests.faults.server import Server
 
 
 def arguments() -> list[Fault]:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import truth
-from clients import Asker, Outcome, PostgresWriter, Prober, SqliteWriter, Task, Writer
-from gateway import Gateway
-from proxy import Proxy
-from server import DATABASE, Server, Session
-from settings import run
+from tests.faults import truth
+from tests.faults.clients import Asker, Outcome, PostgresWriter, Prober, SqliteWriter, Task, Writer
+from bench.gateway import Gateway
+from tests.faults.proxy import Proxy
+from tests.faults.server import DATABASE, Server, Session
+from bench.settings import run
 
 # Seconds, as the gateway is told; every limit of the suite's is made of these.
 ACQUIRE, STATEMENT, REQUEST, READINESS = 1, 2, 4, 1

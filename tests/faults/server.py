@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from cluster import SCHEMA, SCRIPT, Cluster
-from settings import run
+from bench.cluster import SCHEMA, SCRIPT, Cluster
+from bench.settings import run
 
-import truth
+from tests.faults import truth
 
 DATABASE = "coworking"
 

@@ -9,9 +9,10 @@ use axum::{
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 
-use crate::operations::waits_for_a_lock;
 use crate::support::{
-    Answer, Backend, PATIENCE, TestDatabase, TestGateway, on_both_databases, on_postgres,
+    Answer, Backend, PATIENCE, TestDatabase, TestGateway,
+    database::waits_for_a_lock,
+    on_both_databases, on_postgres,
     process::{Service, get, query},
 };
 

@@ -7,15 +7,11 @@ use axum::{body::Body, http::Request};
 use coworking_analytics::{codes, graphql::limits::Limit};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Backend, TestDatabase, TestGateway, snapshot};
+use crate::support::{Answer, TestGateway, snapshot};
 
 /// What answers differ by.
 const VARY: &str = "Accept, Authorization, X-Api-Key";
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
-
-async fn gateway(variables: &[(&str, &str)]) -> TestGateway {
-    TestGateway::on(TestDatabase::recorded(Backend::Sqlite).await, variables).await
-}
 
 async fn post(gateway: &TestGateway, headers: &[(&str, &str)], body: &str) -> Answer {
     let request =
@@ -38,7 +34,7 @@ const TYPENAME: &str = r#"{"query":"{ __typename }"}"#;
 
 #[tokio::test]
 async fn what_cannot_be_served_is_said_before_anything_is_read() {
-    let gateway = gateway(&[]).await;
+    let gateway = TestGateway::configured(&[]).await;
     for accept in ["text/html", "application/xml, image/*", "application/json; charset=utf-16", "*/*;q=0"] {
         for answer in [
             post(&gateway, &[JSON, ("accept", accept)], TYPENAME).await,
@@ -75,7 +71,7 @@ async fn what_cannot_be_served_is_said_before_anything_is_read() {
 
 #[tokio::test]
 async fn answers_are_in_the_preferred_media_type() {
-    let gateway = gateway(&[]).await;
+    let gateway = TestGateway::configured(&[]).await;
     for (accept, expected) in [
         ("*/*", "application/json; charset=utf-8"),
         (
@@ -93,7 +89,8 @@ async fn answers_are_in_the_preferred_media_type() {
 
 #[tokio::test]
 async fn statuses_are_those_of_the_chosen_edition() {
-    let editions = [gateway(&[]).await, gateway(&[("GRAPHQL_HTTP_EDITION", "2026-09")]).await];
+    let editions =
+        [TestGateway::configured(&[]).await, TestGateway::configured(&[("GRAPHQL_HTTP_EDITION", "2026-09")]).await];
     // For application/graphql-response+json and application/json, by the audits and by the edition.
     for (body, expected) in [
         (r#"{"query":"{ dailyUsage { date } }"}"#, [200, 200, 200, 200]),
@@ -127,7 +124,7 @@ async fn statuses_are_those_of_the_chosen_edition() {
 
 #[tokio::test]
 async fn values_that_do_not_fit_fail_the_request() {
-    let gateway = gateway(&[]).await;
+    let gateway = TestGateway::configured(&[]).await;
     let document = "query($n: Int, $ids: [Int!], $filter: DailyUsageFilterInput, $gaps: GapFill = OMIT) {
         userVisits(filter: { userIds: $ids }) { totalCount } dailyUsage(first: $n, filter: $filter, gaps: $gaps) { date } }";
     for (name, variables) in [
@@ -172,7 +169,7 @@ async fn values_that_do_not_fit_fail_the_request() {
 
 #[tokio::test]
 async fn pages_of_other_sites_cannot_make_a_browser_ask() {
-    let gateway = gateway(&[("CORS_ORIGINS", "https://dashboard.example")]).await;
+    let gateway = TestGateway::configured(&[("CORS_ORIGINS", "https://dashboard.example")]).await;
     let form = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
     let answer = get(&gateway, &form, "{ __typename }").await;
     assert_eq!(answer.status, 403);
@@ -204,15 +201,15 @@ async fn pages_of_listed_origins_may_read_answers() {
         let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
         answer.header("access-control-allow-origin").to_owned()
     };
-    let closed = gateway(&[]).await;
+    let closed = TestGateway::configured(&[]).await;
     assert_eq!(allows(&closed, "https://dashboard.example").await, "");
     assert_eq!(preflight(&closed, "https://dashboard.example").await, "");
-    let listed = gateway(&[("CORS_ORIGINS", "https://dashboard.example, http://localhost:3000")]).await;
+    let listed = TestGateway::configured(&[("CORS_ORIGINS", "https://dashboard.example, http://localhost:3000")]).await;
     assert_eq!(allows(&listed, "http://localhost:3000").await, "http://localhost:3000");
     assert_eq!(preflight(&listed, "https://dashboard.example").await, "https://dashboard.example");
     assert_eq!(allows(&listed, "https://other.example").await, "");
     assert_eq!(preflight(&listed, "https://other.example").await, "");
-    assert_eq!(allows(&gateway(&[("CORS_ORIGINS", "*")]).await, "https://other.example").await, "*");
+    assert_eq!(allows(&TestGateway::configured(&[("CORS_ORIGINS", "*")]).await, "https://other.example").await, "*");
 }
 
 #[test]

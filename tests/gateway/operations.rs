@@ -11,12 +11,14 @@ use std::{
 };
 
 use coworking_analytics::database::{Access, Database};
-use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
-    Backend, TestDatabase, TestGateway, config, on_postgres,
+    Backend, TestDatabase, TestGateway, config,
+    database::{waiting, waits_for_a_lock},
+    on_postgres,
     process::{PATIENCE, Service, query},
     snapshot,
 };
@@ -223,23 +225,6 @@ fn postgres(command: &str, cluster: &Path) -> String {
     let output = Command::new(script).arg(command).arg(cluster).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// Waits until some other session waits for a lock in this database.
-pub async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
-    tokio::time::timeout(PATIENCE, async {
-        while waiting(connection).await == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .unwrap();
-}
-
-pub async fn waiting(connection: &sea_orm::DatabaseTransaction) -> i64 {
-    let waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let statement = Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
-    connection.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
 }
 
 /// As a standby cancels what stands in the way of its replay: the first statement of each session fails.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::support::{Backend, TestDatabase, TestGateway};
+use crate::support::{Backend, TestDatabase, TestGateway, requests::in_snake_case};
 
 const DEVELOPMENT: &str = "see docs/development.md, \"Add a report\"";
 
@@ -16,12 +16,6 @@ async fn roots(gateway: &TestGateway, root: &str) -> Vec<Value> {
 
 fn name(field: &Value) -> &str {
     field["name"].as_str().unwrap()
-}
-
-fn in_snake_case(name: &str) -> String {
-    let letter =
-        |letter: char| if letter.is_uppercase() { format!("_{}", letter.to_lowercase()) } else { letter.into() };
-    name.chars().map(letter).collect()
 }
 
 fn page(path: &str) -> String {

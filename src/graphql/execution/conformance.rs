@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     access::Caller,
     clock::Clock,
-    config::{Config, Environment, limits::PageLimits},
+    config::{Config, limits::PageLimits},
     database::{Access, Database},
 };
 
@@ -64,9 +64,7 @@ struct Troubled {
 impl Troubled {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let config =
-            Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
+        let config = Config::on_file(&folder.path().join("test.db"));
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
         migration::up(database.connection()).await.unwrap();
         let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/legacy/data.sql");

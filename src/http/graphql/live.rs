@@ -228,16 +228,13 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        config::Environment,
         database::{Access, Database},
     };
 
     #[tokio::test]
     async fn a_panic_is_told_to_whoever_follows() {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let config =
-            Config::read(&Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()))).unwrap();
+        let config = Config::on_file(&folder.path().join("test.db"));
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
         let live = Live::new(Reports::new(database, Clock::system()), &config, Ending::default());
         let question = Question { text: "".into(), details: String::new() };

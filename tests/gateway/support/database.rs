@@ -116,3 +116,21 @@ async fn open(url: &str) -> DatabaseConnection {
     let config = config(url, &[("DB_MAX_CONNECTIONS", "1")]);
     Database::connect(&config.database, Access::Maintain).await.unwrap().connection().clone()
 }
+
+/// Waits until some other session waits for a lock in this database.
+pub async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
+    tokio::time::timeout(super::process::PATIENCE, async {
+        while waiting(connection).await == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+/// How many sessions wait for a lock in this database.
+pub async fn waiting(connection: &sea_orm::DatabaseTransaction) -> i64 {
+    let waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
+    connection.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
+}

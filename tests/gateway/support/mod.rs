@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod process;
+pub mod requests;
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -94,6 +95,11 @@ impl TestGateway {
     /// On tables without rows.
     pub async fn empty(backend: Backend) -> Self {
         Self::on(TestDatabase::empty(backend).await, &[]).await
+    }
+
+    /// On the recorded legacy database in SQLite, with variables of the environment.
+    pub async fn configured(variables: &[(&str, &str)]) -> Self {
+        Self::on(TestDatabase::recorded(Backend::Sqlite).await, variables).await
     }
 
     /// On a given database, with variables of the environment.

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use hyper::{Request, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
 use super::Answer;
 
@@ -205,4 +205,11 @@ pub async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Ans
         Ok(Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() })
     };
     tokio::time::timeout(PATIENCE, exchange).await?
+}
+
+/// Whether the other side ends the connection while it is given nothing more.
+pub async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut bytes = vec![0; 1 << 16];
+    let closed = async { while matches!(stream.read(&mut bytes).await, Ok(read) if read > 0) {} };
+    timeout(PATIENCE, closed).await.is_ok()
 }
