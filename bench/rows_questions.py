@@ -31,6 +31,7 @@ QUESTIONS = {
     "`members`, lapsing": "{ members(segment: LAPSING, first: 100) { totalCount nodes { userId } } }",
     "`tokenFunnel`": "{ tokenFunnel { issued used timeToUse { median p90 p99 } } }",
     "`tokenFunnel`, 90 days": f"{{ tokenFunnel({LAST_90}) {{ issued used timeToUse {{ median p90 p99 }} }} }}",
+    "`frequency`": "{ frequency { visits members membersAtLeast } }",
     "`userVisits`, the ten first with rank and share": (
         "{ userVisits(first: 10, orderBy: {field: VISITS, direction: DESC}) { nodes { rank share } others { share } } }"
     ),

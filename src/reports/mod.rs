@@ -8,6 +8,7 @@ mod counting;
 
 mod active_users;
 mod daily_usage;
+mod frequency;
 mod heatmap;
 mod members;
 mod retention;
@@ -32,6 +33,7 @@ pub use self::{
     counts::Measures,
     daily_usage::{DailyUsageField, DailyUsageOrder},
     error::Error,
+    frequency::Frequency,
     heatmap::{Heatmap, HeatmapCell},
     here::Here,
     legacy::LegacyDailyUsage,

@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// A question to each report that says nothing of single members.
-const AGGREGATES: [(&str, &str); 7] = [
+const AGGREGATES: [(&str, &str); 8] = [
     ("dailyUsage", "dailyUsage(filter: { from: \"2024-03-01\" }) { date visits }"),
     (
         "usage",
@@ -29,11 +29,12 @@ const AGGREGATES: [(&str, &str); 7] = [
     ("activeUsers", "activeUsers(filter: { from: \"2024-03-01\", to: \"2024-03-02\" }) { daily }"),
     ("retention", "retention { label members }"),
     ("tokenFunnel", "tokenFunnel(filter: { isActive: true }) { issued }"),
+    ("frequency", "frequency { visits members }"),
     ("userVisits", "userVisits { totalCount totals { visits } nodes { userId tokensIssued joinedAt } }"),
 ];
 
 /// Questions that say more of single members than the legacy report did.
-const PERSONAL: [(&str, &str); 14] = [
+const PERSONAL: [(&str, &str); 15] = [
     ("members", "members { totalCount }"),
     ("dailyUsage", "dailyUsage(filter: { userIds: [1] }) { date }"),
     ("dailyUsage", "dailyUsage(filter: { joinedFrom: \"2024-01-01\" }) { date }"),
@@ -42,6 +43,7 @@ const PERSONAL: [(&str, &str); 14] = [
     ("activeUsers", "activeUsers(filter: { userIds: [1], from: \"2024-03-01\", to: \"2024-03-02\" }) { daily }"),
     ("retention", "retention(filter: { userIds: [1] }) { label }"),
     ("tokenFunnel", "tokenFunnel(filter: { userIds: [1] }) { issued }"),
+    ("frequency", "frequency(filter: { userIds: [1] }) { members }"),
     ("userVisits", "userVisits { nodes { userId visits } }"),
     ("userVisits", "userVisits { edges { node { ... on UserVisits { lastVisitAt } } } }"),
     ("userVisits", "userVisits(filter: { from: \"2024-03-01\" }) { nodes { userId } }"),

@@ -9,7 +9,7 @@ use async_graphql::{
 use crate::graphql::execution::document::any_field;
 
 /// Root fields that take one statement.
-const ONE_STATEMENT: [&str; 4] = ["dailyUsage", "userVisits", "members", "tokenFunnel"];
+const ONE_STATEMENT: [&str; 5] = ["dailyUsage", "userVisits", "members", "tokenFunnel", "frequency"];
 /// Fields of these that take another.
 const ANOTHER_STATEMENT: [&str; 4] = ["user", "rollingAverage", "cumulative", "uniqueVisitors"];
 

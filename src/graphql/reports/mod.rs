@@ -3,6 +3,7 @@
 
 mod active_users;
 mod daily_usage;
+mod frequency;
 mod heatmap;
 mod members;
 mod retention;
@@ -14,8 +15,9 @@ mod user_visits;
 use async_graphql::MergedObject;
 
 use self::{
-    active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, heatmap::HeatmapQuery, members::MembersQuery,
-    retention::RetentionQuery, token_funnel::TokenFunnelQuery, usage::UsageQuery, user_visits::UserVisitsQuery,
+    active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, frequency::FrequencyQuery, heatmap::HeatmapQuery,
+    members::MembersQuery, retention::RetentionQuery, token_funnel::TokenFunnelQuery, usage::UsageQuery,
+    user_visits::UserVisitsQuery,
 };
 
 /// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a
@@ -29,6 +31,7 @@ pub struct Query(
     UsageQuery,
     HeatmapQuery,
     ActiveUsersQuery,
+    FrequencyQuery,
     RetentionQuery,
     TokenFunnelQuery,
     UserVisitsQuery,

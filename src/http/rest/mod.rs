@@ -13,6 +13,7 @@ mod table;
 
 mod active_users;
 mod daily_usage;
+mod frequency;
 mod heatmap;
 mod members;
 mod retention;
@@ -36,7 +37,7 @@ use crate::{
 };
 
 /// Every report, in the order in which they are listed.
-static REPORTS: [&Report; 8] = [
+static REPORTS: [&Report; 9] = [
     &daily_usage::REPORT,
     &user_visits::REPORT,
     &usage::REPORT,
@@ -45,6 +46,7 @@ static REPORTS: [&Report; 8] = [
     &members::REPORT,
     &active_users::REPORT,
     &token_funnel::REPORT,
+    &frequency::REPORT,
 ];
 
 /// Where the reports are listed.

@@ -15,6 +15,7 @@ on_postgres!(
     retention_agrees,
     members_agree,
     token_funnel_agrees,
+    frequency_agrees,
 );
 
 /// Questions in each space.
@@ -85,6 +86,9 @@ const TOKEN_FUNNEL: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZ
     tokenFunnel(filter: $filter, timeZone: $zone) {
         issued used unused conversionRate usedBeforeIssued timeToUse { count median p90 p99 } } }";
 
+const FREQUENCY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
+    frequency(filter: $filter, timeZone: $zone, basis: $basis) { visits members membersAtLeast } }";
+
 async fn usage_agrees() {
     agree(1, USAGE, "usage", usage_question, Space::usage).await;
 }
@@ -134,6 +138,10 @@ async fn members_agree() {
 
 async fn token_funnel_agrees() {
     agree(7, TOKEN_FUNNEL, "tokenFunnel", funnel_question, |space, question| Ok(space.token_funnel(question))).await;
+}
+
+async fn frequency_agrees() {
+    agree(8, FREQUENCY, "frequency", frequency_question, |space, question| Ok(space.frequency(question))).await;
 }
 
 /// Asks both databases, the rollup and the model, which answers as well, or names the argument that is bad.
@@ -282,6 +290,10 @@ fn members_question(random: &mut fastrand::Rng) -> Value {
 
 fn funnel_question(random: &mut fastrand::Rng) -> Value {
     json!({ "filter": filter(random, 4_800), "zone": zone(random) })
+}
+
+fn frequency_question(random: &mut fastrand::Rng) -> Value {
+    json!({ "filter": filter(random, 4_800), "zone": zone(random), "basis": basis(random) })
 }
 
 /// A filter of tokens: a relative range, or dates so far apart.

@@ -1,6 +1,6 @@
 //! The model of the reports that are no series: who came when, who comes back, and what became of tokens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, Timelike as _};
 use serde_json::{Value, json};
@@ -154,6 +154,19 @@ impl Space {
         let more =
             |row: &Row| json!({ "segment": segment(row), "daysSinceLastVisit": row.last.map(|last| ago(last).max(0)) });
         rows.iter().map(|row| merged(row.json(), more(row))).collect()
+    }
+
+    pub fn frequency(&self, question: &Value) -> Value {
+        let mut visits = BTreeMap::<i32, i64>::new();
+        for (id, _) in self.visits(&Asked::read(question)) {
+            *visits.entry(id).or_default() += 1;
+        }
+        let mut members = BTreeMap::<i64, i64>::new();
+        for count in visits.values() {
+            *members.entry(*count).or_default() += 1;
+        }
+        let row = |(visits, count): (&i64, &i64)| json!({ "visits": visits, "members": count, "membersAtLeast": members.range(visits..).map(|(_, n)| n).sum::<i64>() });
+        members.iter().map(row).collect()
     }
 
     pub fn token_funnel(&self, question: &Value) -> Value {

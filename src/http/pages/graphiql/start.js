@@ -159,6 +159,17 @@ query TopVisitors {
 `,
   },
   {
+    query: `# How many members came once, twice, ...
+query Frequency {
+  frequency(filter: { range: LAST_30_DAYS }) {
+    visits
+    members
+    membersAtLeast
+  }
+}
+`,
+  },
+  {
     query: `# Are door codes used, and how long after
 # they were issued? In seconds.
 query Funnel {

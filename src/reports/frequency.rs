@@ -1,0 +1,55 @@
+//! How often members came: the number of members for each number of visits.
+
+use entity::token;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
+
+use super::{Error, Session, filter::TokenFilter, made, selection::tokens};
+
+/// Members who came the same number of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frequency {
+    /// How often they came: 1 or more.
+    pub visits: i64,
+    /// How many they are.
+    pub members: i64,
+    /// How many members came as often, or more often.
+    pub members_at_least: i64,
+}
+
+impl Session {
+    /// The members who came, by how often, in ascending order; `n` rows take at least `n * (n + 1) / 2` visits.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn frequency(&self, filter: &TokenFilter) -> Result<Vec<Frequency>, Error> {
+        made("frequency", async {
+            let mut rows = Vec::new();
+            for row in self.query_all(&self.frequency_statement(filter)).await? {
+                let members = row.try_get("", "members")?;
+                rows.push(Frequency { visits: row.try_get("", "visits")?, members, members_at_least: members });
+            }
+            let mut at_least = 0;
+            for row in rows.iter_mut().rev() {
+                at_least += row.members;
+                row.members_at_least = at_least;
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    fn frequency_statement(&self, filter: &TokenFilter) -> SelectStatement {
+        let mut members = tokens(&self.local(filter), filter);
+        members
+            .expr_as(Expr::cust("count(*)"), "visits")
+            .and_where(Expr::col(token::Column::UsedAt).is_not_null())
+            .group_by_col(token::Column::UserId);
+        Query::select()
+            .column("visits")
+            .expr_as(Expr::cust("count(*)"), "members")
+            .from_subquery(members, "members")
+            .group_by_col("visits")
+            .order_by("visits", Order::Asc)
+            .take()
+    }
+}
