@@ -54,6 +54,7 @@ format:
 # After the build, whose macros and build scripts it takes over.
 lint: $(if $(STEPS),build)
 	$(STEP) cargo clippy --workspace --all-targets --locked --profile $(PROFILE) -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --document-private-items --locked --profile $(PROFILE)
 
 dependencies:
 	$(STEP) scripts/check-dependencies.py

@@ -1,7 +1,7 @@
 //! The domain: what a coworking space's check-ins say. It knows SeaORM and the two tables, and
 //! neither HTTP nor GraphQL; every face of the gateway asks here, so every face gives the same numbers.
 //!
-//! A report is a file: a method of [`Session`] that answers what was asked ([`asking`]) by statements ([`counting`]).
+//! A report is a file: a method of [`Session`] that answers a question (`asking`) by statements (`counting`).
 
 mod asking;
 mod counting;

@@ -32,7 +32,7 @@ impl Session {
     /// The series of `question`; with `look_back`, also sums of which the longest goes back so many buckets.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when there would be more than [`MAX_BUCKETS`] buckets; otherwise what the
+    /// [`Error::InvalidArgument`] when there would be more than [`crate::reports::MAX_BUCKETS`] buckets; otherwise what the
     /// database says.
     pub async fn usage(
         &self,
