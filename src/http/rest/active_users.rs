@@ -4,8 +4,8 @@ use crate::{
     access::Scope,
     http::rest::{
         parameters::{BASIS, FORMAT, JOINED, RANGE, USERS, WEEKDAYS},
-        report::{Answering, Report},
-        request::Request,
+        report::Report,
+        request::{Answering, Request},
         table::{
             Column,
             Holds::{Date, Flag, Instant, Number, Whole},
@@ -24,7 +24,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: None,
     scope: Scope::Reports,
     is_list: false,
-    answer,
 };
 
 static COLUMNS: [Column<ActiveUsers>; 7] = [
@@ -39,7 +38,7 @@ static COLUMNS: [Column<ActiveUsers>; 7] = [
     Column::new("is_partial", Flag, "Whether the day is not over.", |day| day.is_partial.into()),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
         let days = request.session.active_users(&filter).await?;

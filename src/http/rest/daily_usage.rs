@@ -9,8 +9,8 @@ use crate::{
         rest::legacy,
         rest::{
             parameters::{BASIS, FORMAT, GAPS, JOINED, RANGE, USERS, WEEKDAYS},
-            report::{Answering, Report},
-            request::Request,
+            report::Report,
+            request::{Answering, Request},
             table::{
                 Column, Format,
                 Holds::{Date, Flag, Instant, Number, Whole},
@@ -30,7 +30,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: Some(|| json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
     scope: Scope::Reports,
     is_list: false,
-    answer,
 };
 
 static COLUMNS: [Column<SeriesRow>; 8] = [
@@ -50,7 +49,7 @@ static COLUMNS: [Column<SeriesRow>; 8] = [
     Column::new("is_partial", Flag, "Whether the day is not over.", |day| day.is_partial.into()),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         if request.is_legacy {
             return legacy::daily_usage(&request.gateway, &request.client, &request.headers).await;

@@ -4,8 +4,8 @@ use crate::{
     access::Scope,
     http::rest::{
         parameters::{BASIS, FORMAT, JOINED, RANGE, USERS, WEEKDAYS},
-        report::{Answering, Report},
-        request::Request,
+        report::Report,
+        request::{Answering, Request},
         table::{Column, Holds::Whole, headings, written},
     },
     reports::Frequency,
@@ -19,7 +19,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: None,
     scope: Scope::Reports,
     is_list: false,
-    answer,
 };
 
 static COLUMNS: [Column<Frequency>; 3] = [
@@ -30,7 +29,7 @@ static COLUMNS: [Column<Frequency>; 3] = [
     }),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
         let rows = request.session.frequency(&filter).await?;

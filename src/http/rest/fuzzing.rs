@@ -15,7 +15,7 @@ use crate::{
 /// Query strings: what is not understood is refused by the name of one of the route's parameters.
 pub fn query_strings(bytes: &[u8], session: &Session) {
     let mut source = Source(bytes);
-    let report = source.pick(&REPORTS);
+    let report = source.pick(&REPORTS).0;
     let query = String::from_utf8_lossy(source.0);
     let asked = match Asked::read(report.parameters, &query) {
         Ok(asked) => asked,

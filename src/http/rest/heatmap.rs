@@ -5,8 +5,8 @@ use crate::{
     graphql::Named as _,
     http::rest::{
         parameters::{BASIS, FORMAT, JOINED, RANGE, USERS, WEEKDAYS},
-        report::{Answering, Report},
-        request::Request,
+        report::Report,
+        request::{Answering, Request},
         table::{
             Column,
             Holds::{Number, Text, Whole},
@@ -24,7 +24,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: None,
     scope: Scope::Reports,
     is_list: false,
-    answer,
 };
 
 /// A cell, and its share of all visits.
@@ -46,7 +45,7 @@ static COLUMNS: [Column<Row>; 6] = [
     }),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
         let heatmap = request.session.heatmap(&filter).await?;

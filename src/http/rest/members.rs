@@ -9,8 +9,8 @@ use crate::{
         rest::stream::{self, Mapped},
         rest::{
             parameters::{FORMAT, JOINED, Kind, LIST, Parameter, USERS, ZONE, parameter},
-            report::{Answering, Report},
-            request::Request,
+            report::Report,
+            request::{Answering, Request},
             table::{
                 Column,
                 Holds::{Flag, Instant, Text, Whole},
@@ -30,7 +30,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: None,
     scope: Scope::Members,
     is_list: true,
-    answer,
 };
 
 const SEGMENTS: [Parameter; 4] = [
@@ -80,7 +79,7 @@ static COLUMNS: [Column<Row>; 11] = [
     Column::new("is_active", Flag, "Whether the membership is active now.", |row| row.member.is_active.into()),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let ((filter, thresholds), order) = (request.segment()?, request.order()?);
         let (session, zone) = (Arc::clone(&request.session), filter.zone);

@@ -30,23 +30,29 @@ use axum::{
 };
 use serde_json::json;
 
-use self::{report::Report, request::Request};
+use self::{
+    report::Report,
+    request::{Answering, Request},
+};
 use crate::{
     access::Scope,
     http::{Gateway, body, connections::admission::Client, error::Failure},
 };
 
-/// Every report, in the order in which they are listed.
-static REPORTS: [&Report; 9] = [
-    &daily_usage::REPORT,
-    &user_visits::REPORT,
-    &usage::REPORT,
-    &heatmap::REPORT,
-    &retention::REPORT,
-    &members::REPORT,
-    &active_users::REPORT,
-    &token_funnel::REPORT,
-    &frequency::REPORT,
+/// Answers requests for a report.
+type Answer = fn(Request) -> Answering;
+
+/// Every report, in the order in which they are listed, and what answers requests for it.
+static REPORTS: [(&Report, Answer); 9] = [
+    (&daily_usage::REPORT, daily_usage::answer),
+    (&user_visits::REPORT, user_visits::answer),
+    (&usage::REPORT, usage::answer),
+    (&heatmap::REPORT, heatmap::answer),
+    (&retention::REPORT, retention::answer),
+    (&members::REPORT, members::answer),
+    (&active_users::REPORT, active_users::answer),
+    (&token_funnel::REPORT, token_funnel::answer),
+    (&frequency::REPORT, frequency::answer),
 ];
 
 /// Where the reports are listed.
@@ -54,13 +60,13 @@ const INDEX: &str = "/api/reports";
 
 pub(in crate::http) fn routes() -> Router<Gateway> {
     let routes = Router::new().route(INDEX, get(index)).route("/api/reports/", get(index));
-    REPORTS.iter().fold(routes, |routes, report| {
+    REPORTS.iter().fold(routes, |routes, (report, answer)| {
         let answer = async |State(gateway): State<Gateway>,
                             Extension(client): Extension<Client>,
                             RawQuery(query): RawQuery,
                             headers: HeaderMap| {
             let request = Request::read(report, gateway, client, query.as_deref(), headers)?;
-            (report.answer)(request).await
+            answer(request).await
         };
         routes.route(&report.path(), get(answer))
     })
@@ -69,6 +75,6 @@ pub(in crate::http) fn routes() -> Router<Gateway> {
 /// Every report, and what can be asked of it.
 async fn index(Extension(client): Extension<Client>) -> Result<Response, Failure> {
     client.caller.require(Scope::Reports)?;
-    let reports: Vec<_> = REPORTS.iter().map(|report| report.listed()).collect();
+    let reports: Vec<_> = REPORTS.iter().map(|(report, _)| report.listed()).collect();
     Ok(body("application/json", json!(reports).to_string() + "\n"))
 }

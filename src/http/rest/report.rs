@@ -1,20 +1,13 @@
 //! What a report is over plain HTTP. One declaration makes its route, its entry in the list of reports, and its part of
 //! the description of the routes.
 
-use std::pin::Pin;
-
-use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::{
     access::Scope,
-    http::{
-        error::Failure,
-        rest::{
-            parameters::Parameter,
-            request::Request,
-            table::{FORMATS, Heading},
-        },
+    http::rest::{
+        parameters::Parameter,
+        table::{FORMATS, Heading},
     },
 };
 
@@ -34,11 +27,7 @@ pub(in crate::http) struct Report {
     /// Whether it is a list of members: it needs the scope `members`, unless it is asked as the legacy service was, and
     /// is sent while it is read.
     pub(in crate::http) is_list: bool,
-    pub(in crate::http) answer: fn(Request) -> Answering,
 }
-
-/// An answer that is being made.
-pub(in crate::http) type Answering = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
 
 impl Report {
     pub(in crate::http) fn path(&self) -> String {

@@ -1,6 +1,6 @@
 //! A request for a report, and its answer, as far as all reports are alike.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -28,6 +28,9 @@ use crate::{
 
 /// What a list of members costs its caller, of any length.
 const LIST_COST: u64 = 50_000;
+
+/// An answer that is being made.
+pub(in crate::http) type Answering = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
 
 /// A request for a report.
 pub(in crate::http) struct Request {

@@ -7,8 +7,8 @@ use crate::{
     graphql::Named as _,
     http::rest::{
         parameters::{BASIS, FORMAT, Kind, Parameter, RANGE, USERS, WEEK_START, parameter},
-        report::{Answering, Report},
-        request::Request,
+        report::Report,
+        request::{Answering, Request},
         table::{
             Column,
             Holds::{Date, Flag, Number, Text, Whole},
@@ -26,7 +26,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: None,
     scope: Scope::Reports,
     is_list: false,
-    answer,
 };
 
 const COHORTS: [Parameter; 3] = [
@@ -65,7 +64,7 @@ static COLUMNS: [Column<Row>; 8] = [
     Column::new("is_partial", Flag, "Whether the period is not over.", |row| row.period.is_partial.into()),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let unit = request.one("cohort")?.unwrap_or_default();
         let anchor = request.one("anchor")?.unwrap_or_default();

@@ -4,8 +4,8 @@ use crate::{
     access::Scope,
     http::rest::{
         parameters::{FORMAT, JOINED, RANGE, USERS, WEEKDAYS},
-        report::{Answering, Report},
-        request::Request,
+        report::Report,
+        request::{Answering, Request},
         table::{
             Column,
             Holds::{Number, Whole},
@@ -24,7 +24,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: None,
     scope: Scope::Reports,
     is_list: false,
-    answer,
 };
 
 static COLUMNS: [Column<TokenFunnel>; 9] = [
@@ -53,7 +52,7 @@ static COLUMNS: [Column<TokenFunnel>; 9] = [
     }),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
         let funnel = request.session.token_funnel(&filter).await?;

@@ -5,8 +5,8 @@ use crate::{
     graphql::Named as _,
     http::rest::{
         parameters::{BASIS, FORMAT, GAPS, JOINED, Kind, Parameter, RANGE, USERS, WEEK_START, WEEKDAYS, parameter},
-        report::{Answering, Report},
-        request::Request,
+        report::Report,
+        request::{Answering, Request},
         table::{
             Column,
             Holds::{Flag, Instant, Number, Text, Whole},
@@ -24,7 +24,6 @@ pub(in crate::http) static REPORT: Report = Report {
     legacy: None,
     scope: Scope::Reports,
     is_list: false,
-    answer,
 };
 
 const GRANULARITY: [Parameter; 1] =
@@ -53,7 +52,7 @@ static COLUMNS: [Column<SeriesRow>; 9] = [
     ),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let granularity = request.one("granularity")?.unwrap_or_default();
         let gaps = request.one("gaps")?.unwrap_or_default();

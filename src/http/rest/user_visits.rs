@@ -11,8 +11,8 @@ use crate::{
         },
         rest::{
             parameters::{BASIS, FORMAT, JOINED, Kind, LIST, Parameter, RANGE, USERS, parameter},
-            report::{Answering, Report},
-            request::Request,
+            report::Report,
+            request::{Answering, Request},
             table::{
                 Column, Format,
                 Holds::{Flag, Instant, Text, Whole},
@@ -38,7 +38,6 @@ pub(in crate::http) static REPORT: Report = Report {
     }),
     scope: Scope::Reports,
     is_list: true,
-    answer,
 };
 
 const VISITS: [Parameter; 4] = [
@@ -65,7 +64,7 @@ static COLUMNS: [Column<UserVisits>; 10] = [
     Column::new("is_active", Flag, "Whether the membership is active now.", |row| row.is_active.into()),
 ];
 
-fn answer(request: Request) -> Answering {
+pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         if request.is_legacy {
             return legacy::user_visits(&request.gateway, &request.client, &request.headers).await;

@@ -9,6 +9,7 @@ use sea_orm::{
 use tracing::{info, warn};
 
 use super::{
+    faults::{BEGIN_ANEW, Check, EVERYTHING, faults},
     place::Place,
     refresh::{self, refresh},
 };
@@ -16,17 +17,6 @@ use crate::database::words;
 
 /// The tables, functions and triggers, in one transaction.
 const INSTALL: &str = include_str!("install.sql");
-
-/// What is true of the tables now, and that all has to be counted.
-const BEGIN_ANEW: [&str; 2] = [
-    EVERYTHING,
-    "UPDATE {schema}.rollup_state SET generation = generation + 1, refresh_id = gen_random_uuid(), \
-     fingerprint = {schema}.rollup_fingerprint('{tokens}', '{users}')",
-];
-
-/// Logs that all is out of date.
-pub(super) const EVERYTHING: &str =
-    "INSERT INTO {schema}.rollup_log (slots, users) VALUES (tsrange(NULL, NULL), int8range(NULL, NULL))";
 
 /// From now on, nobody reads the counts, nor counts anew.
 const RETIRE: [&str; 3] =
@@ -256,35 +246,6 @@ pub async fn drop_all(connection: &DatabaseConnection, notice: Duration) -> Resu
         patiently(connection, &place, &[&sql]).await?;
     }
     patiently(connection, &place, &[DROP]).await
-}
-
-/// Which of the faults that would make a rollup lie are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Check {
-    /// Those of the tables.
-    Tables,
-    /// Those of the triggers, too.
-    TablesAndTriggers,
-}
-
-/// Why a rollup cannot tell what changes in the tables; nothing where it can.
-pub(super) async fn faults(
-    connection: &impl ConnectionTrait,
-    place: &Place,
-    check: Check,
-) -> Result<Vec<String>, DbErr> {
-    let missing = if check == Check::Tables { "" } else { include_str!("missing.sql") };
-    let sql = place.sql(&include_str!("faults.sql").replace("{and triggers}", missing));
-    let rows = connection.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-    rows.iter().map(|row| row.try_get("", "sentence")).collect()
-}
-
-/// Takes the tables as they are now for those that the rollup follows, and counts everything anew.
-pub(super) async fn begin_anew(connection: &impl ConnectionTrait, place: &Place) -> Result<(), DbErr> {
-    for statement in BEGIN_ANEW {
-        connection.execute_unprepared(&place.sql(statement)).await?;
-    }
-    Ok(())
 }
 
 async fn exists(connection: &DatabaseConnection, place: &Place) -> Result<bool, DbErr> {

@@ -2,6 +2,7 @@
 //! minutes of UTC, of which every current time zone's days are made, and by member. PostgreSQL only, and
 //! only where somebody made them: see `docs/architecture.md`.
 
+mod faults;
 mod install;
 mod place;
 mod read;
@@ -17,7 +18,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
 
 pub(in crate::reports) use self::read::{around_log, counts, visitors};
-use self::{install::Check, place::Place};
+use self::{faults::Check, place::Place};
 pub use self::{
     install::{create, drop_all, rebuild, upgrade},
     refresh::{Progress, refresh},
@@ -97,7 +98,7 @@ pub async fn status(connection: &DatabaseConnection) -> Result<Option<Status>, D
     if status.is_behind {
         let place = Place::of(connection).await?;
         if refresh::is_followed(connection, &place).await? == Some(false) {
-            let faults = install::faults(connection, &place, Check::TablesAndTriggers).await?;
+            let faults = faults::faults(connection, &place, Check::TablesAndTriggers).await?;
             status.trouble = (!faults.is_empty()).then(|| faults.join("; "));
         }
     }

@@ -9,7 +9,7 @@ use sea_orm::{
 use tracing::warn;
 
 use super::{
-    install::{Check, begin_anew, faults},
+    faults::{Check, begin_anew, faults},
     place::Place,
 };
 

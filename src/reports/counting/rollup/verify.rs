@@ -3,7 +3,7 @@
 use sea_orm::{AccessMode, ConnectionTrait as _, DatabaseConnection, DbErr};
 
 use super::{
-    install::EVERYTHING,
+    faults::EVERYTHING,
     place::Place,
     refresh::{COUNTS, Part, begin, is_followed, next_slots, next_users},
 };
