@@ -109,7 +109,7 @@ pub enum Denied {
     #[error("{0}")]
     Invalid(&'static str),
     /// It cannot be told for now.
-    #[error("The keys of the identity provider are out of reach for now; try again shortly.")]
+    #[error("The keys of the identity provider are not available for now: try again shortly.")]
     Unavailable,
 }
 

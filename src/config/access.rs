@@ -89,7 +89,10 @@ impl OidcConfig {
         };
         oidc.issuer = issuer?;
         oidc.audience = audience.unwrap_or_else(|| {
-            environment.reject("OIDC_AUDIENCE", "is needed with OIDC_ISSUER: tokens for other services are not taken");
+            environment.reject(
+                "OIDC_AUDIENCE",
+                "is needed with OIDC_ISSUER: access tokens for other services are not accepted",
+            );
             String::new()
         });
         Some(oidc)

@@ -161,7 +161,7 @@ fn read_url(environment: &Environment, url: String, tls: Tls) -> DatabaseTarget 
     {
         environment.reject(
             "DATABASE_URL",
-            "is no database address; expected postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH",
+            "is not a database address; expected postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH",
         );
     }
     let tls = Tls { mode: tls.mode.filter(|_| !url.contains("sslmode=")), ..tls };

@@ -62,7 +62,10 @@ impl GraphqlConfig {
         let persisted_documents = environment.get("PERSISTED_DOCUMENTS_DIR").map(PathBuf::from);
         let persisted_only = environment.switch("PERSISTED_ONLY", false);
         if persisted_only && persisted_documents.is_none() {
-            environment.reject("PERSISTED_ONLY", "needs PERSISTED_DOCUMENTS_DIR, the folder of what may be asked");
+            environment.reject(
+                "PERSISTED_ONLY",
+                "needs PERSISTED_DOCUMENTS_DIR, the folder of the documents that are allowed",
+            );
         }
         let none = Origins::Only(Vec::new());
         let expected = "origins such as \"https://dashboard.example, http://localhost:3000\", or *";

@@ -24,13 +24,13 @@ impl ObservabilityConfig {
             value => value.parse().ok().map(Some),
         });
         if port == Some(listening.port()) && listening.port() != 0 {
-            environment.reject("METRICS_PORT", "is APP_PORT as well; metrics need a port of their own");
+            environment.reject("METRICS_PORT", "is the same as APP_PORT; metrics need another port");
         }
         let otlp_endpoint = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT");
         if otlp_endpoint.as_ref().is_some_and(|endpoint| !endpoint.starts_with("http://")) {
             environment.reject(
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
-                "must begin with http://; a collector beside the service takes the spans on",
+                "must begin with http://; send spans to a collector beside the service, which can forward them over TLS",
             );
         }
         Self {

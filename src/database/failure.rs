@@ -102,9 +102,9 @@ fn on_postgres(target: &PostgresTarget, error: &DbErr) -> Option<&'static str> {
         "28000" => Some(or("check DB_USERNAME and DB_SSLMODE", "check the user in DATABASE_URL, and DB_SSLMODE")),
         "3D000" => Some(or("check DB_NAME", "check the name at the end of DATABASE_URL")),
         "42501" => Some("grant the role what it needs: docs/postgresql.md"),
-        "53300" => Some("close some, or let fewer be opened by DB_MAX_CONNECTIONS, and try again"),
+        "53300" => Some("close some connections, or lower DB_MAX_CONNECTIONS, and try again"),
         "53100" => Some("make room on the server's disk, and try again"),
-        "55P03" => Some("somebody else is at it: try again"),
+        "55P03" => Some("another session is changing it: try again"),
         _ => None,
     }
 }
@@ -135,8 +135,8 @@ fn primary_code(error: &dyn DatabaseError) -> Option<u32> {
 
 /// What to do where the sample database has no place.
 pub(crate) const ELSEWHERE: &str =
-    "start in a folder where this user may write, or name a database of yours by DATABASE_URL or DB_HOST";
-const ANEW: &str = "remove the folder `data` to begin anew";
+    "start in a folder where this user may write, or name your own database with DATABASE_URL or DB_HOST";
+const ANEW: &str = "remove the folder `data` to start with new sample data";
 
 #[cfg(test)]
 mod tests {

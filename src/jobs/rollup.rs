@@ -51,13 +51,13 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
 fn announce(reports: &Reports, status: Option<Status>) {
     match status {
         Some(Status { trouble: Some(trouble), .. }) => {
-            warn!(trouble, "reports read the tokens: the rollup is not used");
+            warn!(trouble, "reports read the door codes: the rollup is not used");
         }
         Some(Status { generation, .. }) if reports.reads_rollup() => {
             info!(generation, "reports read the rollup from now on");
         }
-        Some(_) => info!("reports read the tokens: the rollup is behind"),
-        None => info!("reports read the tokens: there is no rollup, or this role may not read it"),
+        Some(_) => info!("reports read the door codes: the rollup is behind"),
+        None => info!("reports read the door codes: there is no rollup, or this role may not read it"),
     }
 }
 
@@ -90,7 +90,7 @@ async fn keep_once(
         metrics::rollup_differed(differences.len());
         error!(
             places = differences.join(", "),
-            "the rollup was not what the tokens say: it counts everything anew; find out who changed either past the triggers"
+            "the rollup differs from the door codes and is counted anew; find out what changed one of them without the triggers"
         );
     }
     reports.look_for_rollup().await

@@ -149,7 +149,7 @@ async function loadMembers(): Promise<void> {
 
 const connection = byId('live');
 
-const WORDS: Record<Connection, string> = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: 'Not let in' };
+const WORDS: Record<Connection, string> = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: 'Access denied' };
 
 function tell(state: Connection, reason?: string): void {
   const wasLost = connection.dataset.state === 'lost';

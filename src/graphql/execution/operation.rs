@@ -49,7 +49,7 @@ pub(in crate::graphql) fn find<'a>(
     let problem = match (&document.operations, requested) {
         (DocumentOperations::Single(operation), None) => return Ok((None, operation)),
         (DocumentOperations::Multiple(named), None) if named.len() != 1 => {
-            "The document has several operations; tell by `operationName` which one to run.".to_owned()
+            "The document has several operations: name one in `operationName`.".to_owned()
         }
         (DocumentOperations::Multiple(named), requested) => {
             let only = || named.iter().next();

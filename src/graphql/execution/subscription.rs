@@ -87,7 +87,7 @@ pub(in crate::graphql) fn unfold(document: &mut ExecutableDocument) -> ServerRes
         waiting.reverse();
         while let Some(selection) = waiting.pop() {
             if let Some(directive) = selection.node.directives().first() {
-                let problem = format!("The root of a subscription takes no @{}.", directive.node.name.node);
+                let problem = format!("The root field of a subscription cannot have @{}.", directive.node.name.node);
                 return Err(with_code(ServerError::new(problem, Some(directive.pos)), VALIDATION_FAILED));
             }
             let within = match &selection.node {

@@ -100,7 +100,7 @@ impl PersistedDocuments {
         let id = hash.as_deref().or(parameters.document_id.as_deref().map(without_prefix));
         match (text, id) {
             (None, None) => {
-                Err(Failure::BadParameters("The request has no `query`, and names no document.".to_owned()).into())
+                Err(Failure::BadParameters("The request has no `query` and no id of a document.".to_owned()).into())
             }
             (None, Some(id)) => {
                 let text = self.trusted(id).cloned().or_else(|| self.registered.get(id));
@@ -115,7 +115,9 @@ impl PersistedDocuments {
                     return Err(with_code(ServerError::new(problem, None), BAD_USER_INPUT).into());
                 }
                 if self.trusted_only && actual.is_none_or(|hash| self.trusted(&hash).is_none()) {
-                    return Err(not_found("This gateway runs trusted documents only, and this is none of them."));
+                    return Err(not_found(
+                        "This gateway runs trusted documents only, and this document is not one of them.",
+                    ));
                 }
                 let register_as = hash.filter(|hash| !self.trusted_only && self.registered.get(hash).is_none());
                 Ok(Found { text: text.into(), register_as })

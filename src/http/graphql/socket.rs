@@ -129,7 +129,7 @@ async fn serve(gateway: Gateway, client: Client, socket: WebSocket) {
     let ended = if speaks {
         connection.run().await
     } else {
-        Close(4406, format!("Subprotocol not acceptable: {PROTOCOL} is spoken here")).into()
+        Close(4406, format!("Subprotocol not acceptable: use {PROTOCOL}")).into()
     };
     let Ended::Closing(Close(code, reason)) = ended else { return };
     debug!(code, reason, "closing a WebSocket");
@@ -218,7 +218,7 @@ impl Connection {
                             Err(Close(1009, Limit::BodyBytes.message(maximum)).into())
                         }
                         Some(Ok(Message::Text(text))) => self.hear(text.as_str()).await,
-                        Some(Ok(Message::Binary(_))) => Err(Close::invalid("Messages are texts").into()),
+                        Some(Ok(Message::Binary(_))) => Err(Close::invalid("Messages must be text").into()),
                         // Pings and goodbyes are answered by the library as it reads on.
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => Ok(()),
                         // What is no WebSocket's, or far too large, cannot be read on.
@@ -267,7 +267,7 @@ impl Connection {
                 Ok(())
             }
             ("subscribe" | "complete", None) => Err(Close::invalid("Invalid message: it has no `id`").into()),
-            (kind, _) => Err(Close::invalid(format!("Invalid message: `{kind}` is no type of message")).into()),
+            (kind, _) => Err(Close::invalid(format!("Invalid message: `{kind}` is not a type of message")).into()),
         }
     }
 

@@ -30,7 +30,7 @@ export function show(thisMonth: ThisMonth, lastMonth: LastMonth): void {
 
 /** While there is nothing to compare. */
 export function unknown(): void {
-  byId('verdict').replaceChildren(h('h2', { id: 'verdict-title' }, 'No numbers yet'), h('p', {}, 'They will be here as soon as the gateway tells them.'));
+  byId('verdict').replaceChildren(h('h2', { id: 'verdict-title' }, 'No numbers yet'), h('p', {}, 'The numbers appear here as soon as the gateway answers.'));
 }
 
 function headline(ratio: number | null, now: number, before: string): string {
