@@ -1,4 +1,4 @@
-//! Members who came on a day, in the week and in the month that end with it: exact at every day.
+//! Members who visited on a day, and in the 7 and the 30 days that end with it; exact for every day.
 
 use std::collections::HashMap;
 
@@ -11,23 +11,23 @@ use super::{
     range::DateRange, selection::tokens, time_zone::Zone,
 };
 
-/// The most days that one report covers: three years.
+/// The most days in one report: three years.
 pub const MAX_ACTIVE_DAYS: i64 = 1_100;
 /// Days in the longest window.
 const MONTH: usize = 30;
 const WEEK: usize = 7;
 
-/// Different members with a visit, up to and including a local day.
+/// Numbers of different members with a visit, up to and including a local day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveUsers {
     zone: Zone,
     /// The local date.
     pub date: NaiveDate,
-    /// On the day.
+    /// Members with a visit on the day.
     pub daily: i64,
-    /// In the 7 days that end with it.
+    /// Members with a visit in the 7 days that end with it.
     pub weekly: i64,
-    /// In the 30 days that end with it.
+    /// Members with a visit in the 30 days that end with it.
     pub monthly: i64,
     /// Whether the day was not over when the report was made.
     pub is_partial: bool,
@@ -40,7 +40,7 @@ impl ActiveUsers {
         self.zone.start_of_day(self.date)
     }
 
-    /// The part of the month's members who came on the day; `None` where nobody came in the month.
+    /// `daily / monthly`; `None` when `monthly` is 0.
     #[must_use]
     pub fn stickiness(&self) -> Option<f64> {
         ratio(self.daily, self.monthly)
@@ -48,7 +48,8 @@ impl ActiveUsers {
 }
 
 impl Session {
-    /// One row for each day that the filter reports. Visits before the range count for the windows that reach there.
+    /// One row for each day that the filter reports. Visits before the range count in the windows that reach back to
+    /// them.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when there would be more than [`MAX_ACTIVE_DAYS`] days; otherwise what the database
@@ -66,7 +67,7 @@ impl Session {
             let wider = TokenFilter { range: DateRange::between(begin, to), ..filter.clone() };
             let days = usize::try_from((to - begin).num_days() + 1).unwrap_or(0);
             let day_of = |date: NaiveDate| usize::try_from((date - begin).num_days()).unwrap_or(usize::MAX);
-            // How many came to be in each window on a day, less those who left it.
+            // For each day and window: members who enter the window, minus members who leave it.
             let mut changes = vec![[0_i64; 3]; days + 1];
             let mut count = |day: usize, stay: usize, members: i64| {
                 for (window, length) in [1, WEEK, MONTH].into_iter().enumerate().filter(|_| day < days) {
@@ -110,7 +111,7 @@ impl Session {
         .await
     }
 
-    /// How many members came on each day, by the days until they came again: a month for those who did not by then.
+    /// For each day, the number of members who visited, by the number of days until their next visit, at most 30.
     fn stays(&self, filter: &TokenFilter) -> SelectStatement {
         let backend = self.backend();
         let local = self.local(filter);

@@ -1,4 +1,4 @@
-//! Tokens issued and used per local calendar day: the series of days, in any order.
+//! Door codes issued and used per local day, in any order.
 
 use std::cmp::Ordering;
 
@@ -12,11 +12,11 @@ use super::{
 };
 
 impl Session {
-    /// One row per local day, ascending. A day has a row when a token was issued on it, or, by the time of use,
-    /// used on it; `question` says what stands for days without, and its calendar is one of days.
+    /// One row per local day, ascending. A day has a row when a door code was issued on it or, by time of use, used on
+    /// it. `question.gaps` says how other days are shown; `question.calendar` must have days as buckets.
     ///
     /// # Errors
-    /// As of [`Session::usage`].
+    /// The same as [`Session::usage`], except that there may be more than [`MAX_BUCKETS`] days without gap filling.
     pub async fn daily_usage(
         &self,
         question: &UsageQuestion,
@@ -27,30 +27,30 @@ impl Session {
     }
 }
 
-/// What days are sorted by.
+/// The sort key of days.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DailyUsageField {
     /// The local date.
     #[default]
     Date,
-    /// Tokens used.
+    /// Door codes used.
     Visits,
-    /// Tokens issued.
+    /// Door codes issued.
     TokensIssued,
-    /// Tokens issued and not used so far.
+    /// Door codes issued and not used so far.
     TokensUnused,
-    /// Visits per issued token.
+    /// Visits per issued door code.
     ConversionRate,
-    /// Different members among the visits.
+    /// Number of different members among the visits.
     UniqueVisitors,
 }
 
-/// A total order of days: by a field, then by ascending date. Days without the measure come last.
+/// An order of days: by a field, then by ascending date. Days without the measure come last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DailyUsageOrder {
-    /// What to sort by.
+    /// The sort key.
     pub field: DailyUsageField,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
 }
 
@@ -67,17 +67,17 @@ impl DailyUsageOrder {
         }
     }
 
-    /// The `first` days in this order, or all of them.
+    /// The first `limit` days in this order, or all days.
     ///
     /// # Errors
-    /// When `first` is `None` and there are more days than [`MAX_BUCKETS`].
+    /// When `limit` is `None` and there are more than [`MAX_BUCKETS`] days.
     pub fn take(self, mut days: Vec<SeriesRow>, limit: Option<usize>) -> Result<Vec<SeriesRow>, InvalidArgument> {
         if limit.is_none() && days.len() > MAX_BUCKETS {
             let problem =
                 format!("is left out, and the list has {} days; at most {MAX_BUCKETS} are allowed", days.len());
             return Err(InvalidArgument::new(Argument::FIRST, problem));
         }
-        // Stable sorts: the days arrive in order of their dates.
+        // The days arrive in order of their dates, and the sort is stable.
         match self.field {
             DailyUsageField::Date if self.direction == Direction::Descending => days.reverse(),
             DailyUsageField::Date => {}

@@ -1,4 +1,4 @@
-//! What can go wrong with a report, told apart by what the caller can do about it.
+//! Errors of reports, grouped by what the caller can do about them.
 
 use sea_orm::{
     DbErr, RuntimeErr,
@@ -12,33 +12,33 @@ use crate::{
     reports::asking::argument::InvalidArgument,
 };
 
-/// Why there is no answer.
+/// Why a report has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The caller may not ask this.
+    /// The caller lacks a scope.
     #[error(transparent)]
     NotGranted(#[from] NotGranted),
-    /// The caller asked for something that does not exist; asking again will not help.
+    /// An argument is wrong; the same request will fail again.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
-    /// The database did not answer within the statement timeout, and the statement was cancelled.
+    /// The database cancelled the statement at the statement timeout, or the statement waited too long for a lock.
     #[error("the database did not answer in time")]
     Timeout(#[source] DbErr),
-    /// The database, or a free connection to it, is out of reach for now.
+    /// The database cannot be reached now, or no connection to it is free.
     #[error("the database is out of reach")]
     Unavailable(#[source] Option<DbErr>),
-    /// The database refused the statement: a missing table, a missing right, a damaged file.
+    /// The database refused the statement: for example a missing table, a missing right, or a damaged file.
     #[error("the database refused the statement")]
     Database(#[source] DbErr),
 }
 
 impl Error {
-    /// Fails at once while the database is known to be out of reach.
+    /// Fails at once while the database is known to be unreachable.
     pub(super) fn unless_away(database: &Database) -> Result<(), Self> {
         if database.is_away() { Err(Self::Unavailable(None)) } else { Ok(()) }
     }
 
-    /// The same error, after a look at the database where it hints at an outage.
+    /// Returns the error unchanged; if it may mean an outage, starts a check of the database.
     pub(super) fn noted(self, database: &Database) -> Self {
         if matches!(self, Self::Unavailable(Some(_))) {
             database.investigate();
@@ -46,7 +46,7 @@ impl Error {
         self
     }
 
-    /// What became of a report, in a word.
+    /// The outcome of a report in one word, for metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::NotGranted(_) => "denied",
@@ -57,7 +57,7 @@ impl Error {
         }
     }
 
-    /// Whether the database gave the statement up in favour of others, so that it can be asked once more.
+    /// Whether a standby cancelled the statement because of a conflict, so that it can be sent again.
     pub(super) fn is_conflict(&self) -> bool {
         let Self::Unavailable(Some(
             DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source)),
@@ -68,7 +68,7 @@ impl Error {
         source.as_database_error().is_some_and(|error| is_postgres(error) && error.code().as_deref() == Some(CONFLICT))
     }
 
-    /// For operators: with what the database said.
+    /// The error with the database's own message, for operators.
     #[must_use]
     pub fn in_full(&self) -> String {
         match self {
@@ -79,8 +79,8 @@ impl Error {
         }
     }
 
-    /// Tells the operators what the client is not told. To be called once, where the error leaves the
-    /// domain; while the database is known to be away, the log has said so.
+    /// Logs what the client does not see. To be called once, where the error leaves the domain. Nothing is logged while
+    /// the database is known to be unreachable, since that is in the log already.
     pub fn log(&self) {
         match self {
             Self::NotGranted(_) | Self::InvalidArgument(_) | Self::Unavailable(None) => {}
@@ -100,7 +100,7 @@ impl From<DbErr> for Error {
                     sqlx::Error::Database(source) if was_cancelled(source.as_ref()) => Self::Timeout(error),
                     sqlx::Error::Database(source) if went_away(source.as_ref()) => Self::Unavailable(Some(error)),
                     sqlx::Error::Io(_)
-                    // What a connection says that broke in the middle of an answer.
+                    // A connection that broke in the middle of an answer.
                     | sqlx::Error::Protocol(_)
                     | sqlx::Error::Tls(_)
                     | sqlx::Error::PoolTimedOut
@@ -114,14 +114,14 @@ impl From<DbErr> for Error {
     }
 }
 
-/// PostgreSQL `query_canceled` and `lock_not_available`; SQLite `SQLITE_INTERRUPT` and `SQLITE_BUSY`.
+/// PostgreSQL: `query_canceled` and `lock_not_available`. SQLite: `SQLITE_INTERRUPT` and `SQLITE_BUSY`.
 fn was_cancelled(error: &dyn DatabaseError) -> bool {
     let codes: &[&str] = if is_postgres(error) { &["57014", "55P03"] } else { &["9", "5"] };
     error.code().is_some_and(|code| codes.contains(&code.as_ref()))
 }
 
-/// PostgreSQL classes 08 (connection), 53 (resources) and 57P (operator intervention), and `serialization_failure`, with which a
-/// standby cancels what stands in the way of its replay: asking again helps.
+/// PostgreSQL: classes 08 (connection), 53 (resources) and 57P (operator intervention), and `serialization_failure`,
+/// with which a standby cancels a statement that conflicts with its replay. Sending the statement again helps.
 /// Source: <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 fn went_away(error: &dyn DatabaseError) -> bool {
     is_postgres(error)

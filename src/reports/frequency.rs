@@ -1,23 +1,24 @@
-//! How often members came: the number of members for each number of visits.
+//! How often members come: the number of members for each number of visits.
 
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
 
 use super::{Error, Session, filter::TokenFilter, made, selection::tokens};
 
-/// Members who came the same number of times.
+/// Members with the same number of visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frequency {
-    /// How often they came: 1 or more.
+    /// Their number of visits, 1 or more.
     pub visits: i64,
-    /// How many they are.
+    /// How many members have this number of visits.
     pub members: i64,
-    /// How many members came as often, or more often.
+    /// How many members have this number of visits or more.
     pub members_at_least: i64,
 }
 
 impl Session {
-    /// The members who came, by how often, in ascending order; `n` rows take at least `n * (n + 1) / 2` visits.
+    /// Members by number of visits, ascending, without members who have none. There are few rows: `n` rows need at
+    /// least `n * (n + 1) / 2` visits.
     ///
     /// # Errors
     /// What the database says.

@@ -1,4 +1,4 @@
-//! What fuzzers knock at, of the reports: each takes bytes, and panics where a promise is broken.
+//! Entry points of the reports for fuzzers. Each takes bytes, and panics when an invariant is broken.
 
 use chrono::{DateTime, TimeDelta, Weekday};
 use chrono_tz::TZ_VARIANTS;
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::config::limits::PageLimits;
 
-/// Numbers and texts out of bytes.
+/// Reads numbers and texts from bytes.
 pub(crate) struct Source<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Source<'a> {
@@ -41,7 +41,7 @@ impl<'a> Source<'a> {
         (!self.byte().is_multiple_of(4)).then(|| value(self))
     }
 
-    /// A text up to the next byte 0.
+    /// The text up to the next byte 0.
     pub(crate) fn text(&mut self) -> std::borrow::Cow<'a, str> {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         let text = String::from_utf8_lossy(&self.0[..end]);
@@ -50,14 +50,14 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Every error names its argument, and quotes no more than a little of what was given.
+/// Checks that an error message is not empty, and is short even for long input.
 pub(crate) fn presentable(error: &InvalidArgument) {
     let problem = error.problem(|argument| argument.to_string());
     assert!(!problem.is_empty(), "{error:?}");
     assert!(problem.len() < 2_000, "a long message: {} bytes", problem.len());
 }
 
-/// Filters: what is not refused is within its bounds, and can be asked.
+/// Filters: a filter that is accepted is within its bounds, and a comparison with it does not panic.
 pub fn filters(bytes: &[u8], session: &Session) {
     let mut source = Source(bytes);
     let read = |source: &mut Source<'_>| {
@@ -101,7 +101,7 @@ const GRANULARITIES: [Granularity; 6] = [
     Granularity::Year,
 ];
 
-/// Cursors: those of a row are taken by their own order, and by no other; what else is sent is refused.
+/// Cursors: the cursor of a row is accepted by its own order only, and any other text does not panic.
 pub fn cursors(bytes: &[u8]) {
     const FIELDS: [UserVisitsField; 6] = [
         UserVisitsField::UserId,
@@ -118,7 +118,7 @@ pub fn cursors(bytes: &[u8]) {
         let arguments = PageArguments { after: Some(cursor), ..PageArguments::default() };
         Page::new(arguments, order, PageLimits::default())
     };
-    // Times as databases hold them: within the years 1 to 9999, in microseconds.
+    // Times as databases store them: within the years 1 to 9999, in microseconds.
     let time = |source: &mut Source<'_>| {
         let micros = source.number().rem_euclid(250_000_000_000_000_000);
         DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc()
@@ -142,14 +142,14 @@ pub fn cursors(bytes: &[u8]) {
     }
 }
 
-/// Calendars: every instant lies in one bucket, which touches its neighbours.
+/// Calendars: every instant lies in one bucket, and buckets have no gaps between them.
 pub fn time_zones(bytes: &[u8]) {
     let mut source = Source(bytes);
     let zone = TZ_VARIANTS[usize::from(u16::from_be_bytes([source.byte(), source.byte()])) % TZ_VARIANTS.len()];
     let zone = Zone::parse(Argument::TIME_ZONE, zone.name()).unwrap_or_else(|error| panic!("{error}"));
     let granularity = source.pick(&GRANULARITIES);
     let calendar = Calendar::new(zone, granularity, Week(source.pick(&WEEKDAYS)));
-    // The years 2 to 9998: what dates in arguments may be, but for their first and last year.
+    // The years 2 to 9998. Arguments allow the years 1 to 9999; the first and the last are left out here.
     let instant = DateTime::from_timestamp(source.number().rem_euclid(315_474_000_000) - 62_100_000_000, 0);
     let instant = instant.unwrap_or_default();
 
@@ -164,7 +164,7 @@ pub fn time_zones(bytes: &[u8]) {
     let bucket = calendar.bucket_at(naive);
     let (start, end) = calendar.instants(bucket);
     assert!(start < end, "{zone:?} {granularity:?} {instant}: {start} to {end}");
-    // A day that begins twice (clocks set back across midnight) holds an hour of the day before.
+    // A day that begins twice, because clocks are set back across midnight, contains an hour of the day before.
     let slack = TimeDelta::hours(if granularity == Granularity::Hour { 0 } else { 25 });
     assert!(start - slack <= instant && instant < end + slack, "{zone:?} {granularity:?} {instant}: {start} to {end}");
     let next = calendar.next(bucket);

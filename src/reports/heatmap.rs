@@ -1,4 +1,4 @@
-//! Visits by day of the week and hour of the day: when a space is busy.
+//! Visits by day of the week and hour of the day.
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 
@@ -14,15 +14,15 @@ use super::{
 /// Visits by weekday and hour, over a range of local dates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heatmap {
-    /// The first local date: the range's, or that of the first visit.
+    /// The first local date: that of the range, or of the first visit.
     pub from: Option<NaiveDate>,
-    /// The last local date: the range's, or today, or that of the last visit.
+    /// The last local date: that of the range, or today, or that of the last visit if it is later.
     pub to: Option<NaiveDate>,
-    /// The local date of the first door code ever: days before it are not averaged over.
+    /// The local date of the first door code ever. Averages leave out the days before it.
     pub recorded_from: Option<NaiveDate>,
-    /// All visits.
+    /// The number of visits.
     pub visits: i64,
-    /// The 24 hours of each weekday that is reported, from Monday's first on.
+    /// The 24 hours of each reported weekday, from Monday 0:00 on.
     pub cells: Vec<HeatmapCell>,
 }
 
@@ -33,16 +33,16 @@ pub struct HeatmapCell {
     pub weekday: Weekday,
     /// The hour of the local day, 0 to 23.
     pub hour: u8,
-    /// Tokens used in it.
+    /// Door codes used in it.
     pub visits: i64,
-    /// How often that hour of such a day is over, and was recorded, in the range.
+    /// How many such hours in the range are over and not before `recorded_from`.
     pub occurrences: i64,
-    /// The visits in those.
+    /// The visits in those hours.
     counted: i64,
 }
 
 impl HeatmapCell {
-    /// Visits per such hour that is over; `None` where there is none in the range.
+    /// Visits per such hour; `None` when `occurrences` is 0.
     #[must_use]
     pub fn average(&self) -> Option<f64> {
         ratio(self.counted, self.occurrences)
@@ -50,14 +50,15 @@ impl HeatmapCell {
 }
 
 impl Heatmap {
-    /// A cell's part of all visits; `None` where there are none, and of an hour that never was.
+    /// The share of this cell in all visits; `None` when there are no visits, and when the cell has neither visits nor
+    /// occurrences.
     #[must_use]
     pub fn share(&self, cell: &HeatmapCell) -> Option<f64> {
         let never = cell.visits == 0 && cell.occurrences == 0;
         ratio(cell.visits, self.visits).filter(|_| !never)
     }
 
-    /// The busiest cells, of those with any visit: ties in order of the week.
+    /// The cells with the most visits, without cells that have none. Ties are in order of the week.
     #[must_use]
     pub fn peaks(&self, first: usize) -> Vec<HeatmapCell> {
         let mut cells: Vec<_> = self.cells.iter().filter(|cell| cell.visits > 0).copied().collect();
@@ -68,7 +69,7 @@ impl Heatmap {
 }
 
 impl Session {
-    /// Visits by local weekday and hour of the time that the filter's basis says.
+    /// Visits by local weekday and hour, at the time that the filter's basis selects.
     ///
     /// # Errors
     /// What the database says.
@@ -85,7 +86,7 @@ impl Session {
                 let place = |column| row.try_get::<i64>("", column).map(|place| usize::try_from(place).unwrap_or(0));
                 let (weekday, hour) = (place("weekday")? % 7, place("hour")? % 24);
                 visits[weekday][hour] += counts.visits;
-                // Past, today's, or still to come.
+                // Before today (0), today (1), or later (2).
                 let day = if with_today.is_some() { place("day")? } else { 0 };
                 if day == 0 || (day == 1 && over[hour]) {
                     counted[weekday][hour] += counts.visits;
@@ -112,7 +113,7 @@ impl Session {
         .await
     }
 
-    /// Which hours of today are over: of repeated ones, both. An hour that clocks skip is over with the one before.
+    /// Which hours of today are over. A repeated hour is over when both are; a skipped hour when the one before is.
     fn hours_over(&self, filter: &TokenFilter, today: NaiveDate) -> [bool; 24] {
         let calendar = Calendar::new(filter.zone, Granularity::Hour, Week::default());
         let hours: Vec<_> = calendar.between(today, today).collect();
@@ -130,7 +131,7 @@ impl Session {
     }
 }
 
-/// How many days from one date to another are that day of the week, and exist in the zone.
+/// How many days between two dates are this day of the week and exist in the zone.
 fn occurrences(filter: &TokenFilter, weekday: Weekday, from: NaiveDate, to: NaiveDate) -> i64 {
     let days = (to - from).num_days() + 1;
     let before_first = i64::from(weekday.days_since(from.weekday()));

@@ -1,11 +1,10 @@
-//! The daily usage as the legacy service wrote it: in its report and in its log.
+//! The daily usage in the format of the legacy service, for its report and its log.
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::series::SeriesRow;
 
-/// Visits by date, as the legacy service answered and logged them: a map in order of the dates,
-/// without the days that have none.
+/// Visits by date in the legacy format: a map in order of the dates, without days that have no visit.
 #[derive(Debug)]
 pub struct LegacyDailyUsage<'a>(pub &'a [SeriesRow]);
 

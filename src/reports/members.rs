@@ -1,4 +1,4 @@
-//! Members by how long ago they last came.
+//! Members by how long ago their last visit was.
 
 use chrono::{Days, NaiveDate};
 
@@ -10,25 +10,25 @@ use super::{
     time_zone::Zone,
 };
 
-/// The longest time that a threshold may be, in days.
+/// The largest threshold, in days.
 const MAX_THRESHOLD: usize = 3_650;
 
-/// Where a member stands. The last four divide all members; new ones are in one of them as well.
+/// A segment of members. Every member is in exactly one of the last four; new members are in `New` as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberSegment {
-    /// Joined a short while ago.
+    /// Joined recently.
     New,
-    /// Came a short while ago.
+    /// Visited recently.
     Active,
-    /// Came a longer while ago.
+    /// Last visited longer ago than active members, but not yet lapsed.
     Lapsing,
-    /// Came so long ago that they are taken to be gone.
+    /// Last visited so long ago that they probably left.
     Lapsed,
-    /// Never came.
+    /// Never visited.
     NeverCame,
 }
 
-/// The thresholds between segments, in local days: each is the last day that still counts.
+/// The thresholds between segments, in local days. Each is the last day that still counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
     new_within: u64,
@@ -37,10 +37,11 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// Members are new for so many days after they joined, active for so many after they came, and lapsed after.
+    /// Members are new up to `new_within` days after they joined, active up to `active_within` days after their last
+    /// visit, and lapsed more than `lapsed_after` days after it.
     ///
     /// # Errors
-    /// When one is not in `1..=3650`, or members would be lapsed while they are active.
+    /// When a number is not in `1..=3650`, or `active_within` exceeds `lapsed_after`.
     pub fn new(new_within: i32, active_within: i32, lapsed_after: i32) -> Result<Self, InvalidArgument> {
         let days = |argument, days| checked_size(argument, days, MAX_THRESHOLD).map(|days| days as u64);
         let thresholds = Self {
@@ -56,7 +57,7 @@ impl Thresholds {
         Ok(thresholds)
     }
 
-    /// The segment, of the four that divide all members, of one whose last visit is so many days ago.
+    /// The segment of a member whose last visit was this many days ago. Never returns `New`.
     #[must_use]
     pub fn segment(self, days_since_last_visit: Option<i64>) -> MemberSegment {
         let within = |days, threshold: u64| u64::try_from(days).unwrap_or(0) <= threshold;
@@ -70,8 +71,8 @@ impl Thresholds {
 }
 
 impl Session {
-    /// The filter of `user_visits` that lists the members of a segment, or all: their visits of all time, by the time
-    /// of use.
+    /// The `user_visits` filter for the members of a segment, or for all members. It counts the visits of all time, by
+    /// time of use.
     #[must_use]
     pub fn segment_filter(
         &self,
@@ -104,8 +105,8 @@ impl Session {
         filter
     }
 
-    /// How many local days ago a member last came: 0 also for a visit that lies in the future, by clocks that differ; `None`
-    /// for those who never did.
+    /// How many local days ago the member's last visit was; `None` when they never visited. A visit in the future,
+    /// which happens when clocks differ, counts as today (0).
     #[must_use]
     pub fn days_since_last_visit(&self, member: &UserVisits, zone: Zone) -> Option<i64> {
         let last = zone.date_at(member.last_visit_at?.and_utc());

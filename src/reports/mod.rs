@@ -1,7 +1,8 @@
-//! The domain: what a coworking space's check-ins say. It knows SeaORM and the two tables, and
-//! neither HTTP nor GraphQL; every face of the gateway asks here, so every face gives the same numbers.
+//! The domain: reports about the visits to a coworking space. It uses SeaORM and the two tables, and knows nothing of
+//! HTTP or GraphQL. GraphQL, REST and the log all call it, so they give the same numbers.
 //!
-//! A report is a file: a method of [`Session`] that answers a question (`asking`) by statements (`counting`).
+//! Each report has a file with a method of [`Session`]. `asking` has the types of a request, and `counting` builds
+//! the SQL statements.
 
 mod asking;
 mod counting;

@@ -1,4 +1,4 @@
-//! Cohorts: of the members who joined, or first came, in the same period, how many came in each later one.
+//! Cohorts: for the members who joined, or first visited, in the same period, how many visited in each later period.
 
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
@@ -34,20 +34,20 @@ pub enum CohortUnit {
     Month,
 }
 
-/// What makes members a cohort.
+/// How members are grouped into cohorts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CohortAnchor {
-    /// The period in which they joined.
+    /// By the period in which they joined.
     #[default]
     JoinedAt,
-    /// The period of their first visit ever.
+    /// By the period of their first visit ever.
     FirstVisit,
 }
 
-/// What `retention` is asked.
+/// The question that `retention` answers.
 #[derive(Debug, Clone)]
 pub struct RetentionQuestion {
-    /// The local dates on which members joined, or first came.
+    /// The local dates on which members joined, or first visited.
     range: DateRange,
     users: UserFilter,
     basis: TimeBasis,
@@ -60,7 +60,8 @@ impl RetentionQuestion {
     /// The question about the cohorts of `filter`'s range and members.
     ///
     /// # Errors
-    /// When `periods` is not in `1..=`[`MAX_PERIODS`], or `week_start` is given and there are no weeks.
+    /// When `periods` is not in `1..=`[`MAX_PERIODS`], or `week_start` is given and neither the periods nor the range
+    /// are weeks.
     pub fn new(
         filter: TokenFilter,
         unit: CohortUnit,
@@ -80,39 +81,40 @@ impl RetentionQuestion {
     }
 }
 
-/// Members who joined, or first came, in the same period.
+/// Members who joined, or first visited, in the same period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cohort {
     /// The period's first local date.
     pub start: NaiveDate,
-    /// What to call it.
+    /// The period's label.
     pub label: String,
-    /// How many they are.
+    /// The number of members.
     pub members: i64,
-    /// The cohort's own period, and those after.
+    /// The cohort's own period, and the periods after it.
     pub periods: Vec<CohortPeriod>,
 }
 
-/// What became of a cohort in a period.
+/// A cohort in one period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CohortPeriod {
     /// The period's first local date.
     pub start: NaiveDate,
-    /// How many of the members came; `None` before the period has begun, and where it was over before anything was recorded.
+    /// How many of the members visited. `None` when the period has not begun, or ended before the first door code ever.
     pub active: Option<i64>,
     /// Whether the period was not over when the report was made.
     pub is_partial: bool,
 }
 
 impl CohortPeriod {
-    /// The part of the cohort's members who came; `None` for a cohort of nobody, and before the period.
+    /// The share of the cohort's members who visited; `None` for an empty cohort, and when `active` is `None`.
     #[must_use]
     pub fn rate(&self, members: i64) -> Option<f64> {
         ratio(self.active?, members)
     }
 }
 
-/// Members of each cohort, and those of them who came in a period, by the first dates of both.
+/// Members by cohort, and members with a visit by cohort and period. Cohorts and periods are keyed by their first
+/// dates.
 #[derive(Debug, Default)]
 struct Counted {
     members: BTreeMap<NaiveDate, i64>,
@@ -120,7 +122,7 @@ struct Counted {
 }
 
 impl Session {
-    /// Every cohort from the first of the range to the last, also those of nobody.
+    /// Every cohort from the first to the last of the range, also empty ones.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when there are more than [`MAX_COHORTS`]; otherwise what the database says.
@@ -179,14 +181,14 @@ impl Session {
         Ok(counted)
     }
 
-    /// The same from the sets of members that are kept, where they tell.
+    /// The same counts from the rollup's sets of members; `None` when the rollup cannot answer.
     async fn retention_from_sets(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
         let by_first_visit = question.anchor == CohortAnchor::FirstVisit;
         if !self.rollup.is_usable() || (by_first_visit && !question.users.is_everybody()) {
             return Ok(None);
         }
         let mut counted = Counted::default();
-        // Each member's cohort, and the period in which they were last seen.
+        // Each member's cohort, and the last period in which they visited.
         let mut seen = HashMap::<i32, (Option<NaiveDate>, Option<NaiveDate>)>::new();
         if !by_first_visit {
             self.for_each(&self.cohorts(question), |row| {
@@ -197,7 +199,7 @@ impl Session {
             })
             .await?;
         }
-        // Whose first visit it is, is known once all before were seen.
+        // By first visit, all earlier visits have to be read to know which one is the first.
         let from = question.first_day().filter(|_| !by_first_visit);
         let filter = question.visits(DateRange::unordered(from, question.last_day()));
         let calendar = question.calendar;
@@ -250,7 +252,7 @@ impl Session {
         sizes.with_cte(with).take()
     }
 
-    /// Each member with the first date of the period that makes the cohort.
+    /// Each member with the first date of their cohort's period.
     fn cohorts(&self, question: &RetentionQuestion) -> SelectStatement {
         let (backend, zone, now) = (self.backend(), question.calendar.zone, self.now().naive_utc());
         let local = |column| Local::of(backend, column, question.range, zone, now);
@@ -303,7 +305,7 @@ impl Session {
         }
     }
 
-    /// Each member with the first dates of the periods in which they came, as far as they can matter.
+    /// Each member with the first dates of the periods in which they visited, within the time of the report.
     fn visit_periods(&self, question: &RetentionQuestion) -> SelectStatement {
         let calendar = question.calendar;
         let filter = question.visits(DateRange::unordered(question.first_day(), question.last_day()));
@@ -320,7 +322,7 @@ impl Session {
 }
 
 impl RetentionQuestion {
-    /// The cohorts from that of one date to that of another.
+    /// The cohorts from the one of `from` to the one of `to`.
     fn cohorts(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<Bucket>, InvalidArgument> {
         let cohorts: Vec<_> = self.calendar.between(from, to).take(MAX_COHORTS + 1).collect();
         if cohorts.len() > MAX_COHORTS {
@@ -331,7 +333,7 @@ impl RetentionQuestion {
         Ok(cohorts)
     }
 
-    /// The visits of those dates.
+    /// The filter for the visits of these dates.
     fn visits(&self, range: DateRange) -> TokenFilter {
         TokenFilter { range, zone: self.calendar.zone, basis: self.basis, ..TokenFilter::default() }
     }
@@ -341,7 +343,7 @@ impl RetentionQuestion {
         self.range.from().map(|from| self.calendar.bucket_of(from).date())
     }
 
-    /// A day after the last period of the last cohort.
+    /// The first day after the last period of the last cohort.
     fn last_day(&self) -> Option<NaiveDate> {
         let last = self.calendar.bucket_of(self.range.to()?).date();
         let periods = u32::try_from(self.periods).ok()? + 1;

@@ -1,4 +1,4 @@
-//! The service that every face asks, and the session that makes all the reports of one request.
+//! [`Reports`], the service that GraphQL, REST and jobs call, and [`Session`], which makes all reports of one request.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ use crate::{
     metrics,
 };
 
-/// The reports: the one service that every face calls. Cheap to clone.
+/// The service that makes reports. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reports {
     database: Database,
@@ -35,11 +35,11 @@ pub struct Reports {
     versions: Versions,
 }
 
-/// What whoever takes rows waits for before the next one; an error ends the answer.
+/// What the reader of rows waits for before it takes the next row; an error ends the answer.
 pub type Wait = BoxFuture<'static, Result<(), Error>>;
 
-/// All the reports of one request. They agree with each other: one `now`, and, where there are several
-/// statements, one snapshot of the database.
+/// All reports of one request. They are consistent: they share one `now` and, if they need several statements, one
+/// snapshot of the database.
 #[derive(Debug)]
 pub struct Session {
     database: Database,
@@ -47,12 +47,12 @@ pub struct Session {
     pub(super) rollup: Rollup,
     pub(super) shares: bool,
     snapshot: OnceCell<DatabaseTransaction>,
-    /// Whether a statement was asked.
+    /// Whether a statement was sent already.
     has_asked: AtomicBool,
 }
 
 impl Reports {
-    /// Reports on `database`, with days that end by `clock`. To be called within a runtime.
+    /// Reports on `database`, with the time of `clock`. Must be called within a runtime.
     #[must_use]
     pub fn new(database: Database, clock: Clock) -> Self {
         let rollup = Rollup::default();
@@ -60,42 +60,43 @@ impl Reports {
         Self { database, clock, rollup, versions }
     }
 
-    /// The state of the data, by a check that begins after this call; none where it cannot be known now.
+    /// The version of the data, found by a check that begins after this call; `None` when it cannot be found now.
     pub async fn version(&self) -> Option<Version> {
         self.versions.now().await
     }
 
-    /// The clock by which reports look at the world.
+    /// The clock that reports use.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.clock.clone()
     }
 
-    /// The instant at which reports look at the world.
+    /// The current time of that clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// What the database's connections are doing now.
+    /// The current state of the connection pool.
     #[must_use]
     pub fn pool(&self) -> PoolState {
         self.database.pool()
     }
 
-    /// The quarter of an hour since 1970, UTC: days end with one in every zone, and with them what is today, and partial.
+    /// The number of quarters of an hour since 1970, in UTC. Local days end on such a quarter in every zone, so "today"
+    /// and "partial" change only when this number does.
     #[must_use]
     pub fn quarter(&self) -> i64 {
         self.now().timestamp().div_euclid(15 * 60)
     }
 
-    /// Reports for one request: each is one statement, and reads without a transaction.
+    /// A session for one statement, which is sent without a transaction.
     #[must_use]
     pub fn session(&self) -> Arc<Session> {
         self.begin(false)
     }
 
-    /// Reports for one request that may take several statements: all read one and the same snapshot.
+    /// A session for several statements, which all read the same snapshot.
     #[must_use]
     pub fn snapshot_session(&self) -> Arc<Session> {
         self.begin(true)
@@ -113,7 +114,7 @@ impl Reports {
         })
     }
 
-    /// Looks whether the database has a rollup that reports had better read, and keeps that in mind.
+    /// Checks whether the database has a rollup that is worth reading, and remembers the result.
     ///
     /// # Errors
     /// What the database says.
@@ -128,25 +129,25 @@ impl Reports {
         self.rollup.is_usable()
     }
 
-    /// Whether reports can be made now: the database answers and has tokens to read.
+    /// Whether reports can be made now: the database answers and the table `tokens` can be read.
     ///
     /// # Errors
-    /// Why they cannot.
+    /// Why reports cannot be made.
     pub async fn check(&self) -> Result<(), Error> {
         Error::unless_away(&self.database)?;
-        // One token's existence: cheap on a table of any size, and fails where reports would.
+        // Cheap on a table of any size, and fails where reports would fail.
         let answer = self.database.connection().execute_unprepared("SELECT 1 FROM tokens LIMIT 1").await;
         answer.map(drop).map_err(|error| Error::from(error).noted(&self.database))
     }
 
-    /// Whether a report was answered within that time.
+    /// Whether the database answered a report's statement within this time.
     #[must_use]
     pub fn answered_within(&self, time: Duration) -> bool {
         self.database.answered_within(time)
     }
 }
 
-/// Makes a report: traced, counted and timed under its name.
+/// Runs a report with a trace span, a counter and a timer under its name.
 pub(super) async fn made<T>(report: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let started = Instant::now();
     let result = work.instrument(debug_span!("report", "otel.name" = report)).await;
@@ -156,7 +157,7 @@ pub(super) async fn made<T>(report: &'static str, work: impl Future<Output = Res
 }
 
 impl Session {
-    /// The instant at which this request looks at the world.
+    /// The time of this request.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.now
@@ -166,7 +167,7 @@ impl Session {
         self.database.connection().get_database_backend()
     }
 
-    /// Asks the rollup where that is possible, and the tokens where it is not, or is gone.
+    /// Sends the `rolled` statement where the rollup can be read, and otherwise, or if that fails, the `direct` one.
     pub(super) async fn query_rollup_or(
         &self,
         rolled: impl FnOnce() -> Option<SelectStatement>,
@@ -176,7 +177,7 @@ impl Session {
             && let Some(statement) = rolled()
         {
             match self.query_all(&statement).await {
-                // A shared snapshot is lost with the statement that fails in it.
+                // A failed statement ends a shared snapshot, so the other statement cannot be sent in it.
                 Err(Error::Database(error)) if !self.shares => self.distrust_rollup(&error),
                 answer => return answer,
             }
@@ -184,20 +185,20 @@ impl Session {
         self.query_all(&direct()).await
     }
 
-    /// Asks the tokens from now on, since a statement that reads the rollup failed.
+    /// Stops reading the rollup, since a statement on it failed.
     pub(super) fn distrust_rollup(&self, error: &DbErr) {
         warn!(error = words(error), "the rollup cannot be read: asking the tokens until it is looked for again");
         self.rollup.distrust();
         self.has_asked.store(false, Ordering::Relaxed);
     }
 
-    /// Holds that statements of one answer agree: one agrees with itself, several share a snapshot.
+    /// Checks in debug builds that all statements of a session read the same snapshot.
     fn about_to_ask(&self) {
         let again = self.has_asked.swap(true, Ordering::Relaxed);
         debug_assert!(self.shares || !again, "a second statement, and no snapshot that both read");
     }
 
-    /// Hands the rows of an answer to `take`, one after the other: as many as there are take no more memory than one.
+    /// Passes the rows of an answer to `take` one by one, so that memory does not grow with their number.
     pub(super) async fn for_each(
         &self,
         statement: &SelectStatement,
@@ -206,7 +207,7 @@ impl Session {
         self.for_each_waiting(statement, |row| take(row).map(|()| None)).await
     }
 
-    /// The same, where `take` may have something to wait for before the next row.
+    /// Like [`Self::for_each`], but `take` may return a future to wait for before the next row.
     pub(super) async fn for_each_waiting(
         &self,
         statement: &SelectStatement,
@@ -242,8 +243,8 @@ impl Session {
         rows.map_err(|error| error.noted(&self.database))
     }
 
-    /// Asked once more where a standby gave up a statement in favour of what it replays; not within a snapshot, which is lost
-    /// with it.
+    /// All rows of an answer. If a standby cancelled the statement because it conflicts with replay, it is sent once
+    /// more. That is not possible in a shared snapshot, which ends with the failed statement.
     pub(super) async fn query_all(&self, statement: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
         self.about_to_ask();
         match self.query_all_once(statement).await {
@@ -256,7 +257,7 @@ impl Session {
         Error::unless_away(&self.database)?;
         let connection = self.database.connection();
         let statement = &connection.get_database_backend().build(statement);
-        // The text has placeholders only: bound values are in no log and no trace.
+        // The SQL text has placeholders only, so bound values never get into a log or a trace.
         let span = debug_span!("statement", "otel.kind" = "client", "db.query.text" = statement.sql);
         let _running = self.database.running();
         let rows = async {

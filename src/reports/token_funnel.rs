@@ -1,4 +1,4 @@
-//! From the issue of a token to its use: how many get there, and how long they take.
+//! From the issue of a door code to its use: how many are used, and how long that takes.
 
 use entity::token;
 use sea_orm::sea_query::{Expr, Query, SelectStatement, WithClause};
@@ -12,27 +12,27 @@ use super::{
     selection::{cte, tokens},
 };
 
-/// What became of the tokens that were issued in a range.
+/// What became of the door codes that were issued in a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenFunnel {
-    /// Tokens issued.
+    /// Door codes issued.
     pub issued: i64,
-    /// Those used so far.
+    /// Door codes used so far.
     pub used: i64,
-    /// Those whose use is recorded before their issue: their time to use means nothing.
+    /// Door codes whose use is recorded before their issue; they have no time to use.
     pub used_before_issued: i64,
-    /// Of those, how many were used at a time that can be told, and not before their issue.
+    /// Door codes whose use is recorded at their issue or later. The percentiles are over these.
     pub timed: i64,
-    /// Half of the others were used within so many seconds of their issue, rounded down.
+    /// Median time from issue to use, in seconds, rounded down; `None` when `timed` is 0.
     pub median: Option<i64>,
-    /// Nine tenths of them within so many seconds.
+    /// The time within which 90 % of the timed door codes were used, in seconds, rounded down.
     pub p90: Option<i64>,
-    /// 99 of a hundred within so many seconds.
+    /// The time within which 99 % of the timed door codes were used, in seconds, rounded down.
     pub p99: Option<i64>,
 }
 
 impl TokenFunnel {
-    /// Used tokens per issued one; `None` when none was issued.
+    /// Used door codes per issued one; `None` when none was issued.
     #[must_use]
     pub fn conversion_rate(&self) -> Option<f64> {
         ratio(self.used, self.issued)
@@ -40,7 +40,7 @@ impl TokenFunnel {
 }
 
 impl Session {
-    /// The tokens that were issued in the filter's range.
+    /// The funnel of the door codes that were issued in the filter's range.
     ///
     /// # Errors
     /// What the database says.
@@ -61,8 +61,8 @@ impl Session {
         .await
     }
 
-    /// Tokens are counted by the seconds they took, once; percentiles are then found among the counts, by their
-    /// nearest rank: <https://en.wikipedia.org/wiki/Percentile#The_nearest-rank_method>. Sorting every token, as
+    /// Counts door codes by the whole seconds from issue to use, and finds percentiles among these counts by the
+    /// nearest-rank method: <https://en.wikipedia.org/wiki/Percentile#The_nearest-rank_method>. Sorting every row, as
     /// `percentile_disc` does, takes several times as long.
     fn funnel_statement(&self, filter: &TokenFilter) -> SelectStatement {
         let filter = &TokenFilter { basis: TimeBasis::IssuedAt, ..filter.clone() };

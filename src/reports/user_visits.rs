@@ -1,4 +1,4 @@
-//! Tokens issued to and used by each member.
+//! Door codes issued to and used by each member.
 
 use chrono::NaiveDate;
 use entity::{token, user};
@@ -21,7 +21,7 @@ use super::{
     selection::{cte, user_condition},
 };
 
-/// What to compute beside the rows. What is not asked for costs nothing.
+/// What to compute in addition to the rows. Parts that are not requested cost nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of parts, each asked for or not")]
 pub struct UserVisitsParts {
@@ -33,13 +33,13 @@ pub struct UserVisitsParts {
     pub totals: bool,
     /// Members' names.
     pub names: bool,
-    /// Each member's place by visits, among all that the filter matches.
+    /// Each member's rank by visits among all members that the filter matches.
     pub rank: bool,
-    /// Whether there is something on the side of the page that its cursor points away from.
+    /// Whether there are members on the other side of the cursor from which the page starts.
     pub behind: bool,
 }
 
-/// Names of the statement's own tables and columns.
+/// Names of the statement's tables and columns.
 mod name {
     pub(super) const COUNTED: &str = "counted";
     pub(super) const MEMBERS: &str = "members";
@@ -64,8 +64,8 @@ mod name {
 }
 
 impl Session {
-    /// One page of members with their visits, in a total order: ties end in the ascending user id.
-    /// A member is listed when a token was issued to them in the range, or, by the time of use, used.
+    /// One page of members with their visits. Ties are in order of ascending user id. A member is listed when a door
+    /// code was issued to them in the range or, by time of use, used in it.
     ///
     /// # Errors
     /// What the database says.
@@ -91,7 +91,7 @@ impl Session {
                 totals = parts.totals.then(|| read_totals(row)).transpose()?;
                 behind = parts.behind && page.is_bounded_behind() && row.try_get("", name::BEHIND)?;
             }
-            // With nothing on the page, the totals still come, beside an empty member.
+            // A page without members still has one row, for the totals; its user id is null.
             if row.try_get::<Option<i32>>("", name::USER_ID)?.is_some() {
                 rows.push(read_member(row, parts)?);
             }
@@ -105,7 +105,8 @@ impl Session {
         Ok(UserVisitsPage { rows, totals, has_previous, has_next })
     }
 
-    /// The same page, member by member, however many they are: `take` says what to wait for before the next one.
+    /// Passes the members of the page to `take` one by one, so that memory does not grow with their number. `take` may
+    /// return a future to wait for before the next member.
     ///
     /// # Errors
     /// What the database says.
@@ -122,7 +123,7 @@ impl Session {
         let statement = self.user_visits_statement(filter, order, page, parts, from_rollup);
         let mut left = page.size().unwrap_or(usize::MAX);
         let each = self.for_each_waiting(&statement, |row| {
-            // The statement looks one row ahead.
+            // The statement selects one row more than the page has.
             if left == 0 {
                 return Ok(None);
             }
@@ -175,14 +176,14 @@ impl Session {
         all.with_cte(with).take()
     }
 
-    /// Tokens grouped by member.
+    /// Door codes grouped by member.
     fn counted(&self, filter: &UserVisitsFilter, parts: UserVisitsParts) -> SelectStatement {
         let (backend, now) = (self.backend(), self.now().naive_utc());
         let (issued_at, used_at) = (Expr::col(token::Column::CreatedAt), Expr::col(token::Column::UsedAt));
         let within = |column: &Expr| Local::of(backend, column.clone(), filter.range, filter.zone, now).in_range();
         let every_token = filter.range.is_unbounded();
-        // By the time of issue the rows themselves are cut to the range; by the time of use, a row may
-        // count as issued, as used, or as both.
+        // By time of issue, only rows in the range count. By time of use, a row may count as issued, as used, or as
+        // both.
         let (issued, unused, visit, counted_at) = if filter.basis == TimeBasis::IssuedAt || every_token {
             let rows = if every_token { Cond::all() } else { within(&issued_at) };
             (Expr::col(token::Column::Id), when(used_at.clone().is_null(), 1), used_at.clone(), rows)
@@ -215,7 +216,7 @@ impl Session {
         select
     }
 
-    /// The members to list: what was counted, beside what `users` knows of them.
+    /// The members to list: their counts, joined with `users` where needed.
     fn members(&self, filter: &UserVisitsFilter, parts: UserVisitsParts) -> SelectStatement {
         let backend = self.backend();
         let counted = |column| Expr::col((name::COUNTED, column));
@@ -312,13 +313,13 @@ fn totals(
     select
 }
 
-/// The members strictly after (`forward`) or before a cursor in the given order.
+/// The condition for members strictly after (`forward`) or before a cursor in the given order.
 fn beyond(backend: DbBackend, cursor: &UserVisitsCursor, order: UserVisitsOrder, forward: bool) -> Condition {
     let key = Expr::col(order.field.column());
     let id = Expr::col(name::USER_ID);
     let next_id = if forward { id.gt(cursor.user_id) } else { id.lt(cursor.user_id) };
     let Some(value) = cursor.key.map(|key| key.value(backend)) else {
-        // Members without the value come last, by their id.
+        // Members without the value come last, in order of their ids.
         return if forward {
             Cond::all().add(key.is_null()).add(next_id)
         } else {

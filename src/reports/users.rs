@@ -15,7 +15,7 @@ use super::{
     made,
 };
 
-/// A member, as a list names them.
+/// A member with name.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
 pub struct Member {
     /// The member's id.
@@ -24,14 +24,14 @@ pub struct Member {
     pub first_name: String,
     /// Family name.
     pub last_name: String,
-    /// When the member joined, in UTC; none where the database holds no instant that can be told.
+    /// When the member joined, in UTC; `None` when the stored value is not a time in the years 1 to 9999.
     pub joined_at: Option<NaiveDateTime>,
     /// Whether the membership is active now.
     pub is_active: bool,
 }
 
 impl Session {
-    /// The members with these ids that exist, in one statement however many there are.
+    /// The members with these ids that exist. One statement, for any number of ids.
     ///
     /// # Errors
     /// What the database says.

@@ -1,5 +1,5 @@
-//! The arguments of questions, and what can be wrong with one. Each face of the gateway spells their names in its own
-//! way: `filter.joinedFrom` in GraphQL, `joined_from` in a query string.
+//! The arguments of questions, and errors about them. GraphQL and REST spell the names differently: `filter.joinedFrom`
+//! in GraphQL, `joined_from` in a query string.
 
 use std::fmt;
 
@@ -15,9 +15,9 @@ impl Argument {
     pub const FROM: Self = Self::of_filter("from");
     /// The last local date of the range.
     pub const TO: Self = Self::of_filter("to");
-    /// A range that moves with the days.
+    /// A range that moves with today's date.
     pub const RANGE: Self = Self::of_filter("range");
-    /// The members that count, by id.
+    /// The ids of the members that count.
     pub const USER_IDS: Self = Self::of_filter("user ids");
     /// The first local date on which members joined.
     pub const JOINED_FROM: Self = Self::of_filter("joined from");
@@ -27,23 +27,23 @@ impl Argument {
     pub const MIN_VISITS: Self = Self::of_filter("min visits");
     /// The most visits of a member.
     pub const MAX_VISITS: Self = Self::of_filter("max visits");
-    /// The local date before which members came last.
+    /// Members whose last visit was before this local date.
     pub const LAST_VISIT_BEFORE: Self = Self::of_filter("last visit before");
-    /// The time zone of a question's dates.
+    /// The time zone of the question's dates.
     pub const TIME_ZONE: Self = Self::of_field("time zone");
-    /// The same, where the filter has it.
+    /// The time zone, when it is an argument of the filter.
     pub const TIME_ZONE_OF_FILTER: Self = Self::of_filter("time zone");
-    /// The day on which weeks start.
+    /// The first day of the week.
     pub const WEEK_START: Self = Self::of_field("week start");
     /// The length of a bucket.
     pub const GRANULARITY: Self = Self::of_field("granularity");
-    /// What stands for days without door codes.
+    /// How buckets without door codes are shown.
     pub const GAPS: Self = Self::of_field("gaps");
     /// The order of a list.
     pub const ORDER_BY: Self = Self::of_field("order by");
-    /// The most rows to list, from the top.
+    /// The most rows to list, from the start.
     pub const FIRST: Self = Self::of_field("first");
-    /// The most rows to list, up to the end.
+    /// The most rows to list, from the end.
     pub const LAST: Self = Self::of_field("last");
     /// The cursor after which a page begins.
     pub const AFTER: Self = Self::of_field("after");
@@ -74,12 +74,12 @@ impl Argument {
         Self { words, is_of_filter: false }
     }
 
-    /// The words of its name, in lower case: `joined from`.
+    /// The words of the name, in lower case: `joined`, `from`.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
         self.words.split(' ')
     }
 
-    /// Whether it is one of the conditions that make up a question's filter.
+    /// Whether the argument is one of the filter's conditions.
     #[must_use]
     pub fn is_of_filter(self) -> bool {
         self.is_of_filter
@@ -92,7 +92,7 @@ impl fmt::Display for Argument {
     }
 }
 
-/// A question that no report can answer: which argument is wrong, and what is wrong with it.
+/// A question that cannot be answered: which argument is wrong, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidArgument {
     argument: Argument,
@@ -106,12 +106,12 @@ enum Part {
 }
 
 impl InvalidArgument {
-    /// An error that reads "`argument` problem".
+    /// An error with the message "`argument` problem".
     pub fn new(argument: Argument, problem: impl Into<String>) -> Self {
         Self { argument, problem: vec![Part::Text(problem.into())] }
     }
 
-    /// The same error; its sentence goes on with the name of another argument, and with `rest`.
+    /// The same error; its message continues with the name of another argument, and with `rest`.
     #[must_use]
     pub fn and(mut self, other: Argument, rest: impl Into<String>) -> Self {
         self.problem.extend([Part::Name(other), Part::Text(rest.into())]);
@@ -124,8 +124,8 @@ impl InvalidArgument {
         self.argument
     }
 
-    /// What is wrong with it, as the rest of a sentence that begins with its name. Names of other arguments are spelled
-    /// by `spell`, and stand in backticks.
+    /// The problem, as the rest of a sentence that begins with the argument's name. `spell` gives the names of other
+    /// arguments, which are put in backticks.
     pub fn problem(&self, spell: impl Fn(Argument) -> String) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.clone(),
@@ -143,7 +143,7 @@ impl fmt::Display for InvalidArgument {
 
 impl std::error::Error for InvalidArgument {}
 
-/// A number of rows that may be asked for.
+/// Checks a number of rows, buckets or days.
 ///
 /// # Errors
 /// When it is not in `1..=max`.

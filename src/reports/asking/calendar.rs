@@ -8,26 +8,26 @@ use crate::reports::{
     time_zone::Zone,
 };
 
-/// How long a bucket is.
+/// The length of a bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Granularity {
-    /// An hour by the clock on the wall: one that is repeated when clocks are set back is two, one that is skipped none.
+    /// An hour of local time. An hour that is repeated when clocks are set back is two buckets; a skipped hour is none.
     Hour,
     /// A local day.
     #[default]
     Day,
     /// Seven days.
     Week,
-    /// A month of the calendar.
+    /// A calendar month.
     Month,
-    /// Three months, from January, April, July or October on.
+    /// Three months that begin with January, April, July or October.
     Quarter,
-    /// A year of the calendar.
+    /// A calendar year.
     Year,
 }
 
 impl Granularity {
-    /// Its buckets, in a word.
+    /// The plural of the unit, for error messages.
     pub(in crate::reports) fn unit(self) -> &'static str {
         match self {
             Self::Hour => "hours",
@@ -40,7 +40,7 @@ impl Granularity {
     }
 }
 
-/// The calendar of a zone, cut into buckets.
+/// The calendar of a zone, divided into buckets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Calendar {
     pub(in crate::reports) zone: Zone,
@@ -48,7 +48,7 @@ pub struct Calendar {
     pub(in crate::reports) week_start: Week,
 }
 
-/// The day on which weeks start: Monday, unless it is said otherwise.
+/// The first day of the week; Monday by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Week(pub Weekday);
 
@@ -58,25 +58,25 @@ impl Default for Week {
     }
 }
 
-/// A bucket: by the local time at which it starts and, for hours, the offset from UTC that tells a repeated hour
-/// from the first one. In order of time.
+/// A bucket: the local time at which it starts and, for hours, the offset from UTC, which distinguishes a repeated hour
+/// from the first one. Ordered by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::reports) struct Bucket {
-    /// What puts it in order: of an hour, the instant in UTC at which it really starts, since clocks may enter it late; of
-    /// longer ones the local time.
+    /// The sort key. For hours, the UTC instant at which the hour really starts, which may be after its full hour when
+    /// clocks change; for longer buckets, the local start.
     start: NaiveDateTime,
     local: NaiveDateTime,
     offset: i32,
 }
 
 impl Bucket {
-    /// The bucket that begins with a date.
+    /// The bucket that begins on a date.
     pub(in crate::reports) fn of_date(first: NaiveDate) -> Self {
         let local = first.and_time(chrono::NaiveTime::MIN);
         Self { start: local, local, offset: 0 }
     }
 
-    /// Its first date.
+    /// The first date.
     pub(in crate::reports) fn date(self) -> NaiveDate {
         self.local.date()
     }
@@ -91,13 +91,13 @@ impl Bucket {
 }
 
 impl Calendar {
-    /// The calendar of `zone` in buckets of `granularity`, with weeks that start on `week_start`.
+    /// The calendar of `zone` in buckets of `granularity`. Weeks start on `week_start`.
     #[must_use]
     pub fn new(zone: Zone, granularity: Granularity, week_start: Week) -> Self {
         Self { zone, granularity, week_start }
     }
 
-    /// The bucket that holds a date; of hours, the first.
+    /// The bucket that contains a date. For hours, the first hour of the date.
     pub(in crate::reports) fn bucket_of(self, date: NaiveDate) -> Bucket {
         let months = |months| Bucket::of_date(first_of_months(date, months));
         match self.granularity {
@@ -110,7 +110,7 @@ impl Calendar {
         }
     }
 
-    /// The hour that holds an instant.
+    /// The hour that contains an instant.
     pub(in crate::reports) fn hour_at(self, instant: NaiveDateTime) -> Bucket {
         let segments = self.zone.segments(Some(instant), Some(instant));
         let offset = segments.first().map_or(0, |segment| segment.offset);
@@ -119,13 +119,13 @@ impl Calendar {
         self.hour(hour, offset)
     }
 
-    /// The hour that begins at that local time, where clocks are `offset` seconds ahead of UTC.
+    /// The hour that begins at this local time, `offset` seconds ahead of UTC.
     pub(in crate::reports) fn hour(self, local: NaiveDateTime, offset: i32) -> Bucket {
         let bucket = Bucket { start: local, local, offset };
         Bucket { start: self.instants(bucket).0.naive_utc(), ..bucket }
     }
 
-    /// The bucket that holds an instant.
+    /// The bucket that contains an instant.
     pub(in crate::reports) fn bucket_at(self, instant: NaiveDateTime) -> Bucket {
         match self.granularity {
             Granularity::Hour => self.hour_at(instant),
@@ -133,7 +133,7 @@ impl Calendar {
         }
     }
 
-    /// Its dates: the first and the last.
+    /// The first and the last date.
     pub(in crate::reports) fn dates(self, bucket: Bucket) -> (NaiveDate, NaiveDate) {
         let first = bucket.date();
         let months = |months| first.checked_add_months(Months::new(months));
@@ -147,7 +147,7 @@ impl Calendar {
         (first, next.and_then(|next| next.pred_opt()).unwrap_or(NaiveDate::MAX))
     }
 
-    /// The instants at which a bucket starts and ends.
+    /// The first instant of a bucket, and the first instant after it.
     pub(in crate::reports) fn instants(self, bucket: Bucket) -> (DateTime<Utc>, DateTime<Utc>) {
         if self.granularity != Granularity::Hour {
             let (first, last) = self.dates(bucket);
@@ -161,7 +161,7 @@ impl Calendar {
         (start.max(segments[own].start).and_utc(), end.min(until).and_utc())
     }
 
-    /// The bucket after.
+    /// The next bucket.
     pub(in crate::reports) fn next(self, bucket: Bucket) -> Bucket {
         match self.granularity {
             Granularity::Hour => self.hour_at(self.instants(bucket).1.naive_utc()),
@@ -169,7 +169,7 @@ impl Calendar {
         }
     }
 
-    /// The bucket `count` before.
+    /// The bucket that is `count` buckets earlier.
     pub(in crate::reports) fn back(self, bucket: Bucket, count: u32) -> Bucket {
         let first = bucket.date();
         let months = |months: u32| first.checked_sub_months(Months::new(count * months));
@@ -189,22 +189,22 @@ impl Calendar {
         Bucket::of_date(first.unwrap_or(NaiveDate::MIN))
     }
 
-    /// The buckets from `first` on.
+    /// The buckets from `first` on, without an end.
     pub(in crate::reports) fn from(self, first: Bucket) -> impl Iterator<Item = Bucket> {
         std::iter::successors(Some(first), move |bucket| Some(self.next(*bucket)))
     }
 
-    /// The buckets that hold a moment of the dates `from` to `to`.
+    /// The buckets that contain a moment of the dates `from` to `to`.
     pub(in crate::reports) fn between(self, from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = Bucket> {
         let end = self.zone.end_of_day(to);
         let is_hour = self.granularity == Granularity::Hour;
-        // Where a local date begins, is left and begins again, hours of its neighbour lie between.
+        // When clocks are set back across midnight, hours of another date lie between those of a date.
         self.from(self.bucket_of(from))
             .take_while(move |bucket| if is_hour { self.instants(*bucket).0 < end } else { bucket.date() <= to })
             .filter(move |bucket| !is_hour || (from <= bucket.date() && bucket.date() <= to))
     }
 
-    /// What to call a bucket on the axis of a chart.
+    /// The label of a bucket, for the axis of a chart.
     pub(in crate::reports) fn label(self, bucket: Bucket) -> String {
         let date = bucket.date();
         match self.granularity {
@@ -245,7 +245,7 @@ mod tests {
         let spring = hours("Europe/Berlin", "2024-03-31");
         assert_eq!(spring.len(), 23);
         assert_eq!(spring[1..3], ["2024-03-31 01:00 +01:00 60 min", "2024-03-31 03:00 +02:00 60 min"]);
-        // Half an hour, back and forth.
+        // Clocks change by half an hour.
         let autumn = hours("Australia/Lord_Howe", "2024-04-07");
         assert_eq!(autumn[1..3], ["2024-04-07 01:00 +11:00 60 min", "2024-04-07 01:00 +10:30 30 min"]);
         let spring = hours("Australia/Lord_Howe", "2024-10-06");
@@ -253,7 +253,8 @@ mod tests {
         assert!(hours("Pacific/Apia", "2011-12-30").is_empty(), "a day that was skipped");
     }
 
-    /// Around every change of every zone's clocks since 1970: half hours, back across midnight, in the middle of an hour.
+    /// At every change of every zone's clocks since 1970, including half hours, changes across midnight and changes in
+    /// the middle of an hour.
     #[test]
     fn hours_are_in_order_of_time_and_leave_no_gap() {
         let mut changes = 0;
@@ -269,7 +270,7 @@ mod tests {
                     assert!(pair[0] < pair[1], "{zone}: {pair:?}");
                     let (start, end) = calendar.instants(pair[0]);
                     assert_eq!(end, calendar.instants(pair[1]).0, "{zone}: {pair:?}");
-                    // As the database tells it.
+                    // As it is read from the database.
                     assert_eq!(calendar.hour(pair[0].local, pair[0].offset), pair[0], "{zone}");
                     assert_eq!(calendar.hour_at((start + (end - start) / 2).naive_utc()), pair[0], "{zone}");
                 }

@@ -1,5 +1,5 @@
-//! What a caller may ask for. Fields are private and the constructors check, so that a filter that
-//! exists is valid. Dates are local to the filter's time zone and inclusive at both ends.
+//! Filters of reports. Parts that can be invalid are checked by their constructors, so an existing filter is valid.
+//! Dates are local to the filter's time zone, and both ends are included.
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 
@@ -13,32 +13,32 @@ use crate::{
     scopes::Scope,
 };
 
-/// The most user ids that one filter may name.
+/// The most user ids in one filter.
 pub const MAX_USER_IDS: usize = 1_000;
 
-/// Which of a token's two times decides the day that a visit belongs to.
+/// Which of a door code's two times decides the day that a visit belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TimeBasis {
-    /// The day on which the token was issued, as the legacy reports count.
+    /// The day on which the door code was issued, as in the legacy reports.
     #[default]
     IssuedAt,
-    /// The day on which the token opened the door.
+    /// The day on which the door code was used.
     UsedAt,
 }
 
-/// What stands for days without tokens.
+/// How days, or longer buckets, without door codes are shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GapFill {
-    /// Nothing: the day is left out.
+    /// They are left out.
     #[default]
     Omit,
-    /// A row of zeros.
+    /// As a row of zeros.
     Zero,
-    /// A row without measures.
+    /// As a row without measures.
     Null,
 }
 
-/// Ascending or descending.
+/// The direction of an order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Direction {
     /// Smallest, or earliest, first.
@@ -48,7 +48,7 @@ pub enum Direction {
     Descending,
 }
 
-/// Which members count.
+/// The members that count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserFilter {
     ids: Option<Vec<i32>>,
@@ -57,8 +57,8 @@ pub struct UserFilter {
 }
 
 impl UserFilter {
-    /// Members with one of these ids, who joined on one of these local dates, and are active or not.
-    /// What is `None` or open does not restrict; an empty list of ids matches nobody.
+    /// Members with one of these ids, who joined on one of these local dates, and whose membership is active or not.
+    /// `None` and open ends do not restrict; an empty list of ids matches nobody.
     ///
     /// # Errors
     /// When there are more than [`MAX_USER_IDS`] ids; the error names `argument`.
@@ -77,8 +77,8 @@ impl UserFilter {
         }
     }
 
-    /// The scope that a question with this filter needs: a filter that picks out single members, by their ids or by when
-    /// they joined, tells of them.
+    /// The scope that this filter needs. Ids and dates of joining can select single members, so they need
+    /// [`Scope::Members`].
     #[must_use]
     pub fn scope(&self) -> Scope {
         if self.ids.is_some() || !self.joined.is_unbounded() { Scope::Members } else { Scope::Reports }
@@ -96,12 +96,12 @@ impl UserFilter {
         self.is_active
     }
 
-    /// Whether it leaves nobody out.
+    /// Whether the filter matches every member.
     pub(in crate::reports) fn is_everybody(&self) -> bool {
         self.ids.is_none() && !self.restricts_users()
     }
 
-    /// Whether the filter needs to see the `users` table.
+    /// Whether the filter needs the table `users`.
     pub(in crate::reports) fn restricts_users(&self) -> bool {
         !self.joined.is_unbounded() || self.is_active.is_some()
     }
@@ -122,7 +122,7 @@ impl Weekdays {
         self.0 & (1 << day.num_days_from_monday()) != 0
     }
 
-    /// Whether it leaves no day out.
+    /// Whether the set has all seven days.
     pub(in crate::reports) fn is_every_day(self) -> bool {
         self == Self::default()
     }
@@ -134,38 +134,37 @@ impl FromIterator<Weekday> for Weekdays {
     }
 }
 
-/// Which tokens count, and where on the calendar.
+/// The door codes that count, and their place on the calendar.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenFilter {
     /// The local dates to report.
     pub range: DateRange,
-    /// Stretches of those dates that are left out all the same.
+    /// Dates within the range that are left out.
     pub left_out: Vec<DateRange>,
-    /// Whose tokens count.
+    /// The members whose door codes count.
     pub users: UserFilter,
     /// The local days of the week to report.
     pub weekdays: Weekdays,
-    /// The zone that cuts the days.
+    /// The time zone of the days.
     pub zone: Zone,
-    /// What puts a visit on a day.
+    /// Which time decides the day of a visit.
     pub basis: TimeBasis,
 }
 
 impl TokenFilter {
-    /// Whether a day is in the range, and on one of the days of the week.
+    /// Whether the filter includes this date: it is in the range, not left out, and on one of the days of the week.
     pub(in crate::reports) fn contains(&self, date: NaiveDate) -> bool {
         self.range.contains(date)
             && self.weekdays.contains(date.weekday())
             && !self.left_out.iter().any(|dates| dates.contains(date))
     }
 
-    /// Whether a day is reported: it is one that the filter contains, and the zone has it.
+    /// Whether a day is reported: the filter includes it, and the zone has it.
     pub(in crate::reports) fn reports(&self, date: NaiveDate) -> bool {
-        // A day that the zone skipped altogether has no instant.
         self.contains(date) && self.zone.has_day(date)
     }
 
-    /// Whether a day of the bucket is reported.
+    /// Whether at least one day of the bucket is reported.
     pub(in crate::reports) fn reports_any(&self, calendar: Calendar, bucket: Bucket) -> bool {
         if matches!(calendar.granularity, Granularity::Hour | Granularity::Day) {
             return self.reports(bucket.date());
@@ -174,7 +173,7 @@ impl TokenFilter {
         first.iter_days().take_while(|date| *date <= last).any(|date| self.reports(date))
     }
 
-    /// Whether some of the bucket's dates, or moments, are left out; days of the week apart.
+    /// Whether the range leaves out a part of the bucket. Days of the week do not matter.
     pub(in crate::reports) fn cuts(&self, calendar: Calendar, bucket: Bucket) -> bool {
         let (first, last) = calendar.dates(bucket);
         let range = self.range;
@@ -186,7 +185,7 @@ impl TokenFilter {
     }
 }
 
-/// A number of visits, both ends included, either of them open.
+/// A range of numbers of visits, both ends included, either of them open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VisitsRange {
     min: Option<i32>,
@@ -194,7 +193,7 @@ pub struct VisitsRange {
 }
 
 impl VisitsRange {
-    /// No visit at all.
+    /// No visit.
     pub(in crate::reports) const NONE: Self = Self { min: None, max: Some(0) };
 
     /// `min` to `max` visits.
@@ -225,23 +224,23 @@ impl VisitsRange {
     }
 }
 
-/// What `user_visits` is asked.
+/// The filter of `user_visits`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserVisitsFilter {
-    /// The local dates in which tokens count.
+    /// The local dates in which door codes count.
     pub range: DateRange,
-    /// Which members are listed.
+    /// The members that are listed.
     pub users: UserFilter,
     /// The zone of every date in this filter.
     pub zone: Zone,
-    /// What puts a visit into the range.
+    /// Which time decides whether a visit is in the range.
     pub basis: TimeBasis,
-    /// Only members with so many visits.
+    /// Only members with this many visits.
     pub visits: VisitsRange,
-    /// Only members whose last visit lies before this local date.
+    /// Only members whose last visit was before this local date.
     pub last_visit_before: Option<NaiveDate>,
-    /// Only members whose last visit lies on this local date or later.
+    /// Only members whose last visit was on this local date or later.
     pub last_visit_from: Option<NaiveDate>,
-    /// Also list members without a token in the range.
+    /// Also list members without a door code in the range.
     pub include_users_without_visits: bool,
 }

@@ -1,4 +1,4 @@
-//! Where and when a caller's dates are meant: the same for every face that takes them.
+//! Reads the dates and filters of a request, in the same way for GraphQL and REST.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -9,7 +9,7 @@ use crate::reports::{
     time_zone::{Zone, parse_date_in},
 };
 
-/// A zone, the moment at which the request looks at the world, and the day on which weeks start.
+/// A time zone, the request's time, and the first day of the week.
 #[derive(Debug, Clone, Copy)]
 pub struct Here {
     /// The zone of every date.
@@ -19,7 +19,7 @@ pub struct Here {
 }
 
 impl Here {
-    /// In the zone of that name, which `argument` gave.
+    /// With the zone named `zone`, which `argument` gave.
     ///
     /// # Errors
     /// When there is no such zone.
@@ -33,10 +33,10 @@ impl Here {
         Ok(Self { zone, now: session.now(), week_start: week_start.unwrap_or_default() })
     }
 
-    /// A range that is relative, or has dates.
+    /// A range: either a relative one, or one with dates.
     ///
     /// # Errors
-    /// When it is both, a date is none, or they are not in order.
+    /// When both are given, a date is not valid, or the dates are not in order.
     pub fn range(
         self,
         relative: Option<RelativeRange>,
@@ -52,7 +52,7 @@ impl Here {
         Ok(DateRange::relative(relative, self.zone.date_at(self.now), self.week_start.0))
     }
 
-    /// The range of two optional dates, each with the argument that gave it.
+    /// The range from two optional dates, each with the argument that gave it.
     fn dates(
         self,
         (from_name, from): (Argument, Option<&str>),
@@ -61,18 +61,18 @@ impl Here {
         DateRange::new(from_name, self.date(from_name, from)?, self.date(to_name, to)?)
     }
 
-    /// A date, if there is one.
+    /// A date, if given.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not a date.
     pub fn date(self, argument: Argument, date: Option<&str>) -> Result<Option<NaiveDate>, InvalidArgument> {
         date.map(|text| parse_date_in(self.zone, argument, text)).transpose()
     }
 
-    /// Which members count.
+    /// The members that count.
     ///
     /// # Errors
-    /// When there are too many ids, a date is none, or they are not in order.
+    /// When there are too many ids, a date is not valid, or the dates are not in order.
     pub fn users(
         self,
         ids: Option<Vec<i32>>,

@@ -1,4 +1,5 @@
-//! What may be asked: zones, dates and ranges, the calendar, filters, orders and pages. What exists is valid.
+//! The types of a question: time zones, dates and ranges, the calendar, filters, orders and pages. Constructors check
+//! their input, so every existing value is valid.
 
 pub mod argument;
 pub mod calendar;

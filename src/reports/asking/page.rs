@@ -1,4 +1,4 @@
-//! Pages of `user_visits`: how many rows, in which order, from where on.
+//! Pages of `user_visits`: number of rows, order, and cursors.
 
 use std::fmt::Write as _;
 
@@ -11,18 +11,18 @@ use crate::{
     reports::{Argument, InvalidArgument, checked_size, dialect::instant, filter::Direction, model::UserVisits},
 };
 
-/// Longer than any cursor of ours.
+/// Longer than any valid cursor.
 const MAX_CURSOR: usize = 128;
 
-/// What `user_visits` is sorted by.
+/// The sort key of `user_visits`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum UserVisitsField {
     /// The member's id.
     #[default]
     UserId,
-    /// Tokens used.
+    /// Door codes used.
     Visits,
-    /// Tokens issued.
+    /// Door codes issued.
     TokensIssued,
     /// When the member joined.
     JoinedAt,
@@ -44,18 +44,18 @@ impl UserVisitsField {
         }
     }
 
-    /// Whether members may lack it. Those come last, in either direction.
+    /// Whether members may lack the value. Those come last, in either direction.
     pub(in crate::reports) fn is_nullable(self) -> bool {
         matches!(self, Self::JoinedAt | Self::FirstVisitAt | Self::LastVisitAt)
     }
 }
 
-/// A total order of members: by a field, then by ascending id.
+/// An order of members: by a field, then by ascending id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UserVisitsOrder {
-    /// What to sort by.
+    /// The sort key.
     pub field: UserVisitsField,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
 }
 
@@ -64,7 +64,7 @@ impl UserVisitsOrder {
         self.direction == Direction::Ascending
     }
 
-    /// The cursor of a row, opaque to callers: its sort key and id, marked with the order.
+    /// The cursor of a row, opaque to callers: the order, the row's sort key, and its id.
     #[must_use]
     pub fn cursor(self, row: &UserVisits) -> String {
         let time = |time: Option<NaiveDateTime>| time.map(|time| time.and_utc().timestamp_micros());
@@ -118,16 +118,16 @@ impl UserVisitsOrder {
 /// A place in an ordered list.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::reports) struct UserVisitsCursor {
-    /// The sort key; none where the member lacks it.
+    /// The sort key; `None` when the member lacks it.
     pub(in crate::reports) key: Option<Key>,
     pub(in crate::reports) user_id: i32,
 }
 
-/// What a list is sorted by.
+/// The value of a sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::reports) enum Key {
     Number(i64),
-    /// UTC.
+    /// In UTC.
     Time(NaiveDateTime),
 }
 
@@ -140,7 +140,7 @@ impl Key {
     }
 }
 
-/// A window on an ordered list: everything, or some rows from one of its ends on.
+/// A part of an ordered list: all rows, or a number of rows from its start or its end.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     size: Option<usize>,
@@ -149,27 +149,27 @@ pub struct Page {
     before: Option<UserVisitsCursor>,
 }
 
-/// The paging arguments as a caller gives them.
+/// The paging arguments of a caller.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PageArguments<'a> {
-    /// Rows from the beginning, or from after `after`.
+    /// Number of rows from the start, or after `after`.
     pub first: Option<i32>,
-    /// The cursor to begin behind.
+    /// The cursor after which the page begins.
     pub after: Option<&'a str>,
-    /// Rows up to the end, or up to `before`.
+    /// Number of rows up to the end, or up to `before`.
     pub last: Option<i32>,
-    /// The cursor to end before.
+    /// The cursor before which the page ends.
     pub before: Option<&'a str>,
 }
 
 impl Page {
-    /// Every row.
+    /// All rows.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// The first rows.
+    /// The first `size` rows.
     #[must_use]
     pub fn first(size: usize) -> Self {
         Self { size: Some(size), ..Self::default() }
@@ -179,8 +179,8 @@ impl Page {
     /// Source: <https://relay.dev/graphql/connections.htm#sec-Arguments>
     ///
     /// # Errors
-    /// When `first` and `last` come together, a size is out of `1..=limits.max`, or a cursor is not
-    /// one of this order.
+    /// When both `first` and `last` are given, a size is not in `1..=limits.max`, or a cursor does not belong to this
+    /// order.
     pub fn new(
         arguments: PageArguments<'_>,
         order: UserVisitsOrder,
@@ -220,7 +220,7 @@ impl Page {
         self.before.as_ref()
     }
 
-    /// The cursor that the page's own end starts from, and whether the page lies after it.
+    /// The cursor from which the page starts, and whether the page lies after it.
     pub(in crate::reports) fn behind(&self) -> Option<(&UserVisitsCursor, bool)> {
         if self.backward {
             self.before().map(|cursor| (cursor, false))

@@ -1,4 +1,4 @@
-//! Ranges of local dates: as they are written, as they follow the calendar, and the one before.
+//! Ranges of local dates, given by dates or relative to today, and the ranges before them.
 
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
 
@@ -7,14 +7,14 @@ use crate::reports::{
     time_zone::{UtcBounds, Zone},
 };
 
-/// Local calendar dates, both ends included, either of them open; the last may end early.
+/// Local calendar dates, both ends included, either of them open. The last day may be cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DateRange {
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
-    /// The instant, in UTC, before which all lies.
+    /// The instant, in UTC, at which the range ends, if its last day is cut.
     end: Option<NaiveDateTime>,
-    /// How far back the one before lies, where the calendar says it, and whether both are whole periods.
+    /// For a relative range: how far back the range before lies, and whether both are whole months.
     step: Option<(Step, Whole)>,
 }
 
@@ -26,7 +26,7 @@ pub(in crate::reports) enum Step {
 }
 
 impl Step {
-    /// The date that lies so far before another one; none where that month has no such day.
+    /// The date this far before another date; `None` when that month has no such day.
     pub(in crate::reports) fn back(self, date: NaiveDate) -> Option<NaiveDate> {
         match self {
             Self::Days(days) => date.checked_sub_days(Days::new(days)),
@@ -36,7 +36,7 @@ impl Step {
         }
     }
 
-    /// The date that lies so far after another one: the way back from [`Self::back`].
+    /// The date this far after another date; the inverse of [`Self::back`].
     pub(in crate::reports) fn forth(self, date: NaiveDate) -> Option<NaiveDate> {
         match self {
             Self::Days(days) => date.checked_add_days(Days::new(days)),
@@ -47,15 +47,15 @@ impl Step {
     }
 }
 
-/// Whether a range of months ends with one, on whichever day that is.
+/// Whether a relative range always consists of whole months.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whole {
     Yes,
-    /// It ends with today, which may happen to be the last day of a month.
+    /// It may end on any day; when that is the last day of a month, it is a coincidence.
     No,
 }
 
-/// Ranges that move with the days. Those of "this" period end today, those of the "last" one are whole.
+/// Ranges that move with today's date. "This" period ends today; the "last" period is a whole one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it all; the schema describes them one by one")]
 pub enum RelativeRange {
@@ -76,22 +76,22 @@ pub enum RelativeRange {
 }
 
 impl RelativeRange {
-    /// Whether it depends on the day on which weeks start.
+    /// Whether the range depends on the first day of the week.
     #[must_use]
     pub fn is_of_weeks(self) -> bool {
         matches!(self, Self::ThisWeek | Self::LastWeek)
     }
 }
 
-/// What a range is compared with.
+/// The range to compare with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Comparison {
     /// The period just before.
     #[default]
     PreviousPeriod,
-    /// The same days of the week: as many whole weeks before as cover the period.
+    /// The same days of the week: as many whole weeks earlier as cover the period.
     PreviousWeeks,
-    /// The same period a year before.
+    /// The same period a year earlier.
     PreviousYear,
 }
 
@@ -109,7 +109,7 @@ impl DateRange {
         }
     }
 
-    /// The dates that `range` means on the day `today`.
+    /// The dates that `range` stands for when today is `today`.
     #[must_use]
     pub fn relative(range: RelativeRange, today: NaiveDate, week_start: Weekday) -> Self {
         use RelativeRange as R;
@@ -142,19 +142,20 @@ impl DateRange {
         Self { from: Some(from), to: Some(to), step: Some(step), end: None }
     }
 
-    /// The dates `from` to `to`, which are in order.
+    /// The dates `from` to `to`, which must be in order.
     pub(in crate::reports) fn between(from: NaiveDate, to: NaiveDate) -> Self {
         Self { from: Some(from), to: Some(to), ..Self::default() }
     }
 
-    /// The same, without what comes at `end` or later.
+    /// The same range, cut at `end`.
     pub(in crate::reports) fn before_instant(self, end: Option<DateTime<Utc>>) -> Self {
         Self { end: end.map(|end| end.naive_utc()), ..self }
     }
 
-    /// The range that this one, which has both ends, is compared with, and how far back it lies. Weeks are compared with
-    /// weeks: a year before is 52 of them. By months, days that a month has not become its last one, and whole months stay
-    /// whole: those that were meant, not those of which today happens to be the last day.
+    /// The earlier range to compare this one with, and how far back it lies; `None` when an end is open. When the
+    /// report is `in_weeks`, a year before is 52 weeks before. When the distance is in months, a day that the earlier
+    /// month does not have becomes its last day, and a range of whole months is compared with whole months. A relative
+    /// range that only happens to end on the last day of a month is not a range of whole months.
     pub(in crate::reports) fn before(self, comparison: Comparison, in_weeks: bool) -> Option<(Self, Step)> {
         let (from, to) = (self.from?, self.to?);
         let meant = self.step.is_none_or(|(_, whole)| whole == Whole::Yes);
@@ -191,42 +192,42 @@ impl DateRange {
         Some((Self::between(from, to), step))
     }
 
-    /// First date inside, if the range has a beginning.
+    /// The first date, if the range has a beginning.
     #[must_use]
     pub fn from(self) -> Option<NaiveDate> {
         self.from
     }
 
-    /// Last date inside, if the range has an end.
+    /// The last date, if the range has an end.
     #[must_use]
     pub fn to(self) -> Option<NaiveDate> {
         self.to
     }
 
-    /// Of a range that has both ends: its first date, its last date, and the instant with which it ends.
+    /// The first date, the last date, and the first instant after the range, which must have both ends.
     #[must_use]
     pub fn dates_and_end(self, zone: Zone) -> (NaiveDate, NaiveDate, DateTime<Utc>) {
         let (from, to) = (self.from.unwrap_or_default(), self.to.unwrap_or_default());
         (from, to, self.end.map_or_else(|| zone.end_of_day(to), |end| end.and_utc()))
     }
 
-    /// The instant, in UTC, before which all of it lies, where it does not end with its last date.
+    /// The instant, in UTC, at which the range ends, if its last day is cut.
     pub(in crate::reports) fn end(self) -> Option<NaiveDateTime> {
         self.end
     }
 
-    /// The dates `from` to `to`, none where they are not in order.
+    /// The dates `from` to `to`; an empty range when they are not in order.
     pub(in crate::reports) fn unordered(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Self {
         Self { from, to, ..Self::default() }
     }
 
-    /// The same, up to `to` where the end is open; never ends before it begins.
+    /// The same range; an open end becomes `to`, or the first date if that is later.
     pub(in crate::reports) fn until(self, to: NaiveDate) -> Self {
         let to = self.to.unwrap_or_else(|| self.from.map_or(to, |from| from.max(to)));
         Self { to: Some(to), ..self }
     }
 
-    /// Whether the range leaves nothing out.
+    /// Whether both ends are open.
     #[must_use]
     pub fn is_unbounded(self) -> bool {
         self.from.is_none() && self.to.is_none()
@@ -236,7 +237,7 @@ impl DateRange {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
     }
 
-    /// The bounds in UTC: of an open range, those of the years 1 to 9999, of the zone and of UTC.
+    /// The bounds in UTC. An open end is bounded by the years 1 to 9999, both in the zone and in UTC.
     pub(in crate::reports) fn bounds(self, zone: Zone) -> UtcBounds {
         let start = |year| NaiveDate::from_ymd_opt(year, 1, 1).map(|date| date.and_time(NaiveTime::MIN));
         let (first, last) = (NaiveDate::from_ymd_opt(1, 1, 1), NaiveDate::from_ymd_opt(9999, 12, 31));
@@ -322,7 +323,7 @@ mod tests {
         }
     }
 
-    /// "This" period is compared up to the same day, whichever day today is: also the last of a month.
+    /// "This" period is compared up to the same day, also when today is the last day of a month.
     #[test]
     fn this_period_is_compared_up_to_the_same_day() {
         use RelativeRange as R;
@@ -331,7 +332,7 @@ mod tests {
             for (range, months) in [(R::ThisMonth, 1), (R::ThisQuarter, 3), (R::ThisYear, 12)] {
                 let this = DateRange::relative(range, today, Weekday::Mon);
                 let (before, _) = this.before(Comparison::PreviousPeriod, false).unwrap();
-                // The same day, or the last one of a shorter month.
+                // The same day, or the last day of a shorter month.
                 let (year, month) = (today.year(), today.month().cast_signed() - 1 - months);
                 let (year, month) = (year + month.div_euclid(12), month.rem_euclid(12).unsigned_abs() + 1);
                 let end = (1..=today.day()).rev().find_map(|day| NaiveDate::from_ymd_opt(year, month, day));

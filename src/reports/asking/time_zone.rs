@@ -1,7 +1,8 @@
-//! Local calendar <-> UTC instants, from the time zone database that is compiled into the binary.
+//! Converts between local calendar dates and UTC instants, with the time zone database that is compiled into the
+//! binary.
 //!
-//! Both databases are given fixed offsets that come from here, never a zone's name: so both cut
-//! days alike, whatever release of the zone database their own system has, or has not.
+//! SQL statements get fixed offsets from here, never the name of a zone. So PostgreSQL and SQLite compute the same
+//! days, whatever time zone data their systems have.
 
 use std::{fmt, sync::OnceLock};
 
@@ -14,24 +15,24 @@ use crate::reports::{Argument, InvalidArgument};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Zone(Tz);
 
-/// A stretch of time in which a zone keeps one offset.
+/// A stretch of time in which a zone has one offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
-    /// First instant of the stretch, in UTC; it ends where the next one starts.
+    /// The first instant, in UTC. The segment ends where the next one starts.
     pub start: NaiveDateTime,
     /// Local time minus UTC, in seconds.
     pub offset: i32,
 }
 
-/// Half-open bounds `[from, to)` in UTC, either of them open, around a range of local dates.
+/// Half-open bounds `[from, to)` in UTC around a range of local dates; either of them may be open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UtcBounds {
-    /// First instant inside.
+    /// The first instant inside.
     pub from: Option<NaiveDateTime>,
-    /// First instant after.
+    /// The first instant after the range.
     pub to: Option<NaiveDateTime>,
-    /// Whether every instant inside has a local date in the range. False only where clocks were set
-    /// back across midnight, so that a local date begins, is left, and begins again.
+    /// Whether every instant inside has a local date in the range. False only when clocks were set back across
+    /// midnight, so that a local date begins, ends, and begins again.
     pub exact: bool,
 }
 
@@ -39,7 +40,7 @@ impl Zone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self(Tz::UTC);
 
-    /// The zone of that IANA name, such as `Europe/Berlin`; letters' case counts.
+    /// The zone with this IANA name, such as `Europe/Berlin`; case-sensitive.
     ///
     /// # Errors
     /// When there is no such zone.
@@ -59,20 +60,20 @@ impl Zone {
         instant.with_timezone(&self.0).date_naive()
     }
 
-    /// The first instant of a local day: local midnight, or what follows where clocks skip it.
+    /// The first instant of a local day: local midnight, or the next instant when clocks skip midnight.
     #[must_use]
     pub fn start_of_day(self, date: NaiveDate) -> DateTime<Utc> {
         self.first_instant_from(date).and_utc()
     }
 
-    /// The instant after which no moment of that local day is left.
+    /// The first instant after a local day.
     #[must_use]
     pub fn end_of_day(self, date: NaiveDate) -> DateTime<Utc> {
         self.last_instant_until(date).and_utc()
     }
 
-    /// The instant of another local day at which clocks show what they show at `instant`: where they show it twice, the same
-    /// of the two; where they skip it, the instant at which they do.
+    /// The instant of another local day at which clocks show the same time as at `instant`. If they show it twice, the
+    /// first or the second one as at `instant`; if they skip it, the instant of the skip.
     #[must_use]
     pub fn same_time(self, instant: DateTime<Utc>, date: NaiveDate) -> DateTime<Utc> {
         let shown = instant.with_timezone(&self.0).naive_local();
@@ -82,13 +83,13 @@ impl Zone {
         second.unwrap_or_else(|| self.first_instant_at(there)).and_utc()
     }
 
-    /// Whether any moment is of that local day: zones that crossed the date line skipped one.
+    /// Whether the zone has this local day. Zones that crossed the date line skipped one.
     #[must_use]
     pub fn has_day(self, date: NaiveDate) -> bool {
         self.start_of_day(date) < self.end_of_day(date)
     }
 
-    /// The local dates that the zone skipped, when it crossed the date line.
+    /// The local dates that the zone skipped when it crossed the date line.
     #[must_use]
     pub fn skipped_days(self) -> Vec<NaiveDate> {
         let segments = self.all_segments();
@@ -119,8 +120,8 @@ impl Zone {
         &all[first..last]
     }
 
-    /// The instant since which every day of the zone is made of whole quarters of an hour of UTC: its offsets
-    /// are, and the instants at which they change. None where that always was so.
+    /// The instant since which every local day starts and ends on a quarter of an hour in UTC, because all offsets, and
+    /// the instants at which they change, are multiples of 15 minutes. `None` when that was always so.
     #[must_use]
     pub fn quarters_since(self) -> Option<NaiveDateTime> {
         const QUARTER: i64 = 900;
@@ -134,7 +135,7 @@ impl Zone {
         let uneven = segments[first_of_whole.max(1)..]
             .iter()
             .rfind(|segment| segment.start.and_utc().timestamp().rem_euclid(QUARTER) != 0);
-        // No zone of today is uneven; one that were would be counted from the tokens for good.
+        // No current zone has an uneven offset. The rollup would never be used for such a zone.
         let never = || NaiveDate::from_ymd_opt(9999, 1, 1).map_or(NaiveDateTime::MAX, midnight);
         let begins =
             (first_of_whole > 0).then(|| segments.get(first_of_whole).map_or_else(never, |segment| segment.start));
@@ -146,12 +147,13 @@ impl Zone {
         self.first_instant_at(midnight(date))
     }
 
-    /// The instants at which clocks show that local time: one, two where they are set back, none where it is skipped.
+    /// The instants at which clocks show this local time: usually one, two when clocks are set back, none when it is
+    /// skipped.
     fn instants_at(self, local: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> {
         self.around(local).filter(|(start, end, at)| start <= at && at < end).map(|(_, _, at)| at)
     }
 
-    /// The earliest instant at which clocks show that local time or a later one.
+    /// The earliest instant at which clocks show this local time or a later one.
     fn first_instant_at(self, local: NaiveDateTime) -> NaiveDateTime {
         self.around(local)
             .filter_map(|(start, end, at)| {
@@ -174,8 +176,8 @@ impl Zone {
             .unwrap_or_else(|| midnight(next))
     }
 
-    /// For each segment near a local time: its start, its end, and the UTC instant at which that time would be by the
-    /// segment's offset.
+    /// For each segment near a local time: its start, its end, and the UTC instant of the local time at the segment's
+    /// offset.
     fn around(self, local: NaiveDateTime) -> impl Iterator<Item = (NaiveDateTime, NaiveDateTime, NaiveDateTime)> {
         let far = TimeDelta::days(2);
         let from = local.checked_sub_signed(far).unwrap_or(NaiveDateTime::MIN);
@@ -188,8 +190,7 @@ impl Zone {
         })
     }
 
-    /// Every segment of the zone. Found once per zone and kept: there are about 600 zones of some
-    /// 2 kB each, so what is kept is bounded by what it describes.
+    /// Every segment of the zone. They are computed once per zone and kept: about 600 zones with some 2 kB each.
     fn all_segments(self) -> &'static [Segment] {
         const ZONES: usize = TZ_VARIANTS.len();
         static KNOWN: [OnceLock<Vec<Segment>>; ZONES] = [const { OnceLock::new() }; ZONES];
@@ -213,11 +214,11 @@ fn midnight(date: NaiveDate) -> NaiveDateTime {
     date.and_hms_opt(0, 0, 0).unwrap_or(NaiveDateTime::MAX)
 }
 
-/// How far apart the instants are at which a zone's offset is looked at first: no zone ever left an offset and came
-/// back to it within that.
+/// The distance between the instants at which a zone's offset is sampled. No zone ever left an offset and returned to
+/// it within this time.
 const STRIDE: TimeDelta = TimeDelta::days(4);
 
-/// Walks through the years that the compiled zone database covers.
+/// Finds the segments in the years that the compiled time zone database covers.
 fn find_segments(zone: Tz) -> Vec<Segment> {
     let year = |year| NaiveDate::from_ymd_opt(year, 1, 1).map_or(NaiveDateTime::MIN, midnight);
     let (mut before, last) = (year(1830), year(2101));
@@ -230,8 +231,8 @@ fn find_segments(zone: Tz) -> Vec<Segment> {
     segments
 }
 
-/// Adds the changes after an instant, at which the last of the known segments goes on, up to another instant: narrows
-/// each down to the second by halves.
+/// Adds to `known` the changes of offset between `before` and `after`. The last segment of `known` holds at `before`.
+/// Each change is found to the second, by bisection.
 fn find_changes(zone: Tz, before: NaiveDateTime, after: Segment, known: &mut Vec<Segment>) {
     if known.last().is_some_and(|last| last.offset == after.offset) {
         return;
@@ -250,8 +251,8 @@ fn offset_at(zone: Tz, instant: NaiveDateTime) -> i32 {
     zone.offset_from_utc_datetime(&instant).fix().local_minus_utc()
 }
 
-/// A calendar date as callers write it: `YYYY-MM-DD`, or milliseconds since 1970, of at least eleven digits, for the
-/// local date of that instant.
+/// A calendar date as callers write it: `YYYY-MM-DD`, or milliseconds since 1970 with at least eleven digits, which
+/// mean the local date of that instant.
 ///
 /// # Errors
 /// When the text has another form, or the calendar has no such day.

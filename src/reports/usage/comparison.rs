@@ -1,4 +1,4 @@
-//! What a series is compared with: the same question about a period before, like set against like.
+//! Compares a series with an earlier period. By default, only time that both periods have is compared.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 
@@ -14,31 +14,32 @@ use crate::reports::{
     time_zone::Zone,
 };
 
-/// The most stretches of days that a comparison leaves out for want of a counterpart.
+/// The most stretches of days without a counterpart that a comparison leaves out.
 const MAX_LEFT_OUT: usize = 300;
 
 /// How much of a range is compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Extent {
-    /// What has elapsed, up to the last quarter of an hour: of the last day, the same hours on both sides.
+    /// The time that has elapsed, up to the last full quarter of an hour. The last day is cut at the same local time in
+    /// both periods.
     #[default]
     Elapsed,
     /// The days that are over.
     CompleteDays,
-    /// All of the dates, whether they are over or not, and whether they have counterparts or not.
+    /// All dates of the range, over or not, with a counterpart or not.
     Whole,
 }
 
-/// What a report is compared with: the same, of a range before.
+/// A comparison of a report with an earlier range.
 #[derive(Debug, Clone)]
 pub struct Before {
     /// The question about the part of the range that is compared.
     now: UsageQuestion,
-    /// The question about what that is compared with.
+    /// The question about the earlier range that it is compared with.
     then: UsageQuestion,
-    /// Whether something of the range is not compared.
+    /// Whether a part of the range is not compared.
     is_part: bool,
-    /// The first of the range's dates, and the dates of the range before, as the calendar says them.
+    /// The first date of the report's range, and the dates of the earlier range before days are left out.
     from: NaiveDate,
     range: DateRange,
     step: Step,
@@ -51,20 +52,20 @@ struct Side {
     left_out: Vec<DateRange>,
 }
 
-/// A bucket as far as it is compared, and its counterpart.
+/// The compared part of a bucket, and its counterpart.
 #[derive(Debug, Clone)]
 pub struct Pair {
-    /// The bucket's measures.
+    /// The measures of the part.
     pub now: Figures,
-    /// The counterpart, where there is one.
+    /// The counterpart, if there is one.
     pub before: Option<SeriesRow>,
 }
 
 impl Session {
-    /// The question about what `question` is compared with.
+    /// The comparison of `question` with an earlier range.
     ///
     /// # Errors
-    /// When its range has no beginning, or is so long that too many days have no counterpart.
+    /// When the range has no beginning, or is so long that too many days have no counterpart.
     pub fn usage_before(
         &self,
         question: &UsageQuestion,
@@ -85,7 +86,7 @@ impl Session {
             Extent::Elapsed | Extent::CompleteDays => fair(range, before, step, zone, extent, self.now())?,
         };
         let Side { range: part, left_out } = &sides.0;
-        // An open end is today, though tokens of later days may count.
+        // An open end is compared up to today only, but the report also counts door codes of later days.
         let all = question.filter.range;
         let is_part = !left_out.is_empty() || (part.from(), part.to(), part.end()) != (all.from(), all.to(), None);
         let about = |side: Side| {
@@ -95,7 +96,7 @@ impl Session {
         Ok(Before { now: about(sides.0), then: about(sides.1), is_part, from, range: before, step })
     }
 
-    /// For each of `rows` what of it is compared, and its counterpart in the range before.
+    /// For each of `rows`, its compared part and its counterpart in the earlier range.
     ///
     /// # Errors
     /// What the database says.
@@ -109,7 +110,7 @@ impl Session {
             let part = if before.is_part { Some(self.by_bucket(&before.now, measures).await?) } else { None };
             let counted = self.by_bucket(&before.then, measures).await?;
             let now = |row: &SeriesRow| match &part {
-                // A row that stands for nothing has nothing to compare.
+                // A row without measures has nothing to compare.
                 Some(part) if row.figures != Figures::default() => {
                     part.get(&row.bucket).copied().unwrap_or_default().figures(measures)
                 }
@@ -130,7 +131,7 @@ impl Session {
     }
 }
 
-/// The days that both ranges have, as far as they have elapsed: each has a counterpart on the other side.
+/// The elapsed days that have a counterpart in the other range, for both ranges.
 fn fair(
     range: DateRange,
     before: DateRange,
@@ -139,14 +140,14 @@ fn fair(
     extent: Extent,
     now: DateTime<Utc>,
 ) -> Result<(Side, Side), InvalidArgument> {
-    // Quarters of an hour: answers are kept for one, and a rollup counts by them.
+    // Quarters of an hour: cached answers are kept for one, and the rollup counts by them.
     let moment = now - TimeDelta::nanoseconds(now.timestamp_nanos_opt().map_or(0, |nanos| nanos.rem_euclid(QUARTER)));
     let today = zone.date_at(moment);
     let last = if extent == Extent::CompleteDays { today.pred_opt() } else { Some(today) };
     let earlier = |date: NaiveDate| step.back(date).filter(|other| zone.has_day(*other) && zone.has_day(date));
     let later = |date: NaiveDate| step.forth(date).filter(|other| zone.has_day(*other) && zone.has_day(date));
     let (first, end) = (range.from().unwrap_or_default(), range.to().min(last).unwrap_or_default());
-    // Without a counterpart are the last days of a month, or a day that a zone skipped: never many in a row.
+    // Only the last days of a month and a day that the zone skipped have no counterpart: never many in a row.
     let from = first.iter_days().take(7).find(|date| earlier(*date).is_some());
     let to =
         (0..7).filter_map(|days| end.checked_sub_days(chrono::Days::new(days))).find(|date| earlier(*date).is_some());
@@ -171,10 +172,10 @@ fn fair(
     Ok((now, before))
 }
 
-/// A quarter of an hour, in nanoseconds.
 const QUARTER: i64 = 15 * 60 * 1_000_000_000;
 
-/// The dates `from` to `to` that have no counterpart, which `across` finds; `back` is the way back from there.
+/// The dates from `from` to `to` without a counterpart. `across` finds the counterpart of a date; `back` maps a date of
+/// the other range to this one.
 fn left_out(
     from: NaiveDate,
     to: NaiveDate,
@@ -215,27 +216,28 @@ fn left_out(
 }
 
 impl Before {
-    /// What of the report's range is compared.
+    /// The compared part of the report's range.
     #[must_use]
     pub fn now(&self) -> &TokenFilter {
         &self.now.filter
     }
 
-    /// What that is compared with.
+    /// The earlier range that it is compared with.
     #[must_use]
     pub fn then(&self) -> &TokenFilter {
         &self.then.filter
     }
 
-    /// Whether something of the report's range is not compared.
+    /// Whether a part of the report's range is not compared.
     #[must_use]
     pub fn is_part(&self) -> bool {
         self.is_part
     }
 
-    /// The counterpart of each bucket: of a day, the one that lies as far back as the range before does, of months the
-    /// same day of the month; hours as the same one of such a day; everything longer by its number. None where there is no such
-    /// day, or the filter leaves it out.
+    /// The counterpart of each bucket. A day's counterpart is as far back as the earlier range is; in steps of months,
+    /// it is the same day of the month. An hour's counterpart is the same hour of that day. Longer buckets are paired
+    /// by their position in the range. `None` when there is no such day, the filter leaves it out, or it begins after
+    /// the end of the earlier range.
     fn places(&self, rows: &[SeriesRow]) -> Vec<Option<Bucket>> {
         let calendar = self.then.calendar;
         let (Some(from), Some(to)) = (self.range.from(), self.range.to()) else { return vec![None; rows.len()] };
@@ -254,14 +256,14 @@ impl Before {
             }
         };
         let filter = &self.then.filter;
-        // What has not elapsed on this side has no counterpart on that one.
+        // An hour that has not begun in this range has no counterpart in the earlier one.
         let has_begun = |bucket| filter.range.end().is_none_or(|end| calendar.instants(bucket).0.naive_utc() < end);
         let is_compared = |bucket: &Bucket| filter.reports_any(calendar, *bucket) && has_begun(*bucket);
         places.into_iter().map(|place| place.filter(is_compared)).collect()
     }
 }
 
-/// The same hour of another date: of a repeated one, the same of the two.
+/// The same hour of another date. For a repeated hour, the first or the second as in `bucket`.
 fn same_hour(calendar: Calendar, bucket: Bucket, date: NaiveDate) -> Option<Bucket> {
     let of = |date| calendar.between(date, date).filter(|other| other.hour() == bucket.hour());
     let occurrence = of(bucket.date()).position(|other| other == bucket)?;

@@ -1,4 +1,5 @@
-//! The general series: tokens by hour, day, week, month, quarter or year, and what it is compared with.
+//! The general series: door codes by hour, day, week, month, quarter or year, and its comparison with an earlier
+//! period.
 
 pub mod comparison;
 pub mod running;
@@ -19,17 +20,18 @@ use crate::reports::{
     series::{SeriesRow, UsageQuestion, check_listed},
 };
 
-/// A series of buckets, in order of time.
+/// A series of buckets.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
-    /// The buckets, in order.
+    /// The buckets, in order of time.
     pub rows: Vec<SeriesRow>,
-    /// Sums over the full data, where they were asked for.
+    /// Running sums over the full data, if requested.
     pub running: Option<Running>,
 }
 
 impl Session {
-    /// The series of `question`; with `look_back`, also sums of which the longest goes back so many buckets.
+    /// The series of `question`. With `look_back`, also running sums, which allow averages over up to `look_back`
+    /// buckets.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when there would be more than [`crate::reports::MAX_BUCKETS`] buckets; otherwise what the
@@ -54,7 +56,7 @@ impl Session {
         measures: Measures,
         look_back: Option<u32>,
     ) -> Result<Series, Error> {
-        // Before the database is asked: an open end is today, or later.
+        // Checked before a statement is sent. An open end is today, or later.
         let range = question.filter.range.until(question.filter.zone.date_at(self.now()));
         if let (Some(from), Some(to), true) = (range.from(), range.to(), question.gaps != GapFill::Omit) {
             question.check_filled(from, to)?;
@@ -76,7 +78,7 @@ impl Session {
         Ok(Series { rows, running })
     }
 
-    /// The measures over the whole range; members who came in several buckets are counted once.
+    /// The measures over the whole range. Members who visited in several buckets are counted once.
     ///
     /// # Errors
     /// What the database says.
@@ -119,7 +121,7 @@ impl Session {
         let calendar = question.calendar;
         let last = calendar.dates(bucket).1;
         let today = question.filter.zone.date_at(self.now());
-        // Of buckets that ended before yesterday, no clock has to be asked.
+        // A bucket whose last day is before yesterday is over in any case, so its instants are not computed.
         let is_over = today.pred_opt() > Some(last) || calendar.instants(bucket).1 <= self.now();
         let is_cut = question.filter.cuts(calendar, bucket);
         SeriesRow { calendar, bucket, is_partial: !is_over || is_cut, figures }
@@ -140,7 +142,8 @@ impl Session {
             GapFill::Zero => Some(Counts::default()),
             GapFill::Null => None,
         };
-        // An open beginning is the first bucket with a row; an open end is today, or a later one with a row.
+        // An open beginning is the first bucket with a row. An open end is today, or the last bucket with a row if that
+        // is later.
         let range = question.filter.range;
         let today = question.filter.zone.date_at(self.now());
         let first = range.from().or_else(|| counted.keys().next().map(|bucket| bucket.date()));
@@ -149,7 +152,7 @@ impl Session {
         let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
         question.check_filled(first, last)?;
         let buckets = question.calendar.between(first, last);
-        // A bucket that has a row is listed whole, also where it reaches beyond today.
+        // The last bucket with a row is listed even when it reaches beyond today.
         let reach = last.max(counted.keys().next_back().map_or(last, |bucket| question.calendar.dates(*bucket).1));
         let reach = range.to().unwrap_or(reach);
         let closed = TokenFilter { range: DateRange::between(first, reach), ..question.filter.clone() };

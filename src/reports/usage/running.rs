@@ -1,5 +1,5 @@
-//! Averages and sums that run along a series, over its full data: whatever part of it is listed, and in
-//! whatever order.
+//! Running averages and sums. They are over the full data, whatever part of the series is listed, and in whatever
+//! order.
 
 use std::collections::BTreeMap;
 
@@ -14,42 +14,42 @@ use crate::reports::{
     series::{MAX_BUCKETS, SeriesRow, UsageQuestion, check_listed},
 };
 
-/// The most buckets that an average goes over.
+/// The most buckets in an average.
 pub const MAX_AVERAGED: u32 = 366;
 
 /// Measures that can be added up over buckets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AdditiveMeasure {
-    /// Tokens used.
+    /// Door codes used.
     #[default]
     Visits,
-    /// Tokens issued.
+    /// Door codes issued.
     TokensIssued,
-    /// Tokens issued and not used so far.
+    /// Door codes issued and not used so far.
     TokensUnused,
 }
 
-/// Sums up to each bucket, from before the first that is listed to the last, without a gap.
+/// Cumulative sums without gaps, from before the first listed bucket to the last.
 #[derive(Debug, Clone)]
 pub struct Running {
     buckets: Vec<Bucket>,
-    /// So many of them, from the first, have begun.
+    /// How many of the buckets have begun; they are the first ones.
     begun: usize,
-    /// One more than buckets: the sums before each, and the sums over all.
+    /// One element more than `buckets`: the sums before each bucket, and the sums over all.
     sums: Vec<Sums>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
-    /// Of the range and of what lies before it.
+    /// The counts in the range and before it, and those after it in its last bucket.
     all: Counts,
-    /// Of the range.
+    /// The counts in the range.
     own: Counts,
-    /// Buckets that have a day that is reported.
+    /// The number of buckets with at least one reported day.
     reported: i32,
 }
 
-/// A number of buckets to average over.
+/// Checks the number of buckets in an average.
 ///
 /// # Errors
 /// When it is not in `1..=`[`MAX_AVERAGED`].
@@ -59,8 +59,8 @@ pub fn checked_average(argument: Argument, buckets: i32) -> Result<u32, InvalidA
 }
 
 impl Running {
-    /// The sums along `rows`, from so many buckets before them on: `beyond` has what lies before the range, and after it in
-    /// its last bucket, and `own` what lies in it.
+    /// The sums along `rows`, starting `look_back - 1` buckets before the first row. `own` has the counts in the range;
+    /// `beyond` has those before it, and those after it that belong to its last bucket.
     pub(in crate::reports) fn of(
         question: &UsageQuestion,
         rows: &[SeriesRow],
@@ -76,7 +76,7 @@ impl Running {
         let from = calendar.back(first.bucket, look_back.saturating_sub(1));
         let mut sums = Sums::default();
         for bucket in calendar.from(from).take_while(|bucket| *bucket <= last.bucket) {
-            // Buckets with tokens may lie far apart.
+            // Rows may lie far apart, so the number of buckets is checked.
             if running.buckets.len() > 10 * MAX_BUCKETS {
                 check_listed(Argument::FROM, running.buckets.len())?;
             }
@@ -95,8 +95,8 @@ impl Running {
         Ok(running)
     }
 
-    /// The average over so many buckets, of which the last is the row's; those without tokens count as 0, those
-    /// of which no day is reported do not count. `None` for a row that has not begun.
+    /// The average over the `buckets` buckets that end with the row's bucket. Buckets without door codes count as 0;
+    /// buckets without a reported day do not count. `None` for a row that has not begun, and when no bucket counts.
     #[must_use]
     pub fn average(&self, row: &SeriesRow, buckets: u32, measure: AdditiveMeasure) -> Option<f64> {
         let at = self.buckets.binary_search(&row.bucket).ok().filter(|at| *at < self.begun)?;
@@ -107,7 +107,7 @@ impl Running {
         (averaged > 0).then(|| total / f64::from(averaged))
     }
 
-    /// The sum over the range's buckets up to the row's.
+    /// The sum over the range's buckets up to and including the row's.
     #[must_use]
     pub fn cumulative(&self, row: &SeriesRow, measure: AdditiveMeasure) -> Option<i64> {
         let at = self.buckets.binary_search(&row.bucket).ok()?;

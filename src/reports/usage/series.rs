@@ -1,4 +1,4 @@
-//! Buckets of the calendar, one after the other: what is asked about them, and how many there may be.
+//! A series of calendar buckets: the question, the rows, and their limits.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -10,17 +10,17 @@ use crate::reports::{
     range::{DateRange, RelativeRange},
 };
 
-/// The most buckets that one report fills or lists: of days, a little over ten years.
+/// The most buckets that one report fills or lists: a little over ten years of days.
 pub const MAX_BUCKETS: usize = 3_700;
 
-/// What `usage` is asked.
+/// The question that `usage` answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageQuestion {
-    /// Which tokens count.
+    /// The door codes that count.
     pub filter: TokenFilter,
-    /// The buckets, of the filter's zone.
+    /// The buckets, in the filter's zone.
     pub calendar: Calendar,
-    /// What stands for buckets without tokens.
+    /// How buckets without door codes are shown.
     pub gaps: GapFill,
 }
 
@@ -29,32 +29,32 @@ pub struct UsageQuestion {
 pub struct SeriesRow {
     pub(in crate::reports) calendar: Calendar,
     pub(in crate::reports) bucket: Bucket,
-    /// Whether the bucket was not over when the report was made, or the range leaves some of it out.
+    /// Whether the bucket was not over when the report was made, or the filter leaves out a part of its dates.
     pub is_partial: bool,
     /// The measures.
     pub figures: Figures,
 }
 
 impl SeriesRow {
-    /// Its first local date.
+    /// The first local date.
     #[must_use]
     pub fn date(&self) -> NaiveDate {
         self.bucket.date()
     }
 
-    /// Its first instant.
+    /// The first instant.
     #[must_use]
     pub fn start(&self) -> DateTime<Utc> {
         self.calendar.instants(self.bucket).0
     }
 
-    /// The first instant after it.
+    /// The first instant after the bucket.
     #[must_use]
     pub fn end(&self) -> DateTime<Utc> {
         self.calendar.instants(self.bucket).1
     }
 
-    /// What to call it on the axis of a chart.
+    /// The label, for the axis of a chart.
     #[must_use]
     pub fn label(&self) -> String {
         self.calendar.label(self.bucket)
@@ -65,7 +65,7 @@ impl UsageQuestion {
     /// The question about `filter`, in buckets of `granularity`.
     ///
     /// # Errors
-    /// When `week_start` says where weeks start, and none are asked for: neither by `granularity` nor by `range`.
+    /// When `week_start` is given, but neither `granularity` nor `range` has weeks.
     pub fn new(
         filter: TokenFilter,
         granularity: Granularity,
@@ -79,7 +79,7 @@ impl UsageQuestion {
     }
 }
 
-/// Fails where weeks are given a start, and nothing has weeks.
+/// Fails when `week_start` is given and nothing in the question has weeks.
 pub(in crate::reports) fn check_week_start(
     week_start: Option<Week>,
     has_weeks: bool,
@@ -95,7 +95,7 @@ pub(in crate::reports) fn check_week_start(
 }
 
 impl UsageQuestion {
-    /// Fails where there are too many buckets from one date to another to fill.
+    /// Fails when there are too many buckets between two dates to fill.
     pub(in crate::reports) fn check_filled(&self, first: NaiveDate, last: NaiveDate) -> Result<(), InvalidArgument> {
         let days = (last - first).num_days() + 1;
         let each = match self.calendar.granularity {
@@ -116,7 +116,8 @@ impl UsageQuestion {
         Ok(())
     }
 
-    /// The same about the days after the range that belong to its last bucket: averages are made of whole ones.
+    /// The same question about the days after the range that belong to its last bucket, so that averages are over whole
+    /// buckets.
     pub(in crate::reports) fn later(&self) -> Option<Self> {
         let end = self.filter.range.to()?;
         let last = self.calendar.dates(self.calendar.bucket_of(end)).1;
@@ -124,7 +125,7 @@ impl UsageQuestion {
         Some(Self { filter: TokenFilter { range, ..self.filter.clone() }, ..self.clone() })
     }
 
-    /// The same about the days before the range of which averages in it are made: whole buckets.
+    /// The same question about the days before the range that averages in it need; whole buckets.
     pub(in crate::reports) fn earlier(&self, look_back: u32) -> Option<Self> {
         let calendar = self.calendar;
         let begin = self.filter.range.from()?;
@@ -134,7 +135,7 @@ impl UsageQuestion {
     }
 }
 
-/// Fails where there are too many buckets to list.
+/// Fails when there are too many buckets to list.
 pub(in crate::reports) fn check_listed(argument: Argument, buckets: usize) -> Result<(), InvalidArgument> {
     if buckets > MAX_BUCKETS {
         let problem =

@@ -9,7 +9,7 @@ fn zones() -> impl Strategy<Value = Zone> {
     (0..TZ_VARIANTS.len()).prop_map(|index| Zone(TZ_VARIANTS[index]))
 }
 
-/// The years in which zones change, and the middles of nowhere around them.
+/// Mostly years in which zones change, and sometimes any year from 1 to 9997.
 fn dates() -> impl Strategy<Value = NaiveDate> {
     prop_oneof![1 => 1..9_998_i32, 20 => 1900..2100_i32].prop_flat_map(|year| {
         (Just(year), 1..=365_u32).prop_map(|(year, day)| NaiveDate::from_yo_opt(year, day).unwrap())
@@ -80,7 +80,7 @@ fn days_are_as_long_as_the_zone_makes_them() {
 
 #[test]
 fn a_day_that_begins_twice_is_told() {
-    // St. John's went back from 00:01 to 23:01 of the day before.
+    // St. John's set clocks back from 00:01 to 23:01 of the day before.
     let zone = Zone::parse(Argument::TIME_ZONE, "America/St_Johns").unwrap();
     let changed = day("2010-11-07");
     assert!(!zone.bounds(Some(changed), None).exact);
@@ -122,10 +122,10 @@ fn days_are_made_of_quarters_of_an_hour_since_long() {
     for (name, since) in [
         ("UTC", None),
         ("Etc/GMT+5", None),
-        // Since local mean time was given up, at an odd second.
+        // Local mean time ended at an odd second.
         ("Europe/Berlin", Some("1893-03-31T23:15:00")),
         ("Africa/Monrovia", Some("1972-01-07T00:45:00")),
-        // Clocks changed at a minute past midnight.
+        // Clocks changed one minute after midnight.
         ("America/St_Johns", Some("2011-03-13T03:45:00")),
     ] {
         let found = Zone::parse(Argument::TIME_ZONE, name).unwrap().quarters_since();
@@ -157,7 +157,7 @@ proptest! {
     }
 }
 
-/// Those that went back to an offset soonest: within a week.
+/// The zones that returned to an earlier offset soonest, within a week.
 fn hasty_zones() -> impl Strategy<Value = Zone> {
     let names = ["Asia/Gaza", "America/Noronha", "America/Recife", "America/Boa_Vista"];
     prop::sample::select(names.map(|name| Zone::parse(Argument::TIME_ZONE, name).unwrap()).to_vec())
