@@ -1,4 +1,4 @@
-//! The shape that reports share: tokens of a filter, counted by a place on the local calendar.
+//! Counts of door codes by a place on the local calendar, which several reports share.
 
 use chrono::{NaiveDate, NaiveDateTime};
 use entity::token;
@@ -17,30 +17,30 @@ use crate::reports::{
     selection::tokens,
 };
 
-/// What to compute. What is not asked for costs nothing.
+/// What to compute. What is not requested costs nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of measures, each asked for or not")]
 pub struct Measures {
-    /// Tokens used.
+    /// Door codes used.
     pub visits: bool,
-    /// Tokens issued.
+    /// Door codes issued.
     pub tokens_issued: bool,
-    /// Tokens issued and not used so far.
+    /// Door codes issued and not used so far.
     pub tokens_unused: bool,
-    /// Different members among the visits.
+    /// Number of different members among the visits.
     pub unique_visitors: bool,
 }
 
 impl Measures {
-    /// All of them.
+    /// All measures.
     pub const ALL: Self = Self { visits: true, tokens_issued: true, tokens_unused: true, unique_visitors: true };
 
-    /// Those that can be added up.
+    /// Without the measures that cannot be added up.
     pub(in crate::reports) fn additive(self) -> Self {
         Self { unique_visitors: false, ..self }
     }
 
-    /// Those of either.
+    /// The measures of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -52,18 +52,19 @@ impl Measures {
     }
 }
 
-/// What tokens are counted by.
+/// What door codes are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::reports) enum By {
-    /// Nothing: one row for all of them, or none.
+    /// By nothing. There is a row even when no door code counts.
     All,
     /// Buckets of the calendar.
     Bucket(Calendar),
-    /// Days of the week and hours of the day; with a date, also by whether they lie before it (0), on it (1) or after it (2).
+    /// Days of the week and hours of the day. With a date, also whether they are before it (0), on it (1) or after it
+    /// (2).
     WeekdayAndHour { with_today: Option<NaiveDate> },
 }
 
-/// Counts of tokens; zero where it was not asked for.
+/// Counts of door codes; 0 for a measure that was not requested.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::reports) struct Counts {
     pub(in crate::reports) visits: i64,
@@ -73,7 +74,7 @@ pub(in crate::reports) struct Counts {
 }
 
 impl Counts {
-    /// By the time of use, a place's visits and its issued tokens come as two rows.
+    /// By time of use, the visits and the issued door codes of a place come as two rows.
     pub(in crate::reports) fn add(&mut self, other: Self) {
         self.visits += other.visits;
         self.tokens_issued += other.tokens_issued;
@@ -81,7 +82,7 @@ impl Counts {
         self.issued_and_used += other.issued_and_used;
     }
 
-    /// The measures that were asked for.
+    /// The requested measures.
     pub(in crate::reports) fn figures(self, measures: Measures) -> Figures {
         let measure = |asked: bool, value: i64| asked.then_some(value);
         Figures {
@@ -104,7 +105,7 @@ impl Counts {
 }
 
 impl Session {
-    /// Counts of the tokens that `filter` lets pass, with what tells where on the calendar they lie.
+    /// Counts of the door codes that match `filter`, each with the row that has its place.
     pub(in crate::reports) async fn counts(
         &self,
         filter: &TokenFilter,
@@ -123,7 +124,7 @@ impl Session {
             .collect()
     }
 
-    /// The local calendar of the time that puts a visit somewhere.
+    /// The local calendar of the time that the filter's basis selects.
     pub(in crate::reports) fn local(&self, filter: &TokenFilter) -> Local {
         let column = match filter.basis {
             TimeBasis::IssuedAt => token::Column::CreatedAt,
@@ -180,10 +181,10 @@ fn statement(
 }
 
 impl By {
-    /// Groups a selection of moments by the place.
+    /// Selects the place, and groups by it.
     pub(in crate::reports) fn place(self, select: &mut SelectStatement, local: &Local) {
         match self {
-            // Without an aggregate, there would be a row for each token where no measure is asked for.
+            // Without an aggregate, and with no measure requested, there would be a row for each door code.
             Self::All => {
                 select.expr_as(Expr::cust("count(*)"), "tokens");
             }
@@ -206,7 +207,7 @@ impl By {
 }
 
 impl Bucket {
-    /// The bucket of a row that was counted by buckets.
+    /// The bucket of a row that was counted by [`By::Bucket`].
     pub(in crate::reports) fn read(row: &QueryResult, calendar: Calendar) -> Result<Self, Error> {
         Ok(if calendar.granularity == Granularity::Hour {
             calendar.hour(row.try_get("", "bucket")?, row.try_get("", "utc_offset")?)

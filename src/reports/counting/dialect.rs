@@ -1,4 +1,4 @@
-//! The only file that asks which database it is talking to.
+//! The SQL of reports that differs between PostgreSQL and SQLite.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 use entity::{token, user};
@@ -17,13 +17,13 @@ use crate::reports::{
     time_zone::{Segment, UtcBounds, Zone},
 };
 
-/// The instants that a report can tell apart: those of the years 1 to 9999 of UTC. Others, infinity among them, lie on no
-/// date and outside of every range; where an instant is shown, they are null.
+/// The first and last instant that reports show: the years 1 to 9999 in UTC. Other values, such as infinity, lie on no
+/// date and in no range; where an instant is shown, they are null.
 const FIRST: NaiveDateTime = NaiveDate::from_ymd_opt(1, 1, 1).unwrap().and_time(NaiveTime::MIN);
 const LAST: NaiveDateTime =
     NaiveDate::from_ymd_opt(9999, 12, 31).unwrap().and_hms_micro_opt(23, 59, 59, 999_999).unwrap();
 
-/// Selects from the tokens.
+/// Selects from the door codes.
 pub(in crate::reports) fn from_tokens(select: &mut SelectStatement, backend: DbBackend) {
     match backend {
         DbBackend::Sqlite => {
@@ -56,8 +56,9 @@ fn comparable_users() -> SelectStatement {
     comparable(user::Entity, &[Id, FirstName, LastName, IsActive], &[JoinedAt])
 }
 
-/// SQLite keeps instants as texts, which other programs write in other forms: here, they are texts that compare as the instants
-/// do, `2024-03-01 09:30:00.000000`. What is no instant comes after all that are. `LIMIT` has each found out once.
+/// SQLite stores instants as text, and other programs write it in other forms. This subquery converts them to one form
+/// that sorts by time, `2024-03-01 09:30:00.000000`. Texts that are not an instant sort last. `LIMIT` keeps SQLite from
+/// merging the subquery, so each value is converted once.
 fn comparable<E: EntityTrait, C: IdenStatic + IntoColumnRef + Copy>(
     table: E,
     others: &[C],
@@ -71,7 +72,8 @@ fn comparable<E: EntityTrait, C: IdenStatic + IntoColumnRef + Copy>(
         let fraction = format!(
             "CASE substr({text}, 20, 1) WHEN '.' THEN substr(substr({text}, 21, 6) || '000000', 1, 6) ELSE '000000' END"
         );
-        // Most of them have that form, up to zeros at the end. SQLite knows what is a time, and tells it without the fraction.
+        // Most values already have this form, except for trailing zeros. `datetime` checks the value, and leaves out
+        // the fraction.
         let is_usual =
             |lengths: &str| format!("length({column}) {lengths} AND datetime({column}) = substr({column}, 1, 19)");
         let comparable = format!(
@@ -86,7 +88,7 @@ fn comparable<E: EntityTrait, C: IdenStatic + IntoColumnRef + Copy>(
     rows
 }
 
-/// An instant as it is compared with: on SQLite, a text of the same form.
+/// A literal instant to compare with. On SQLite, a text in the form of [`comparable`].
 pub(in crate::reports) fn instant(backend: DbBackend, time: NaiveDateTime) -> Expr {
     match backend {
         DbBackend::Sqlite => Expr::val(time.format("%Y-%m-%d %H:%M:%S%.6f").to_string()),
@@ -94,14 +96,14 @@ pub(in crate::reports) fn instant(backend: DbBackend, time: NaiveDateTime) -> Ex
     }
 }
 
-/// A column of instants, null where it holds none that can be told.
+/// A column of instants; null where the value is not an instant in the years 1 to 9999.
 pub(in crate::reports) fn readable(backend: DbBackend, column: &Expr) -> Expr {
     let is_readable =
         Cond::all().add(column.clone().gte(instant(backend, FIRST))).add(column.clone().lte(instant(backend, LAST)));
     CaseStatement::new().case(is_readable, column.clone()).into()
 }
 
-/// Begins what every statement of one answer reads from: one snapshot, read only.
+/// Begins a transaction in which all statements read the same snapshot and write nothing.
 pub(in crate::reports) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     match connection.get_database_backend() {
         // A deferred transaction in WAL mode keeps the snapshot of its first read.
@@ -110,7 +112,7 @@ pub(in crate::reports) async fn begin_snapshot(connection: &DatabaseConnection) 
     }
 }
 
-/// What the calendar of a zone says of a UTC column, as SQL.
+/// The local calendar of a UTC column, as SQL.
 #[derive(Debug, Clone)]
 pub(in crate::reports) struct Local {
     backend: DbBackend,
@@ -122,7 +124,7 @@ pub(in crate::reports) struct Local {
 }
 
 impl Local {
-    /// Of a column whose values lie in `range`. `now` is where most of them do.
+    /// For a column whose values lie in `range`. Most of them are near `now`.
     pub(in crate::reports) fn of(
         backend: DbBackend,
         column: Expr,
@@ -146,8 +148,8 @@ impl Local {
         self.now
     }
 
-    /// Whether the column lies in the range: bounds on the raw column, so that an index serves; the local date
-    /// itself is looked at only where bounds cannot tell.
+    /// Whether the column is in the range. Compares the raw column with bounds, so that an index can be used; compares
+    /// the local date only when the bounds are not exact.
     pub(in crate::reports) fn in_range(&self) -> Condition {
         let bounds = self.range.bounds(self.zone);
         let date = |limit: Option<NaiveDate>| limit.filter(|_| !bounds.exact).map(|limit| (self.date(), limit));
@@ -163,7 +165,7 @@ impl Local {
             .add_option(date(self.range.to()).map(|(date, to)| date.lte(to)))
     }
 
-    /// Whether the column lies in none of these stretches of dates.
+    /// Whether the column is in none of these stretches of dates.
     pub(in crate::reports) fn outside(&self, stretches: &[DateRange]) -> Condition {
         stretches.iter().fold(Cond::all(), |outside, range| {
             let there = Self::of(self.backend, self.column.clone(), *range, self.zone, self.now);
@@ -171,7 +173,7 @@ impl Local {
         })
     }
 
-    /// Whether the local date is one of these days of the week; none where all are.
+    /// Whether the local date is one of these days of the week; `None` for every day.
     pub(in crate::reports) fn on(&self, weekdays: Weekdays) -> Option<Expr> {
         let days = (0..7).filter_map(|day| Weekday::try_from(day).ok()).filter(|day| weekdays.contains(*day));
         let days: Vec<i32> = days.map(|day| day.num_days_from_monday().cast_signed()).collect();
@@ -187,7 +189,7 @@ impl Local {
         }
     }
 
-    /// Whether the column lies before a local date (0), on it (1) or after it (2).
+    /// Whether the column is before a local date (0), on it (1) or after it (2).
     pub(in crate::reports) fn beside(&self, date: NaiveDate) -> Expr {
         let UtcBounds { from, to, exact } = DateRange::between(date, date).bounds(self.zone);
         let instants = from.zip(to).filter(|_| exact);
@@ -201,7 +203,7 @@ impl Local {
         CaseStatement::new().case(before, count(0)).case(on, count(1)).finally(count(2)).into()
     }
 
-    /// The local time at which the hour starts, on the clock on the wall.
+    /// The local time, cut to the full hour.
     pub(in crate::reports) fn hour_start(&self) -> Expr {
         match self.backend {
             DbBackend::Sqlite => self.formatted("%Y-%m-%d %H:00:00"),
@@ -209,13 +211,13 @@ impl Local {
         }
     }
 
-    /// How far local time is ahead of UTC, in seconds.
+    /// Local time minus UTC, in seconds.
     pub(in crate::reports) fn offset(&self) -> Expr {
-        // Written out, not bound: what is grouped by has to be the same expression twice.
+        // Offsets are written into the statement, not bound, since rows are grouped by this expression.
         by_segment(&self.column, self.segments, self.now, |offset| Expr::cust(offset.to_string()))
     }
 
-    /// The hour of the local day, from 0.
+    /// The hour of the local day, 0 to 23.
     pub(in crate::reports) fn hour(&self) -> Expr {
         match self.backend {
             DbBackend::Sqlite => self.formatted("%H").cast_as("integer"),
@@ -223,7 +225,7 @@ impl Local {
         }
     }
 
-    /// The local day of the week, from Monday, which is 0.
+    /// The local day of the week, from Monday (0) to Sunday (6).
     pub(in crate::reports) fn weekday(&self) -> Expr {
         match self.backend {
             DbBackend::Sqlite => custom(self.backend, "(CAST(strftime('%w', $1) AS INTEGER) + 6) % 7", &[self.date()]),
@@ -231,7 +233,7 @@ impl Local {
         }
     }
 
-    /// The first date of the bucket that the column lies in.
+    /// The first date of the bucket that contains the column. For hours, the date.
     pub(in crate::reports) fn bucket(&self, calendar: Calendar) -> Expr {
         let date = self.date();
         let start = calendar.week_start.0;
@@ -263,7 +265,7 @@ impl Local {
         }
     }
 
-    /// What brings the column to local time; none in UTC.
+    /// What is added to the column to get local time; `None` when that is nothing.
     fn shift(&self) -> Option<Expr> {
         if let [Segment { offset: 0, .. }] = self.segments {
             return None;
@@ -274,7 +276,7 @@ impl Local {
         }))
     }
 
-    /// SQLite: whole seconds only, since it would round fractions upwards, into the next day.
+    /// SQLite: the text without its fraction, which SQLite would round up, possibly into the next day.
     fn seconds(&self) -> Expr {
         Func::cust("substr").arg(self.column.clone()).arg(1).arg(19).into()
     }
@@ -288,8 +290,8 @@ impl Local {
     }
 }
 
-/// What holds in the segment that a UTC column lies in. `now` lies where most rows do: its segment is
-/// tried first, then the past backwards, and only then the future.
+/// The value for the segment that contains a UTC column. The segment of `now`, where most rows are, is tried first,
+/// then earlier segments, then later ones.
 fn by_segment(column: &Expr, segments: &[Segment], now: NaiveDateTime, value: impl Fn(i32) -> Expr) -> Expr {
     let present = segments.partition_point(|segment| segment.start <= now).clamp(1, segments.len());
     let (known, future) = segments.split_at(present);
@@ -311,8 +313,8 @@ fn by_segment(column: &Expr, segments: &[Segment], now: NaiveDateTime, value: im
     cases.finally(value(last)).into()
 }
 
-/// A piece of SQL in which `$1`, `$2` stand for expressions. SQLite's placeholders have no numbers: there, each
-/// expression is repeated where it is meant.
+/// A piece of SQL in which `$1`, `$2` stand for expressions. SQLite's placeholders have no numbers, so there an
+/// expression is repeated wherever it is used.
 fn custom(backend: DbBackend, sql: &str, expressions: &[Expr]) -> Expr {
     if backend != DbBackend::Sqlite {
         return Expr::cust_with_exprs(sql.to_owned(), expressions.to_vec());
@@ -330,10 +332,10 @@ fn custom(backend: DbBackend, sql: &str, expressions: &[Expr]) -> Expr {
     Expr::cust_with_exprs(pattern, repeated)
 }
 
-/// Whole seconds from one column to a later one, rounded down; negative where it is earlier.
+/// Whole seconds from one column to a later one, rounded down; negative when the later one is earlier.
 pub(in crate::reports) fn seconds_between(backend: DbBackend, earlier: Expr, later: Expr) -> Expr {
     let sql = match backend {
-        // Whole seconds, less one where the fraction goes down; fractions are text, without closing zeros.
+        // Whole seconds, minus 1 when the fraction gets smaller. Fractions are compared as text without trailing zeros.
         DbBackend::Sqlite => {
             "CAST(strftime('%s', substr($2, 1, 19)) AS INTEGER) - CAST(strftime('%s', substr($1, 1, 19)) AS INTEGER) \
              - (rtrim(rtrim(substr($2, 20), '0'), '.') < rtrim(rtrim(substr($1, 20), '0'), '.'))"

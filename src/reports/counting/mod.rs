@@ -1,4 +1,4 @@
-//! How it is counted: statements over the two tables, and over the rollup where that is up to date.
+//! Builds the SQL of reports: statements over the two tables, and over the rollup where it is up to date.
 
 pub mod counts;
 pub mod dialect;

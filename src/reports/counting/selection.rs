@@ -1,4 +1,4 @@
-//! Which rows count: a filter as conditions on the two tables.
+//! Filters as SQL conditions on the two tables.
 
 use chrono::NaiveDateTime;
 use entity::{token, user};
@@ -13,7 +13,7 @@ use crate::reports::{
     time_zone::Zone,
 };
 
-/// The tokens that `filter` lets pass by the time that `local` is about, without a column yet.
+/// Selects the door codes that match `filter`, at the time of `local`, without columns yet.
 pub(in crate::reports) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
     let users = filter.users.restricts_users().then_some((&filter.users, filter.zone));
     let mut select = Query::select();
@@ -30,7 +30,7 @@ pub(in crate::reports) fn tokens(local: &Local, filter: &TokenFilter) -> SelectS
         .take()
 }
 
-/// The condition that a token belongs to a matching member.
+/// The condition that a door code belongs to a matching member.
 pub(in crate::reports) fn users_matching(
     backend: DbBackend,
     users: Option<(&UserFilter, Zone)>,
@@ -57,7 +57,7 @@ pub(in crate::reports) fn user_condition(
     Cond::all().add_option(joined).add_option(users.is_active().map(|active| is_active.eq(active)))
 }
 
-/// A table that a statement has beside it.
+/// A table expression of a statement (`WITH`).
 pub(in crate::reports) fn cte(name: impl IntoIden, query: SelectStatement) -> CommonTableExpression {
     let mut cte = CommonTableExpression::new();
     cte.table_name(name).query(query);

@@ -1,4 +1,4 @@
-//! From when to when there is something to report: what was recorded at all, and where open ranges begin and end.
+//! The dates at which data, and reports with open ranges, begin and end.
 
 use chrono::{NaiveDate, NaiveDateTime};
 use entity::token;
@@ -15,14 +15,14 @@ use crate::reports::{
 type Dates = (Option<NaiveDate>, Option<NaiveDate>);
 
 impl Session {
-    /// The local date of the first door code that was ever issued: before it, nothing was counted. None without any.
+    /// The local date of the first door code ever issued; `None` when there is none.
     pub(in crate::reports) async fn recorded_from(&self, zone: Zone) -> Result<Option<NaiveDate>, Error> {
         let anything = TokenFilter { zone, ..TokenFilter::default() };
         Ok(self.extremes(&anything, false).await?.0)
     }
 
-    /// The dates that a report about visits is about: an open beginning is the first visit's, an open end is today, or the
-    /// last visit's where that is later.
+    /// The dates of a report about visits. An open beginning is the date of the first visit; an open end is today, or
+    /// the date of the last visit if that is later.
     pub(in crate::reports) async fn reported_dates(&self, filter: &TokenFilter) -> Result<Dates, Error> {
         if let (Some(from), Some(to)) = (filter.range.from(), filter.range.to()) {
             return Ok((Some(from), Some(to)));
@@ -30,8 +30,8 @@ impl Session {
         Ok(self.closed(filter, self.extremes(filter, true).await?))
     }
 
-    /// The dates that `usage` is about: an open beginning is that of the first token that counts, an open end is today, or
-    /// that of the last such token where that is later.
+    /// The dates of `usage`. An open beginning is the date of the first door code that counts; an open end is today, or
+    /// the date of the last such door code if that is later.
     ///
     /// # Errors
     /// What the database says.
@@ -39,7 +39,7 @@ impl Session {
         if let (Some(from), Some(to)) = (filter.range.from(), filter.range.to()) {
             return Ok((Some(from), Some(to)));
         }
-        // Tokens are issued by the time of issue, whatever puts visits somewhere.
+        // Issued door codes are always counted by time of issue, whatever the filter's basis is.
         let by_issue = TokenFilter { basis: TimeBasis::IssuedAt, ..filter.clone() };
         let (mut first, mut last) = self.extremes(&by_issue, false).await?;
         if filter.basis == TimeBasis::UsedAt {
@@ -55,7 +55,7 @@ impl Session {
         (filter.range.from().or(first), filter.range.to().or(Ord::max(last, Some(today))))
     }
 
-    /// The dates of the first and the last token that counts, or that was used.
+    /// The dates of the first and the last door code that counts; only used ones if `only_used`.
     async fn extremes(&self, filter: &TokenFilter, only_used: bool) -> Result<Dates, Error> {
         let local = self.local(filter);
         let mut ends = tokens(&local, filter);

@@ -1,5 +1,4 @@
-//! Which state of the data an answer shows, found out without reading the data: as long as the version
-//! stands, so do the answers.
+//! Finds the version of the data without reading the data. Cached answers are valid as long as the version is the same.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,32 +11,32 @@ use tokio::{
 use crate::reports::{Error, rollup::Rollup};
 use crate::{database::Database, metrics};
 
-/// How long a check may take; requests go on without one.
+/// How long a check may take. After that, requests go on without a version.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How soon after another a check may begin, so that more requests share each;
+/// The least time between the beginnings of two checks, so that more requests share each check.
 const PAUSE: Duration = Duration::from_millis(1);
-/// and the number of requests that need not wait so long, since they are enough to share one.
+/// With this many waiting requests, a check begins without that pause.
 const ENOUGH: usize = 16;
-/// Requests that may wait for the next check.
+/// How many requests may wait for the next check.
 const WAITING: usize = 1_024;
 
-/// A state of the data. Two that are equal show the same rows.
+/// A version of the data. Equal versions have the same rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(Arc<str>);
 
-/// Checks the version for whoever asks. Cheap to clone.
+/// Checks the version for all requests. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::reports) struct Versions(mpsc::Sender<oneshot::Sender<Option<Version>>>);
 
 impl Versions {
-    /// Starts checking, until the last clone is gone.
+    /// Starts the task that checks. It ends when the last clone is dropped.
     pub(in crate::reports) fn of(database: Database, rollup: Rollup) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(check_for_all(database, rollup, receiver));
         Self(sender)
     }
 
-    /// The version, by a check that begins after this call; none where it cannot be known now.
+    /// The version, found by a check that begins after this call; `None` when it cannot be found now.
     pub(in crate::reports) async fn now(&self) -> Option<Version> {
         let (sender, receiver) = oneshot::channel();
         self.0.send(sender).await.ok()?;
@@ -45,7 +44,7 @@ impl Versions {
     }
 }
 
-/// One check at a time answers all who asked before it began.
+/// Each check answers all requests that arrived before it began. Checks run one after the other.
 async fn check_for_all(
     database: Database,
     rollup: Rollup,
@@ -67,17 +66,18 @@ async fn check_for_all(
         };
         metrics::version_checked(version.is_some());
         for request in waiting.drain(..) {
-            // Whoever gave up does not want to know.
+            // Sending fails when the request was given up.
             let _ = request.send(version.clone());
         }
     }
 }
 
-/// Another server, or the same one after a crash that took its last commits, may have seen as many transactions.
+/// Identifies the server process. Another server, or the same one after a crash that lost its last commits, may report
+/// the same snapshot.
 const SERVER: &str = "pg_postmaster_start_time(), pg_backend_pid()";
 
-/// None where rows may change past this server, without a transaction here: in a foreign table, also one behind a view or a
-/// partition, and in a database of Citus.
+/// `None` when rows may change without a transaction on this server: in a foreign table (also behind a view, or as a
+/// partition), and in a Citus database.
 async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, DbErr> {
     let connection = database.watching();
     if connection.get_database_backend() == DbBackend::Sqlite {
@@ -85,7 +85,8 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, 
         return Ok(Some(Version(format!("file {} {}", database.watching_since(), version.unwrap_or_default()).into())));
     }
     if rollup.is_usable() {
-        // Between two refreshes the log only grows, as long as the tables are those that it follows.
+        // Between two refreshes the log only grows, so its length shows changes. That holds while the tables are the
+        // ones that its triggers follow.
         let of_rollup = format!(
             "SELECT concat_ws(' ', 'rollup', {SERVER}, generation, refresh_id, fingerprint, \
                  (SELECT count(*) FROM rollup_log)) AS version \
@@ -95,8 +96,9 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, 
             return Ok(Some(Version(version.into())));
         }
     }
-    // Which transactions can be seen: whatever is written anywhere in the cluster changes that. A standby's snapshot
-    // leaves out those that are under way; there, the place in the log moves whenever one is seen to be committed.
+    // The snapshot shows which transactions are visible, so every write in the cluster changes it. On a standby, it
+    // leaves out transactions in progress; there, the replay position in the write-ahead log changes whenever a commit
+    // becomes visible.
     let of_snapshot = format!(
         "WITH RECURSIVE parts (id) AS ( \
              SELECT unnest(ARRAY[to_regclass('tokens'), to_regclass('users')])::OID \

@@ -1,5 +1,4 @@
-//! Different members among visits, of whatever length of time: from sets that are kept beside the tokens, where they
-//! are, and else by asking the database for groups.
+//! Counts different members among visits: from the rollup's sets of members if possible, otherwise with a `GROUP BY`.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +8,16 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 
 use crate::reports::{Error, Session, filter::TokenFilter, rollup, selection::tokens};
 
-/// Members, each once. Holds at most twice as many as there are, and what was added last.
+/// A set of members. It takes memory for at most twice the number of members, plus [`Self::SLACK`].
 #[derive(Debug, Default)]
 pub(in crate::reports) struct MemberSet {
     ids: Vec<i32>,
-    /// So many from the beginning are in order, each once.
+    /// This many ids from the beginning are sorted and distinct.
     distinct: usize,
 }
 
 impl MemberSet {
-    /// Members added before they are brought in order.
+    /// How many ids are added before they are sorted.
     const SLACK: usize = 65_536;
 
     pub(in crate::reports) fn add(&mut self, ids: impl Iterator<Item = i32>) {
@@ -28,7 +27,7 @@ impl MemberSet {
         }
     }
 
-    /// The members, in order.
+    /// The distinct ids, sorted.
     pub(in crate::reports) fn into_ids(mut self) -> Vec<i32> {
         self.tidy();
         self.ids
@@ -42,8 +41,8 @@ impl MemberSet {
 }
 
 impl Session {
-    /// How many different members the visits are of. Grouping members and counting the groups takes a fraction of
-    /// what `COUNT(DISTINCT)` takes, which sorts every visit.
+    /// The number of different members among the visits. Grouping by member and counting the groups is several times as
+    /// fast as `COUNT(DISTINCT)`, which sorts every visit.
     pub(in crate::reports) async fn visitors(&self, filter: &TokenFilter) -> Result<i64, Error> {
         let mut kept = 0;
         if self.kept_visitors(filter, |_| (), |(), members| kept = members.len()).await? {
@@ -62,9 +61,9 @@ impl Session {
         rows.first().map_or(Ok(0), |row| Ok(row.try_get("", "visitors")?))
     }
 
-    /// Different members by place, one place after the other as time goes: `place` says where a moment in UTC is, and
-    /// `finish` takes the members of a place once there is no more to come. False, and nothing happened that counts,
-    /// where no sets are kept that tell.
+    /// The different members at each place, in order of time, from the rollup's sets of members. `place` maps a time in
+    /// UTC to its place; `finish` gets the members of a place once it is complete. Returns false when the rollup cannot
+    /// answer.
     pub(in crate::reports) async fn kept_visitors<P: Ord + Copy + Send>(
         &self,
         filter: &TokenFilter,
@@ -84,7 +83,7 @@ impl Session {
             let members: Vec<u8> = row.try_get("", "members")?;
             let ids = members.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes);
             open.entry(place(at)).or_default().add(ids);
-            // Where a local date begins, is left and begins again, two places take turns.
+            // When clocks are set back across midnight, two places alternate.
             while open.len() > 2
                 && let Some((place, members)) = open.pop_first()
             {

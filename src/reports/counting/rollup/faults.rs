@@ -4,27 +4,27 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::place::Place;
 
-/// What is true of the tables now, and that all has to be counted.
+/// Logs that everything is out of date, and records the current state of the tables.
 pub(super) const BEGIN_ANEW: [&str; 2] = [
     EVERYTHING,
     "UPDATE {schema}.rollup_state SET generation = generation + 1, refresh_id = gen_random_uuid(), \
      fingerprint = {schema}.rollup_fingerprint('{tokens}', '{users}')",
 ];
 
-/// Logs that all is out of date.
+/// Logs that everything is out of date.
 pub(super) const EVERYTHING: &str =
     "INSERT INTO {schema}.rollup_log (slots, users) VALUES (tsrange(NULL, NULL), int8range(NULL, NULL))";
 
-/// Which of the faults that would make a rollup lie are looked for.
+/// Which faults to look for. A fault would make the rollup's counts wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
-    /// Those of the tables.
+    /// Faults of the tables.
     Tables,
-    /// Those of the triggers, too.
+    /// Faults of the tables and of the triggers.
     TablesAndTriggers,
 }
 
-/// Why a rollup cannot tell what changes in the tables; nothing where it can.
+/// Why a rollup cannot follow changes of the tables, as sentences; empty when it can.
 pub(super) async fn faults(
     connection: &impl ConnectionTrait,
     place: &Place,
@@ -36,7 +36,7 @@ pub(super) async fn faults(
     rows.iter().map(|row| row.try_get("", "sentence")).collect()
 }
 
-/// Takes the tables as they are now for those that the rollup follows, and counts everything anew.
+/// Makes the rollup follow the tables as they are now, and count everything again.
 pub(super) async fn begin_anew(connection: &impl ConnectionTrait, place: &Place) -> Result<(), DbErr> {
     for statement in BEGIN_ANEW {
         connection.execute_unprepared(&place.sql(statement)).await?;

@@ -1,4 +1,4 @@
-//! Makes a rollup, brings an earlier version's to this one, and removes it. Whatever fails leaves nothing behind.
+//! Makes a rollup, upgrades one of an earlier version, and removes one. A step that fails is undone.
 
 use std::time::Duration;
 
@@ -18,26 +18,27 @@ use crate::database::words;
 /// The tables, functions and triggers, in one transaction.
 const INSTALL: &str = include_str!("install.sql");
 
-/// From now on, nobody reads the counts, nor counts anew.
+/// From now on, reports count from the door codes, and refreshes do nothing.
 const RETIRE: [&str; 3] =
     ["LOCK TABLE {schema}.rollup_state IN EXCLUSIVE MODE", EVERYTHING, "DELETE FROM {schema}.rollup_state"];
 
-/// Triggers that somebody else's tables may have by now: the functions go, and with them all that sets them off.
+/// Drops the rollup. `CASCADE` also drops triggers that call its functions on tables of other owners.
 const DROP: &str = "
 DROP TABLE IF EXISTS {schema}.rollup_state, {schema}.rollup_log, {schema}.rollup_slots, {schema}.rollup_visitors, {schema}.rollup_users;
 DROP FUNCTION IF EXISTS {schema}.rollup_log_inserted(), {schema}.rollup_log_updated(), {schema}.rollup_log_deleted(),
     {schema}.rollup_log_truncated(), {schema}.rollup_log_users(), {schema}.rollup_log_row(), {schema}.rollup_log_users_row(),
     {schema}.rollup_log_everything(TEXT), {schema}.rollup_fingerprint(REGCLASS, REGCLASS) CASCADE";
 
-/// What the live part of an answer needs: one index range for each stretch of the log. The first column, the end of the name,
-/// and the rest of the statement.
+/// Indexes with which an answer reads one index range for each stretch of the log: the first column, the end of the
+/// index's name, and the rest of the statement.
 const INDEXES: [(&str, &str, &str); 3] = [
     ("created_at", "_created_at_used_at_index", "(created_at) INCLUDE (used_at)"),
     ("used_at", "_used_at_index", "(used_at) WHERE used_at IS NOT NULL"),
     ("user_id", "_user_id_used_at_index", "(user_id) INCLUDE (used_at)"),
 ];
 
-/// Whether the table `$1` has an index that serves as well as ours, which begins with the column `$2`: each index costs writers.
+/// Whether the table `$1` has another index that begins with the column `$2` and serves as well. Each index costs
+/// writers time.
 const SERVES: &str = "SELECT EXISTS (
     SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
     WHERE indrelid = $1::REGCLASS AND amname = 'btree' AND indisvalid AND indpred IS NULL
@@ -45,15 +46,15 @@ const SERVES: &str = "SELECT EXISTS (
     AND (SELECT attnum FROM pg_attribute WHERE attrelid = indrelid AND attname = 'used_at') = ANY (indkey)
 )";
 
-/// How long a statement may wait for a lock that keeps writers waiting behind it.
+/// How long a statement may wait for a lock. Meanwhile, writers wait behind it.
 const BRIEFLY: &str = "SET LOCAL lock_timeout = '5s'";
 
-/// Makes the rollup, and counts the first stretch: every read stays exact, and the next refreshes fill it. `patience` is
-/// for transactions that are open on the tokens, which building an index has to wait for.
+/// Makes the rollup, and takes the first step of a refresh. Reads are exact all the time; later refreshes fill the
+/// rest. `patience` is how long building an index may wait for open transactions on the tokens.
 ///
 /// # Errors
-/// When there is one already, the tables are none that a rollup can follow, or what the database says. Then nothing is
-/// left behind.
+/// When there is a rollup already, the tables cannot be followed, or what the database says. Then nothing is left
+/// behind.
 pub async fn create(connection: &DatabaseConnection, patience: Duration) -> Result<(), DbErr> {
     let place = place(connection).await?;
     if exists(connection, &place).await? {
@@ -62,7 +63,7 @@ pub async fn create(connection: &DatabaseConnection, patience: Duration) -> Resu
         return Err(DbErr::Custom(problem.to_owned()));
     }
     let indexes = install(connection, &place, patience).await?;
-    // What cannot be counted is found out before anybody relies on it.
+    // Refreshes now, to find out whether the data can be counted.
     let Err(error) = refresh(connection).await else { return Ok(()) };
     if let Err(left) = undo(connection, &place, &indexes).await {
         warn!(error = words(&left), "the rollup was not undone: run `coworking-analytics rollup drop`");
@@ -78,11 +79,11 @@ async fn undo(connection: &DatabaseConnection, place: &Place, indexes: &[String]
     Ok(())
 }
 
-/// Makes the triggers and functions of a rollup anew, also those that tables have got no yet, and counts everything anew:
-/// its tables, and the rights on them, stay.
+/// Makes the triggers and functions of a rollup again, also on tables that have none yet, and counts everything again.
+/// Its tables, and the rights on them, stay.
 ///
 /// # Errors
-/// As those of [`create`].
+/// When there is no rollup, the tables cannot be followed, or what the database says.
 pub async fn upgrade(connection: &DatabaseConnection, patience: Duration) -> Result<(), DbErr> {
     let place = place(connection).await?;
     if !exists(connection, &place).await? {
@@ -91,7 +92,7 @@ pub async fn upgrade(connection: &DatabaseConnection, patience: Duration) -> Res
     install(connection, &place, patience).await.map(drop)
 }
 
-/// The indexes that were made.
+/// Makes indexes, tables, functions and triggers. Returns the indexes that it made.
 async fn install(connection: &DatabaseConnection, place: &Place, patience: Duration) -> Result<Vec<String>, DbErr> {
     let faults = faults(connection, place, Check::Tables).await?;
     if !faults.is_empty() {
@@ -136,7 +137,7 @@ struct Table {
     is_partitioned: bool,
 }
 
-/// Builds what is missing without keeping writers waiting: table by table where they are parts of another.
+/// Builds missing indexes without blocking writers. On a partitioned table, it does so partition by partition.
 async fn build_indexes(
     connection: &DatabaseConnection,
     place: &Place,
@@ -147,7 +148,7 @@ async fn build_indexes(
                WHERE root = 'tokens' AND (relkind = 'r' OR id = '{tokens}'::REGCLASS) ORDER BY relkind DESC, id";
     let tables =
         Table::find_by_statement(Statement::from_string(DbBackend::Postgres, place.sql(sql))).all(connection).await?;
-    // A session of its own, which nobody uses afterwards.
+    // A separate connection, which is closed afterwards because its settings are changed.
     let mut session = connection.get_postgres_connection_pool().acquire().await.map_err(query_error)?;
     run(&mut session, format!("SET lock_timeout = {}", patience.as_millis())).await?;
     let of_partitions = tables.iter().any(|table| table.is_partitioned);
@@ -164,7 +165,7 @@ async fn build_indexes(
             if valid == Some(true) {
                 continue;
             }
-            // That of a partitioned table takes over exactly such ones of its parts.
+            // The index of a partitioned table takes over only indexes with the same definition from its partitions.
             if !of_partitions {
                 let serves = sqlx::query_scalar(SERVES).bind(&table.name).bind(first).fetch_one(&mut *session);
                 if serves.await.map_err(query_error)? {
@@ -210,10 +211,10 @@ fn query_error(error: sqlx::Error) -> DbErr {
     DbErr::Query(sea_orm::RuntimeErr::SqlxError(error.into()))
 }
 
-/// Counts everything anew: at once all is out of date, and the next refreshes fill it.
+/// Marks everything as out of date; the next refreshes count it again.
 ///
 /// # Errors
-/// When there is no rollup, the database is no PostgreSQL, or what it says.
+/// When there is no rollup, the database is not PostgreSQL, or what it says.
 pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let place = place(connection).await?;
     if !exists(connection, &place).await? {
@@ -222,8 +223,8 @@ pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.execute_unprepared(&place.sql(EVERYTHING)).await.map(drop)
 }
 
-/// Removes the rollup; its indexes stay. Reads stay exact meanwhile, and none fails where gateways that run look for the
-/// rollup, and end their requests, within `notice`.
+/// Removes the rollup, but not its indexes. Reads stay exact meanwhile. No request fails if `notice` is long enough for
+/// running gateways to check for the rollup and to finish their requests.
 ///
 /// # Errors
 /// What the database says.
@@ -237,7 +238,7 @@ pub async fn drop_all(connection: &DatabaseConnection, notice: Duration) -> Resu
         info!(?notice, "waiting until gateways that run have taken notice");
         tokio::time::sleep(notice).await;
     }
-    // Table by table: whoever locked two of them exclusively would be at odds with those who lock them the other way round.
+    // Table by table: locking two tables at once could deadlock with a transaction that locks them in another order.
     let triggers = "SELECT format('DROP TRIGGER IF EXISTS %I ON %s', tgname, tgrelid::REGCLASS) AS sql FROM pg_trigger \
                     JOIN pg_proc ON pg_proc.oid = tgfoid \
                     WHERE pronamespace = '{schema}'::REGNAMESPACE AND proname LIKE 'rollup\\_log\\_%' AND NOT tgisinternal";
@@ -254,8 +255,7 @@ async fn exists(connection: &DatabaseConnection, place: &Place) -> Result<bool, 
     row.map_or(Ok(false), |row| row.try_get("", "rollup_exists"))
 }
 
-/// Runs statements in a transaction that does not wait long for locks: what has to wait for writers makes
-/// later ones wait as well.
+/// Runs scripts in one transaction that does not wait long for locks, since later writers wait behind it.
 async fn patiently(connection: &DatabaseConnection, place: &Place, scripts: &[&str]) -> Result<(), DbErr> {
     let transaction = connection.begin().await?;
     transaction.execute_unprepared(BRIEFLY).await?;

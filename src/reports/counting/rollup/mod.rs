@@ -1,6 +1,6 @@
-//! Counts that are kept beside the tokens, so that the cost of an answer does not grow with them: by 15
-//! minutes of UTC, of which every current time zone's days are made, and by member. PostgreSQL only, and
-//! only where somebody made them: see `docs/architecture.md`.
+//! The rollup: counts kept beside the tokens, so that answers do not get slower as the number of door codes grows. They
+//! are by member, and by 15 minutes of UTC, of which the days of every current time zone consist. PostgreSQL only, and
+//! only after `coworking-analytics rollup create`; see `docs/architecture.md`.
 
 mod faults;
 mod install;
@@ -25,27 +25,29 @@ pub use self::{
     verify::{Portion, Position, verify},
 };
 
-/// With more rows in the log than this, reading past the rollup costs less than reading around the log.
+/// With more rows in the log than this, it is faster to read the tokens than to read the rollup around the log.
 const LOG_MAX: i64 = 5_000;
 
-/// Whether reports may read the rollup. Cheap to clone; found out, and kept right, by [`Rollup::look`].
+/// Whether reports may read the rollup. Cheap to clone. [`Rollup::look`] keeps it up to date.
 #[derive(Debug, Clone, Default)]
 pub struct Rollup {
     usable: Arc<AtomicBool>,
 }
 
-/// What is known of a database's rollup.
+/// The state of a database's rollup.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
 pub struct Status {
-    /// How many refreshes there were.
+    /// The number of refreshes.
     pub generation: i64,
-    /// When the last one ended; none before the first.
+    /// When the last refresh ended; `None` before the first.
     pub refreshed_at: Option<DateTime<Utc>>,
-    /// Rows in the log: stretches of time, and members, that are counted anew for each answer.
+    /// Rows in the log: stretches of time, and members, that are counted from the tokens for each answer. Counted up to
+    /// 100,000.
     pub log_rows: i64,
-    /// Whether long stretches are out of date, as all is before the first refreshes.
+    /// Whether the tables changed without the triggers, or a long stretch is out of date (more than 40 days, or 20,000
+    /// members), as before the first refreshes.
     pub is_behind: bool,
-    /// Why it is not read, and will not be until somebody does something: a sentence. None where all is well.
+    /// Why the rollup is not used until an operator does something, as a sentence; `None` when there is no such reason.
     pub trouble: Option<String>,
 }
 
@@ -56,12 +58,12 @@ impl Rollup {
         self.usable.load(Ordering::Relaxed)
     }
 
-    /// Reports read the tokens themselves from now on, until somebody looks again.
+    /// Makes reports read the tokens until the next [`Rollup::look`].
     pub(in crate::reports) fn distrust(&self) {
         self.usable.store(false, Ordering::Relaxed);
     }
 
-    /// Looks whether there is a rollup, and whether reading it pays.
+    /// Checks whether there is a rollup, and whether reading it saves time.
     ///
     /// # Errors
     /// What the database says.
@@ -73,7 +75,7 @@ impl Rollup {
     }
 }
 
-/// What is known of the rollup; none where there is none that this role may read.
+/// The state of the rollup; `None` when there is none that this role may read.
 ///
 /// # Errors
 /// What the database says.
@@ -85,7 +87,7 @@ pub async fn status(connection: &DatabaseConnection) -> Result<Option<Status>, D
         let (generation, refreshed_at, log_rows) = (0, None, 0);
         return Ok(Some(Status { generation, refreshed_at, log_rows, is_behind: true, trouble: Some(trouble) }));
     }
-    // Counted no further than it matters.
+    // The log is counted up to a limit only.
     let sql = "SELECT generation, refreshed_at, NULL AS trouble, \
                    (SELECT count(*) FROM (SELECT FROM rollup_log LIMIT 100000) AS log) AS log_rows, \
                    fingerprint IS DISTINCT FROM rollup_fingerprint(to_regclass('tokens'), to_regclass('users')) \
@@ -105,7 +107,7 @@ pub async fn status(connection: &DatabaseConnection) -> Result<Option<Status>, D
     Ok(Some(status))
 }
 
-/// Why what looks like a rollup is none that this version may trust; none where it is one.
+/// Why the tables are not a rollup that this version may trust; `None` when they are.
 async fn stranger(connection: &DatabaseConnection) -> Result<Option<String>, DbErr> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute \
                    WHERE attrelid = to_regclass('rollup_state') AND attname = 'fingerprint' AND NOT attisdropped) AS is_current, \
@@ -126,8 +128,9 @@ async fn stranger(connection: &DatabaseConnection) -> Result<Option<String>, DbE
     Ok((!is_current).then(|| "it is an earlier version's: run `coworking-analytics rollup upgrade`".to_owned()))
 }
 
-/// Rollups of this database whose functions, which have the rights of their owners, run what whoever writes a token
-/// puts in their way: earlier versions made such. A sentence for each.
+/// Rollups in this database whose trigger functions run with the rights of their owner, and without a fixed search
+/// path. Whoever may write tokens can run code as the owner. Earlier versions made such functions. One sentence for
+/// each.
 ///
 /// # Errors
 /// What the database says.
@@ -143,7 +146,7 @@ pub async fn unsafe_rollups(connection: &DatabaseConnection) -> Result<Vec<Strin
     rows.iter().map(|row| row.try_get("", "sentence")).collect()
 }
 
-/// Whether this role may refresh the rollup, here and now: not on a standby, for one.
+/// Whether this role may refresh the rollup on this server; never on a standby.
 ///
 /// # Errors
 /// What the database says.
@@ -152,7 +155,7 @@ pub async fn is_refreshable(connection: &DatabaseConnection) -> Result<bool, DbE
 }
 
 async fn may(connection: &DatabaseConnection, privilege: &str) -> Result<bool, DbErr> {
-    // Beside the tokens: those of a schema that comes before them are about others.
+    // Only tables in the schema of `tokens` count. A rollup in another schema of the search path is about other tables.
     let sql = "SELECT coalesce(bool_and(has_table_privilege(pg_class.oid, $1)), false) AND count(pg_class.oid) = 5 \
                    AND ($1 = 'SELECT' OR NOT pg_is_in_recovery()) AS may \
                FROM unnest(ARRAY['rollup_slots', 'rollup_visitors', 'rollup_users', 'rollup_log', 'rollup_state']) AS name \

@@ -1,19 +1,20 @@
-//! Where the tables are. What changes a rollup names their schema: a search path is the session's own affair, and may lead
-//! to other tables, or to functions of somebody else.
+//! The names of the tables. Statements that change a rollup use names with a schema, since a search path may lead to
+//! other tables, or to functions of other users.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
-/// The tables that this session means by `tokens` and `users`, and the schema of the first, which is the rollup's too.
+/// The tables that `tokens` and `users` stand for on this connection. The schema is that of `tokens`; the rollup is in
+/// it too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// As SQL writes it, in quotes where it has to.
+    /// Quoted where SQL needs it.
     schema: String,
     tokens: String,
     users: String,
 }
 
 impl Place {
-    /// Where the tables are.
+    /// Looks the tables up.
     ///
     /// # Errors
     /// When one is missing, or what the database says.
@@ -33,14 +34,14 @@ impl Place {
             tokens: row.try_get("", "tokens")?,
             users: row.try_get("", "users")?,
         };
-        // Scripts write names within texts, too.
+        // Scripts also put the names into string literals.
         if [&place.tokens, &place.users].iter().any(|name| name.contains(['\'', '$', '{'])) {
             return Err(DbErr::Custom(format!("no rollup can be kept in {}: rename the schema", place.schema)));
         }
         Ok(place)
     }
 
-    /// A script about these tables.
+    /// The script with the names of these tables.
     pub(super) fn sql(&self, script: &str) -> String {
         let merged = |rows| include_str!("merged.sql").replace("{rows}", rows);
         let both = "(SELECT user_id, created_at, used_at FROM new_rows \

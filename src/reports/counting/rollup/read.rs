@@ -1,5 +1,5 @@
-//! Statements that read the rollup where it is up to date, and the tokens where it is not, in one snapshot:
-//! their answer is exact at that snapshot's instant, however long the last refresh is ago.
+//! Statements that read the rollup where it is up to date, and the tokens where it is not, in one snapshot. The answer
+//! is exact at the time of the snapshot, however old the last refresh is.
 
 use chrono::NaiveDateTime;
 use entity::token;
@@ -19,7 +19,7 @@ use crate::reports::{
     time_zone::UtcBounds,
 };
 
-/// Names of the statements' own tables and columns.
+/// Names of the statements' tables and columns.
 mod name {
     pub(super) const LOGGED: &str = "logged";
     pub(super) const STRETCHES: &str = "stretches";
@@ -31,7 +31,7 @@ mod name {
     pub(super) const MEMBERS: &str = "members";
 }
 
-/// Counts of tokens; none where the rollup cannot tell, which knows no members.
+/// Counts of door codes; `None` for unique visitors and for filters on members, since slots are not kept by member.
 pub(in crate::reports) fn counts(
     now: NaiveDateTime,
     filter: &TokenFilter,
@@ -42,7 +42,7 @@ pub(in crate::reports) fn counts(
         return None;
     }
     let bounds = filter.range.bounds(filter.zone);
-    // Before that, days of this zone are not made of whole slots: the tokens themselves are counted.
+    // Before this instant, local days do not consist of whole slots, so the tokens themselves are counted.
     let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
     let sum = |asked: bool, column: &'static str| {
         if asked { Func::coalesce([Expr::col(column).sum(), Expr::val(0_i64)]).into() } else { Expr::val(0_i64) }
@@ -88,8 +88,8 @@ pub(in crate::reports) fn counts(
     Some(issued.with_cte(with).take())
 }
 
-/// Who came, as moments with sets of members, in order of time; none where the rollup cannot tell, which knows
-/// nothing of members but their ids. Moments may lie on neighbouring dates of the filter's.
+/// Visitors: times with sets of member ids, in order of time. `None` for filters on members, since the rollup has only
+/// their ids. Some times may lie on dates next to the filter's.
 pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStatement> {
     if !filter.users.is_everybody() {
         return None;
@@ -120,11 +120,11 @@ pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStateme
     Some(kept.with_cte(with).take())
 }
 
-/// Whether the tables are those that the log follows, unchanged past its triggers: only then does it say what is out of date.
+/// Whether the tables are the ones that the triggers follow, without other changes. Only then is the log complete.
 const IS_FOLLOWED: &str =
     "(SELECT fingerprint FROM rollup_state) = rollup_fingerprint(to_regclass('tokens'), to_regclass('users'))";
 
-/// What is out of date, as one multirange, which merges what was logged twice.
+/// What is out of date, as one multirange, which merges stretches that were logged twice.
 fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
     let logged = format!("CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(slots), '{{}}') ELSE '{{(,)}}' END");
     let all = match since {
@@ -134,7 +134,7 @@ fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
     cte(name::STRETCHES, Query::select().expr_as(all, name::LOGGED).from("rollup_log").take())
 }
 
-/// Tokens by the time of their issue, or of their use: slots that are up to date, and tokens in the others.
+/// Door codes by time of issue or of use: slots that are up to date, and single door codes in the others.
 fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
     let slot = Expr::col("slot");
     let is_issue = matches!(column, token::Column::CreatedAt);
@@ -170,8 +170,8 @@ fn within(at: &Expr, bounds: UtcBounds) -> Condition {
         .add_option(bounds.to.map(|to| at.clone().lt(to)))
 }
 
-/// The tokens of a stretch that is out of date, without a column yet. `OFFSET 0` keeps each stretch one index range
-/// scan: joined, it is taken for a ninth of the table.
+/// The door codes of a stretch that is out of date, without columns yet. `OFFSET 0` makes PostgreSQL scan one index
+/// range for each stretch; in a plain join, it estimates a stretch at a ninth of the table.
 fn touched(column: token::Column, bounds: UtcBounds) -> SelectStatement {
     let at = Expr::col((token::Entity, column));
     Query::select()
@@ -181,7 +181,7 @@ fn touched(column: token::Column, bounds: UtcBounds) -> SelectStatement {
         .take()
 }
 
-/// The first and the last value of a stretch: times have microseconds, and both infinities.
+/// The first and the last value of a stretch. Times have microseconds, and may be infinite.
 const TIMES: [&str; 2] =
     ["coalesce(lower(stretch), '-infinity')", "coalesce(upper(stretch), 'infinity') - INTERVAL '1 microsecond'"];
 const IDS: [&str; 2] = ["coalesce(lower(stretch), -2147483648)", "coalesce(upper(stretch), 2147483648) - 1"];
@@ -196,8 +196,8 @@ fn stretches([first, last]: [&'static str; 2]) -> SelectStatement {
         .take()
 }
 
-/// Tokens of all time, counted by member: `direct` counts them from the tokens, and is left with the members
-/// whose counts are out of date. Comes with the table that its statement has to have beside it.
+/// Door codes of all time by member. Counts that are up to date come from the rollup; `direct` is restricted to members
+/// whose counts are not. Also returns the table expression that the statement needs.
 pub(in crate::reports) fn around_log(
     mut direct: SelectStatement,
     ids: Option<&[i32]>,
@@ -213,7 +213,7 @@ pub(in crate::reports) fn around_log(
         Cond::all().add(user_id.clone().gte(Expr::col("first"))).add(user_id.lte(Expr::col("last"))),
     );
     let mut kept = Query::select();
-    // Column by column what the direct statement answers.
+    // The same columns as in the direct statement.
     kept.column("user_id")
         .expr_as(Expr::cust("used::BIGINT"), "visits")
         .expr_as(Expr::cust("issued::BIGINT"), "tokens_issued")

@@ -1,6 +1,6 @@
-//! Brings the rollup up to date, one bounded step at a time. A step counts anew, in one snapshot, what the
-//! log of that snapshot names, and deletes exactly the rows of the log that it saw: whatever commits
-//! meanwhile stays in the log. Nothing is added or subtracted, so nothing can drift.
+//! Brings the rollup up to date, one bounded step at a time. In one snapshot, a step counts again what the log names,
+//! and deletes the log rows that it saw. What commits meanwhile stays in the log. Counts are replaced, never added to
+//! or subtracted from, so errors cannot add up.
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
@@ -13,30 +13,31 @@ use super::{
     place::Place,
 };
 
-/// What one step did.
+/// The result of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// Another process is at it, and has been for a while.
+    /// Another process has been refreshing for a minute.
     Busy,
-    /// The rollup cannot follow the tables: [`Status::trouble`](super::Status::trouble) says why. Reports read the tokens.
+    /// The rollup cannot follow the tables; [`Status::trouble`](super::Status::trouble) says why. Reports read the
+    /// tokens.
     Barred,
     /// Everything is up to date.
     Done,
-    /// Counted up to there; there is more to do.
+    /// Counted up to here; there is more to do.
     Underway {
-        /// The end of the time that was counted.
+        /// The end of the time that was counted, in UTC; `None` when all time was.
         slots_until: Option<String>,
-        /// The member up to whom was counted.
+        /// The member id up to which was counted; `None` when all members were.
         users_until: Option<String>,
     },
 }
 
-/// A step counts no more than so much time, from the first token on that it is about, and so many members.
+/// A step counts at most this much time, from its first door code on, and at most `MEMBERS_PER_STEP` members.
 const SLOTS_PER_STEP: &str = "32 days";
 const MEMBERS_PER_STEP: i64 = 20_000;
 
-/// The part that a step is about, and the rest: whole slots of the years 1 to 9999, of which `{pending}` is to be counted. Time
-/// without tokens costs nothing, however much of it there is.
+/// Splits `{pending}`, within the years 1 to 9999, into the part that a step counts and the rest; both are whole slots.
+/// Time without door codes is skipped at no cost.
 const SLOTS: &str = "
 WITH pending AS (
     SELECT {pending} * '{[0001-01-01,10000-01-01)}'::TSMULTIRANGE AS slots FROM {schema}.rollup_log
@@ -68,8 +69,8 @@ WITH pending AS (
 )
 SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * now) AS until FROM step";
 
-/// What is kept of a part, `$1`, as the tokens have it. `OFFSET 0` keeps each stretch one index range scan: joined, it is taken
-/// for a ninth of the table.
+/// The tables of counts, and how each follows from the tokens of a part, `$1`. `OFFSET 0` makes PostgreSQL scan one
+/// index range for each stretch; in a plain join, it estimates a stretch at a ninth of the table.
 pub(super) const COUNTS: [Counts; 3] = [
     Counts {
         table: "rollup_slots",
@@ -127,7 +128,7 @@ FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
     },
 ];
 
-/// A table of counts, and how it follows from the tokens.
+/// A table of counts, and the statement that counts it from the tokens.
 pub(super) struct Counts {
     table: &'static str,
     key: &'static str,
@@ -137,7 +138,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// What is kept of the part.
+    /// The rows of the part, for `DELETE FROM`.
     fn kept(&self) -> String {
         let Self { table, key, range, .. } = self;
         format!(
@@ -145,14 +146,14 @@ impl Counts {
         )
     }
 
-    /// Counts the part anew.
+    /// Counts the part again.
     async fn count(&self, step: &DatabaseTransaction, place: &Place, part: &str) -> Result<(), DbErr> {
         run(step, &place.sql(&format!("DELETE FROM {}", self.kept())), [part.into()]).await?;
         let insert = format!("INSERT INTO {{schema}}.{} ({}) {}", self.table, self.columns, self.counted);
         run(step, &place.sql(&insert), [part.into()]).await
     }
 
-    /// Where in the part what is kept is not what the tokens say: the first few places.
+    /// The first few places of the part where the counts differ from the tokens.
     pub(super) async fn differences(
         &self,
         step: &DatabaseTransaction,
@@ -172,7 +173,7 @@ impl Counts {
     }
 }
 
-/// What is to be counted next of what is pending, which is an expression over the log.
+/// The next part to count. `pending` is an expression over the log.
 pub(super) async fn next_slots(
     step: &DatabaseTransaction,
     place: &Place,
@@ -183,7 +184,7 @@ pub(super) async fn next_slots(
     Part::of(one(step, &sql, [per_step.into()]).await?, |row| row.try_get("", "until"))
 }
 
-/// The same of members.
+/// Like [`next_slots`], for members.
 pub(super) async fn next_users(
     step: &DatabaseTransaction,
     place: &Place,
@@ -195,11 +196,11 @@ pub(super) async fn next_users(
     Part::of(one(step, &sql, [members.into()]).await?, until)
 }
 
-/// A part of what is pending, as multiranges.
+/// A part of what is pending, and the rest, as multiranges.
 pub(super) struct Part {
     pub(super) work: String,
     rest: String,
-    /// The end of the part; none where it is empty.
+    /// The end of the part; `None` when it is empty.
     pub(super) until: Option<String>,
 }
 
@@ -217,17 +218,17 @@ impl Part {
     }
 }
 
-/// What changed since it was last counted, as the log has it.
+/// What the log says is out of date.
 const LOGGED_SLOTS: &str = "coalesce(range_agg(slots), '{}')";
 const LOGGED_USERS: &str = "coalesce(range_agg(users), '{}')";
 
-/// How long to wait for another process's step.
+/// How long to wait for the step of another process.
 const TURN: &str = "60s";
 
-/// A transaction on the rollup that shows one state of the data, and trusts no search path.
+/// A transaction that reads one snapshot, with a fixed search path.
 pub(super) async fn begin(connection: &DatabaseConnection, mode: AccessMode) -> Result<DatabaseTransaction, DbErr> {
     let step = connection.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(mode)).await?;
-    // Compiling its expressions takes longer than a step.
+    // JIT compilation of the expressions would take longer than a step.
     step.execute_unprepared(
         "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = '5min'; SET LOCAL jit = off",
     )
@@ -235,7 +236,8 @@ pub(super) async fn begin(connection: &DatabaseConnection, mode: AccessMode) -> 
     Ok(step)
 }
 
-/// Whether the tables are still those that the log follows; false as well where a rollup is about to go.
+/// Whether the tables are still the ones that the log follows; `None` when there is no state, as during the removal of
+/// a rollup.
 pub(super) async fn is_followed(step: &impl ConnectionTrait, place: &Place) -> Result<Option<bool>, DbErr> {
     let sql = place.sql(
         "SELECT coalesce(fingerprint = {schema}.rollup_fingerprint('{tokens}', '{users}'), FALSE) AS is_followed \
@@ -248,19 +250,19 @@ pub(super) async fn is_followed(step: &impl ConnectionTrait, place: &Place) -> R
 /// Takes one step.
 ///
 /// # Errors
-/// What the database says; then nothing has changed.
+/// What the database says; then nothing was changed.
 pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr> {
     let place = Place::of(connection).await?;
     let step = begin(connection, AccessMode::ReadWrite).await?;
-    // One at a time, across all processes, and before the snapshot is taken: locking takes none. Waiting for a turn, rather
-    // than being refused, leaves no error in the server's log.
+    // One step at a time, across all processes. The lock comes before the snapshot, which it does not take. Waiting for
+    // the lock, instead of failing at once, avoids errors in the server's log.
     let lock = format!("SET LOCAL lock_timeout = '{TURN}'; LOCK TABLE {{schema}}.rollup_state IN EXCLUSIVE MODE");
     if let Err(error) = step.execute_unprepared(&place.sql(&lock)).await {
         step.rollback().await?;
         return if code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) { Ok(Progress::Busy) } else { Err(error) };
     }
     let Some(is_followed) = is_followed(&step, &place).await? else {
-        // A rollup that is about to go has no state any more.
+        // A rollup that is being removed has no state.
         step.rollback().await?;
         return Ok(Progress::Done);
     };
@@ -295,8 +297,8 @@ pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr>
     Ok(Progress::Underway { slots_until: until(slots), users_until: until(users) })
 }
 
-/// The tables are others than those that were counted, or were changed past the triggers: once all triggers are in their
-/// place again, everything is counted anew. Meanwhile, readers count everything from the tokens.
+/// The tables are not the ones that were counted, or were changed without the triggers. Once all triggers are in place
+/// again, everything is counted again. Until then, reports count from the tokens.
 async fn follow_again(step: DatabaseTransaction, place: &Place) -> Result<Progress, DbErr> {
     let faults = faults(&step, place, Check::TablesAndTriggers).await?;
     if !faults.is_empty() {
@@ -311,10 +313,10 @@ async fn follow_again(step: DatabaseTransaction, place: &Place) -> Result<Progre
     Ok(Progress::Underway { slots_until: None, users_until: None })
 }
 
-/// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
+/// `lock_not_available`: <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// What PostgreSQL calls the error, in whichever language its sentences are.
+/// PostgreSQL's error code, which does not depend on the language of its messages.
 pub(super) fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
         return None;

@@ -1,4 +1,4 @@
-//! Counts again what is kept, and compares. Whatever nobody thought of is found here.
+//! Counts parts of the rollup again and compares, which finds errors of any cause.
 
 use sea_orm::{AccessMode, ConnectionTrait as _, DatabaseConnection, DbErr};
 
@@ -8,12 +8,12 @@ use super::{
     refresh::{COUNTS, Part, begin, is_followed, next_slots, next_users},
 };
 
-/// How much is compared in one go.
+/// How much is compared at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Portion {
-    /// What costs next to nothing beside reports: a day, and 2,000 members.
+    /// A day and 2,000 members: costs little beside reports.
     Small,
-    /// What a statement may take.
+    /// 32 days and 20,000 members: as much as one statement should take.
     Large,
 }
 
@@ -27,25 +27,25 @@ impl Portion {
     }
 }
 
-/// How far a comparison has come. It begins anew when it is at the end.
+/// How far a comparison has come. After the end, it starts again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The end of the time that was compared, in UTC; none at an end.
+    /// The end of the time compared so far, in UTC; `None` at the start, and after the end.
     pub slots_until: Option<String>,
-    /// The member up to whom was compared; none at an end.
+    /// The member id up to which was compared; `None` at the start, and after the end.
     pub users_until: Option<String>,
 }
 
 impl Position {
-    /// Whether nothing was compared yet, or all was.
+    /// Whether nothing was compared yet, or everything was.
     #[must_use]
     pub fn is_at_an_end(&self) -> bool {
         self.slots_until.is_none() && self.users_until.is_none()
     }
 }
 
-/// Compares the next portion of what is kept, and not logged, with the tokens, in one snapshot. The places that differ, the
-/// first few of them; then everything is logged, and so counted anew.
+/// Compares the next portion of the rollup, except what the log names, with the tokens, in one snapshot. Returns the
+/// first few places that differ. If any differ, everything is logged as out of date, and so counted again.
 ///
 /// # Errors
 /// What the database says.
@@ -57,12 +57,12 @@ pub async fn verify(
     let place = Place::of(connection).await?;
     let step = begin(connection, AccessMode::ReadOnly).await?;
     if is_followed(&step, &place).await? != Some(true) {
-        // Nothing that is kept is read.
+        // The rollup is not read now, so there is nothing to compare.
         *position = Position::default();
         step.rollback().await?;
         return Ok(Vec::new());
     }
-    // From a beginning, both go along; who is at the end first waits for the other.
+    // From the start, times and members are both compared; the one that ends first waits for the other.
     let begins = position.is_at_an_end();
     let mut differences = Vec::new();
     let [by_slot, visitors, by_member] = COUNTS;
