@@ -1,28 +1,28 @@
-//! The only place that asks what time it is, so that tests can answer.
+//! The service's clock. Only this file reads the current date and time, so that tests can replace it.
 
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-/// A source of the current instant.
+/// A source of the current time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
 impl Clock {
-    /// The clock of the machine.
+    /// The machine's clock.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     pub fn system() -> Self {
         Self::of(Utc::now)
     }
 
-    /// A clock that shows what `now` says.
+    /// A clock that shows what `now` returns.
     #[must_use]
     pub fn of(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The current instant.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()

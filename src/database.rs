@@ -1,4 +1,4 @@
-//! Connections: how each kind of database is reached, and whether it answers.
+//! Connections to PostgreSQL or SQLite, and whether the database answers.
 
 mod availability;
 mod failure;
@@ -29,19 +29,19 @@ pub use self::failure::{Failure, words};
 use self::{availability::Availability, file::File};
 use crate::config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget};
 
-/// SQLite asks its progress handler once per this many of its instructions, some tens of microseconds.
+/// SQLite calls its progress handler once per this many of its instructions, which take some tens of microseconds.
 const SQLITE_STEPS_PER_CHECK: i32 = 10_000;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Reports: nothing can be written, and statements are cut off at the statement timeout.
+    /// Reports: nothing can be written, and statements are cancelled at the statement timeout.
     Report,
-    /// Migrations and sample data: may write, and takes the time that it takes.
+    /// Migrations and sample data: may write, without a statement timeout.
     Maintain,
 }
 
-/// A pool of connections, and what is known of the database behind it. Cheap to clone.
+/// A pool of connections, and the state of the database behind it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Database {
     connection: DatabaseConnection,
@@ -52,21 +52,21 @@ pub struct Database {
     statements: Arc<AtomicU32>,
 }
 
-/// What the pool is doing.
+/// The state of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolState {
-    /// Connections that a statement, or an open snapshot, holds.
+    /// Connections in use by a statement or an open snapshot.
     pub used: u32,
-    /// Connections that are open and free.
+    /// Connections that are open and idle.
     pub idle: u32,
-    /// Statements that found no free connection. Those of a snapshot share one, and count as waiting
-    /// while another of the same snapshot runs.
+    /// Statements that wait for a connection. Statements of one snapshot share a connection; one that waits for another
+    /// of them counts as well.
     pub waiting: u32,
     /// Connections that may be open at once.
     pub max: u32,
 }
 
-/// A statement that is running, or waiting for a connection, until it is dropped.
+/// Counts a statement that runs, or waits for a connection, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Running(Arc<AtomicU32>);
 
@@ -77,11 +77,11 @@ impl Drop for Running {
 }
 
 impl Database {
-    /// A pool on the configured database. PostgreSQL is connected to when the first statement comes,
-    /// so that a gateway starts, and recovers, without it; an SQLite file is opened at once.
+    /// A pool for the configured database. A PostgreSQL connection is opened for the first statement, so the gateway
+    /// can start without the database and recovers from an outage. An SQLite file is opened at once.
     ///
     /// # Errors
-    /// When the SQLite file cannot be opened, or the PostgreSQL address cannot be understood.
+    /// When the SQLite file cannot be opened, or the PostgreSQL address is malformed.
     pub async fn connect(config: &DatabaseConfig, access: Access) -> Result<Self, DbErr> {
         match &config.target {
             DatabaseTarget::Postgres(target) => {
@@ -141,18 +141,18 @@ impl Database {
         &self.connection
     }
 
-    /// One connection aside, for looking whether the data changed while all others are busy.
+    /// One extra connection, for checking whether the data changed while all others are busy.
     pub(crate) fn watching(&self) -> &DatabaseConnection {
         &self.watching
     }
 
-    /// Which connection that is, as far as there were several: what SQLite says of changes means something
-    /// within one of them only.
+    /// A number that changes when the `watching` connection is opened again. SQLite's data version can only be compared
+    /// within one connection.
     pub(crate) fn watching_since(&self) -> u64 {
         self.watching_since.load(Ordering::SeqCst)
     }
 
-    /// Counts a statement until the answer is dropped.
+    /// Counts a statement until the returned value is dropped.
     pub(crate) fn running(&self) -> Running {
         self.statements.fetch_add(1, Ordering::Relaxed);
         Running(Arc::clone(&self.statements))
@@ -169,7 +169,7 @@ impl Database {
         self.availability.answered_within(time)
     }
 
-    /// What the pool is doing now.
+    /// The current state of the pool.
     #[must_use]
     pub fn pool(&self) -> PoolState {
         let (open, idle) = if self.connection.get_database_backend() == DbBackend::Postgres {
@@ -185,20 +185,20 @@ impl Database {
         PoolState { used, idle, waiting, max: self.max_connections }
     }
 
-    /// Connects once, outside of the pool, which would go on trying and then say no more than that its time was over.
+    /// Connects once, outside of the pool. The pool would try again and again, and then report only a timeout.
     ///
     /// # Errors
-    /// Why the database is out of reach.
+    /// Why the database cannot be reached.
     pub async fn knock(&self) -> Result<(), DbErr> {
         self.availability.knock().await.map_err(connect_error)
     }
 
-    /// Whether it is known to be out of reach: what is asked now would only wait.
+    /// Whether the database is known to be unreachable, so that a statement would only wait.
     pub(crate) fn is_away(&self) -> bool {
         self.availability.is_down()
     }
 
-    /// Looks whether it is out of reach, since an error hints at it.
+    /// Checks whether the database is reachable, after an error that may mean that it is not.
     pub(crate) fn investigate(&self) {
         self.availability.investigate();
     }
@@ -234,8 +234,8 @@ fn postgres_pool(options: PgConnectOptions, config: &DatabaseConfig, access: Acc
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if access == Access::Report {
-                    // The database itself ends what takes too long, also when nobody waits any more.
-                    // Reports are read in milliseconds; compiling their expressions took seconds.
+                    // The database cancels what takes too long, also when the client does not wait any more. Reports
+                    // take milliseconds; JIT compilation of their expressions took seconds.
                     sqlx::query(
                         "SELECT set_config('statement_timeout', $1, false), \
                          set_config('default_transaction_read_only', 'on', false), set_config('jit', 'off', false)",
@@ -276,7 +276,8 @@ async fn sqlite_pool(
         .await
 }
 
-/// A pool of one connection, which is kept while the file is the same: what it says of changes is relative to itself.
+/// A pool of one connection, which is kept as long as the file is the same one, since its data version can only be
+/// compared with itself.
 fn watching_pool(options: SqliteConnectOptions, file: Arc<File>, since: Arc<AtomicU64>) -> sqlx::SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(1)
@@ -296,7 +297,7 @@ fn watching_pool(options: SqliteConnectOptions, file: Arc<File>, since: Arc<Atom
         .connect_lazy_with(options)
 }
 
-/// Lets SQLite run for `limit` from now on: the embedded counterpart of a statement timeout.
+/// Lets SQLite run for `limit` from now on, in place of a statement timeout.
 async fn arm(connection: &mut SqliteConnection, limit: Duration) -> Result<(), sqlx::Error> {
     let started = Instant::now();
     let mut handle = connection.lock_handle().await?;

@@ -1,25 +1,25 @@
-//! What a caller may be granted, by name.
+//! Scopes: what a caller may see.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a caller may be granted. No scope implies another.
+/// A part of what a caller may see. No scope implies another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Aggregates, and the two legacy reports as the legacy service answered them.
+    /// Aggregates, and the two legacy reports in the format of the legacy service.
     Reports,
-    /// Names, and what a single member did.
+    /// Members' names, and what single members did.
     Members,
-    /// The state of the service, and introspection where it is switched off for others.
+    /// The state of the service, and introspection where it is off for other callers.
     Admin,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 3] = [Self::Reports, Self::Members, Self::Admin];
 
-    /// The scope as configuration and identity providers write it.
+    /// The scope's name in the configuration and in grants of identity providers.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// Reads names, separated by commas or spaces; `none` is the empty set. None where a name is unknown.
+    /// Parses names separated by commas or spaces; `none` is the empty set. `None` for an unknown name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut names = text.split([',', ' ']).filter(|name| !name.is_empty() && *name != "none");
@@ -45,13 +45,13 @@ impl Scopes {
         })
     }
 
-    /// Whether the scope is among them.
+    /// Whether the set has the scope.
     #[must_use]
     pub fn has(self, scope: Scope) -> bool {
         self.0 & Self::from(scope).0 != 0
     }
 
-    /// These and those.
+    /// The union of both sets.
     #[must_use]
     pub fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)

@@ -1,6 +1,6 @@
-//! Invented members and tokens that look like a real space's: weekdays busier than weekends, peaks in
-//! the morning and after lunch, regulars and members who never came, half of the tokens unused.
-//! The same size and instant give the same rows.
+//! Invented members and door codes that resemble a real coworking space: weekdays are busier than weekends, there are
+//! peaks in the morning and after lunch, some members come often and some never, and about half of the door codes are
+//! unused. The same size, time and first user id give the same rows.
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _, TimeDelta, Timelike as _, Utc};
 use entity::{token, user};
@@ -12,39 +12,39 @@ use sea_orm::{
 
 use crate::database::{Database, words};
 
-/// Rows per statement: SQLite takes 32,766 bound values, a user has five.
+/// Rows per statement. SQLite allows 32,766 bound values, and a row has four.
 const BATCH: usize = 6_000;
-/// What stands in `tokens.token`: six letters that no door takes.
+/// The value of `tokens.token`. It opens no door.
 const NO_CODE: &str = "sample";
 
-/// How much to invent.
+/// How many rows to invent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Members.
     pub users: u32,
-    /// Tokens.
+    /// Door codes.
     pub tokens: u32,
-    /// Days up to now over which the tokens are spread.
+    /// The number of days up to now over which door codes are spread.
     pub days: u32,
 }
 
 impl Size {
-    /// What the embedded database is filled with.
+    /// The size of the sample data in the embedded database.
     pub const SAMPLE: Self = Self { users: 1_000, tokens: 6_000, days: 90 };
 }
 
-/// Why nothing was filled in. Whatever the reason: not a row was left behind.
+/// Why nothing was added. No row was left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// There are rows already.
+    /// The tables have rows already.
     #[error("the database has rows already; nothing was added (--append adds to them)")]
     NotEmpty,
-    /// The database refused.
+    /// An error of the database.
     #[error("{}", words(.0))]
     Database(#[from] DbErr),
 }
 
-/// Adds invented rows, all of them or none.
+/// Adds invented rows, either all or none.
 ///
 /// # Errors
 /// [`SeedError::NotEmpty`] when the tables have rows, unless `append`; otherwise what the database says.
@@ -63,7 +63,7 @@ pub async fn fill(database: &Database, size: Size, now: DateTime<Utc>, append: b
     Ok(())
 }
 
-/// Drawn on a terminal only.
+/// A progress bar, which is drawn on a terminal only.
 fn progress_bar(size: Size) -> ProgressBar {
     let bar = ProgressBar::new(u64::from(size.users) + u64::from(size.tokens));
     let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {eta} left");
@@ -122,7 +122,7 @@ fn batches(rows: u32) -> impl Iterator<Item = usize> {
     (0..rows).step_by(BATCH).map(move |done| BATCH.min(rows - done))
 }
 
-/// Draws members and tokens from the patterns above.
+/// Invents members and door codes with the patterns below.
 struct Inventor {
     size: Size,
     now: NaiveDateTime,
@@ -140,9 +140,9 @@ const LAST_NAMES: [&str; 24] = [
     "Ahmadi", "Bauer", "Castro", "Dahl", "Engel", "Fofana", "Grau", "Haile", "Ivanova", "Jansen", "Kowalski", "Lind",
     "Moreau", "Nowak", "Okafor", "Petrov", "Quispe", "Rossi", "Silva", "Tanaka", "Usman", "Varga", "Weber", "Zanetti",
 ];
-/// How busy Monday to Sunday are, against the busiest.
+/// How busy Monday to Sunday are, relative to the busiest day.
 const WEEKDAYS: [f64; 7] = [0.9, 1.0, 1.0, 0.95, 0.7, 0.25, 0.15];
-/// How busy each hour of the day is, against the busiest.
+/// How busy each hour of the day is, relative to the busiest hour.
 const HOURS: [f64; 24] = [
     0.02, 0.01, 0.0, 0.0, 0.0, 0.02, 0.1, 0.35, 0.8, 1.0, 0.7, 0.5, 0.45, 0.75, 0.6, 0.4, 0.35, 0.4, 0.35, 0.25, 0.15,
     0.1, 0.06, 0.05,
@@ -154,7 +154,7 @@ impl Inventor {
         Self { size, now, first_user, joined: Vec::new(), random }
     }
 
-    /// Most members joined before the tokens begin, a third since.
+    /// About two thirds of the members joined before the first door code, the others since.
     fn user(&mut self) -> (&'static str, &'static str, NaiveDateTime, bool) {
         let first = FIRST_NAMES[self.random.usize(..FIRST_NAMES.len())];
         let last = LAST_NAMES[self.random.usize(..LAST_NAMES.len())];
@@ -165,15 +165,15 @@ impl Inventor {
         (first, last, joined_at, self.random.f64() < 0.85)
     }
 
-    /// An instant in the past, in microseconds.
+    /// An instant in the past, to the microsecond.
     fn ago(&mut self, days: f64) -> NaiveDateTime {
         #[expect(clippy::cast_possible_truncation, reason = "centuries of microseconds fit into 63 bits")]
         let micros = (days * 86_400e6) as i64;
         self.now - TimeDelta::microseconds(micros) - TimeDelta::microseconds(self.random.i64(0..1_000_000))
     }
 
-    /// A fifth of the members never comes; the others come the oftener the lower their number, and
-    /// not before they joined.
+    /// One fifth of the members never come. The others come more often the lower their number is, and never before they
+    /// joined.
     fn token(&mut self) -> (i32, NaiveDateTime, Option<NaiveDateTime>) {
         let regularity = self.random.f64().powf(1.4) * 0.8;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the number of users")]
@@ -184,7 +184,7 @@ impl Inventor {
         (self.first_user.saturating_add_unsigned(u32::try_from(index).unwrap_or_default()), created_at, used_at)
     }
 
-    /// An instant since `from` that is the likelier the busier its weekday and its hour are.
+    /// An instant since `from`, in the period of the door codes. Busy weekdays and hours are more likely.
     fn busy_instant(&mut self, from: NaiveDateTime) -> NaiveDateTime {
         #[expect(clippy::cast_precision_loss, reason = "seconds of some years")]
         let age = ((self.now - from).num_seconds() as f64 / 86_400.0).min(f64::from(self.size.days));
@@ -192,15 +192,15 @@ impl Inventor {
             let days_ago = age * self.random.f64();
             let instant = self.ago(days_ago);
             let weekday = WEEKDAYS[instant.weekday().num_days_from_monday() as usize];
-            // The smallest chance ends the search also for who joined in the middle of the night.
+            // The minimum ends the search also for members who joined in the middle of the night.
             if self.random.f64() < (weekday * HOURS[instant.hour() as usize]).max(0.001) {
                 return instant;
             }
         }
     }
 
-    /// Most tokens open the door within the hour; some clocks are behind, so that a token is used
-    /// before it was issued; some guests come after midnight.
+    /// 85 of 100 door codes are used within an hour, 3 within 2 to 16 hours, and 12 up to 15 minutes before their
+    /// issue, as happens when clocks differ.
     fn delay(&mut self) -> TimeDelta {
         let minutes = match self.random.u8(..100) {
             0..=11 => -self.random.f64() * 15.0,

@@ -1,31 +1,31 @@
-//! How the process is told to stop.
+//! How the process stops: the signals, and the steps.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How the process ends: step by step, for all who have a part in it. Cheap to clone.
+/// The steps of a stop, for all tasks that take part. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Ending {
-    /// Cancelled when the process is about to stop: readiness fails from then on.
+    /// Cancelled when the process is about to stop. From then on, the readiness probe fails.
     pub draining: CancellationToken,
-    /// Cancelled when it stops: nothing new is begun from then on.
+    /// Cancelled when the process stops. From then on, nothing new is begun.
     pub stop: CancellationToken,
-    /// What is waited for after that.
+    /// The tasks that the process waits for after that.
     pub tasks: TaskTracker,
 }
 
-/// Who asked for the stop.
+/// The signal that asked for the stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopSignal {
-    /// SIGTERM, from an orchestrator that first has to take this replica out of its load balancer.
+    /// SIGTERM, from an orchestrator that needs time to take this replica out of its load balancer.
     Terminate,
-    /// Ctrl-C, from a person who waits.
+    /// SIGINT (Ctrl-C), from a person who waits.
     Interrupt,
 }
 
-/// Waits for SIGTERM or Ctrl-C.
+/// Waits for SIGTERM or SIGINT (Ctrl-C).
 ///
 /// # Errors
 /// When the process cannot listen for signals.

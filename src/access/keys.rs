@@ -1,4 +1,4 @@
-//! API keys: random, shown once, and kept as hashes only. A line each: name, scopes, expiry, hash.
+//! API keys: random, shown once, and stored as hashes only, one per line: name, scopes, expiry, hash.
 
 use std::{
     fs, io,
@@ -18,15 +18,15 @@ use tracing::{error, info};
 use super::{Denied, Identity, Scopes};
 use crate::config::access::AccessConfig;
 
-/// What every key begins with, so that scanners for leaked secrets know it.
+/// The prefix of every key, by which scanners find leaked keys.
 const PREFIX: &str = "cwa_";
-/// So many random bytes: nobody guesses them, so one round of SHA-256 is enough to keep them.
+/// Random bytes in a key. So many cannot be guessed, so one round of SHA-256 is enough for the stored hash.
 const RANDOM_BYTES: usize = 32;
-/// The longest name.
+/// The longest name, in bytes.
 const NAME_BYTES: usize = 64;
-/// Keys at most: each is compared with every one.
+/// The most keys. A key from a request is compared with all of them.
 const KEYS_MAX: usize = 1_000;
-/// How often the file is looked at.
+/// How often the file is read.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the API keys cannot be used.
@@ -35,15 +35,15 @@ pub enum KeysError {
     /// The file cannot be read.
     #[error("cannot read {0}, of API_KEYS_FILE: {1}")]
     Io(PathBuf, #[source] io::Error),
-    /// A line is in another form. What it holds is not told: it may be a key.
+    /// A line has a wrong form. The error does not show the line, since it may be a key.
     #[error("API key in line {0} {1}; a line holds a name, scopes, an expiry and a hash, as `key new` prints it")]
     Line(usize, &'static str),
-    /// There are too many.
+    /// There are too many keys.
     #[error("there are more than {KEYS_MAX} API keys")]
     TooMany,
 }
 
-/// What is kept of a key.
+/// The stored part of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept {
     name: Arc<str>,
@@ -58,20 +58,20 @@ impl Kept {
     }
 }
 
-/// A new key: what its owner gets, and the line that is kept.
+/// A new key: the key for its owner, and the line to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
-    /// The key itself: nobody can tell it from the line.
+    /// The key itself. It cannot be derived from the line.
     pub key: String,
     /// The line for `API_KEYS_FILE` or `API_KEYS`.
     pub line: String,
 }
 
 impl NewKey {
-    /// Invents a key. It is valid up to the end of `until`, in UTC; for ever without.
+    /// Makes a key that is valid up to the end of `until`, in UTC, or for ever when that is `None`.
     ///
     /// # Errors
-    /// When the name is not one word of at most 64 bytes, or the system has no random bytes.
+    /// When the name is not one word of at most 64 printable ASCII characters, or the system has no random bytes.
     pub fn invent(name: &str, scopes: Scopes, until: Option<NaiveDate>) -> Result<Self, String> {
         if !is_name(name) {
             return Err(format!("the name must be one word of at most {NAME_BYTES} printable ASCII characters"));
@@ -85,7 +85,7 @@ impl NewKey {
     }
 }
 
-/// The keys that are known.
+/// All stored keys.
 #[derive(Debug)]
 pub(super) struct Keys {
     from_variable: Vec<Kept>,
@@ -101,7 +101,7 @@ impl Keys {
         Ok(Self { from_variable, file, from_file: RwLock::new(from_file) })
     }
 
-    /// Who has the key. Every kept key is compared, each in constant time.
+    /// The owner of a key. The key is compared with every stored one, each in constant time.
     pub(super) fn find(&self, key: &str, now: DateTime<Utc>) -> Result<(Identity, Scopes), Denied> {
         let hash: [u8; 32] = Sha256::digest(key).into();
         let mut found = None;
@@ -134,8 +134,8 @@ impl Keys {
         self.from_variable.iter().chain(from_file.iter()).for_each(look);
     }
 
-    /// Looks at the file again and again: mounted secrets change by links, of which no notice comes. A file that
-    /// is wrong leaves the keys as they were.
+    /// Reads the file again every second: mounted secrets change through symbolic links, without a notification. If the
+    /// file is wrong, the keys stay as they were.
     pub(super) async fn keep_current(&self) {
         let Some(path) = &self.file else { return };
         let mut told = None;
@@ -166,7 +166,7 @@ fn contents(path: &PathBuf) -> Result<String, KeysError> {
     fs::read_to_string(path).map_err(|error| KeysError::Io(path.clone(), error))
 }
 
-/// Lines, or what semicolons separate; what begins with `#` is a comment.
+/// Parses lines, which may also be separated by semicolons. A line that begins with `#` is a comment.
 fn read(text: &str) -> Result<Vec<Kept>, KeysError> {
     let lines = text.split(['\n', ';']).map(str::trim).enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

@@ -1,5 +1,5 @@
-//! Who asks, and what they may see: scopes, API keys, tokens of an identity provider, and how much of the
-//! gateway's work a caller may use. Knows neither HTTP nor a report.
+//! Who the caller is, and what they may see: scopes, API keys, access tokens of an identity provider, and rate limits.
+//! This module knows neither HTTP nor reports.
 
 pub mod keys;
 mod oidc;
@@ -18,23 +18,23 @@ use self::{
 pub use crate::scopes::{Scope, Scopes};
 use crate::{clock::Clock, config::access::AccessConfig, shutdown::Ending};
 
-/// Who asks.
+/// The identity of a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// Nobody that is known.
+    /// A caller without a credential.
     Anonymous,
-    /// Whoever has the API key with this name.
+    /// The owner of the API key with this name.
     Key {
         /// The key's name.
         name: Arc<str>,
         /// The SHA-256 of the key.
         hash: [u8; 32],
     },
-    /// Whom the identity provider vouches for.
+    /// The subject of an access token from the identity provider.
     Token {
-        /// The token's `sub`.
+        /// The access token's `sub`.
         subject: Arc<str>,
-        /// When the token expires, in UTC.
+        /// When the access token expires, in UTC.
         expires: DateTime<Utc>,
     },
 }
@@ -49,12 +49,12 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Who asks, and what they may see.
+/// A caller, and what they may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Who it is.
+    /// Who the caller is.
     pub identity: Identity,
-    /// What they may see: what everybody may, and what was granted to them.
+    /// What the caller may see: the scopes of everybody, and those granted to the caller.
     pub scopes: Scopes,
 }
 
@@ -62,7 +62,7 @@ impl Caller {
     /// Fails unless the caller has the scope.
     ///
     /// # Errors
-    /// Tells callers who are not known apart from those who are.
+    /// [`NotGranted::Unauthenticated`] for callers without a credential, [`NotGranted::Forbidden`] for others.
     pub fn require(&self, scope: Scope) -> Result<(), NotGranted> {
         if self.scopes.has(scope) {
             Ok(())
@@ -76,7 +76,7 @@ impl Caller {
 
 #[cfg(test)]
 impl Caller {
-    /// One who may see every report.
+    /// A caller who may see every report.
     pub(crate) fn of_tests() -> Self {
         Self { identity: Identity::Anonymous, scopes: Scopes::parse("reports,members").unwrap_or_default() }
     }
@@ -85,10 +85,10 @@ impl Caller {
 /// A scope that the caller does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotGranted {
-    /// The caller did not say who they are.
+    /// The caller sent no credential.
     #[error("needs the scope `{}`: send an API key or a token (`Authorization: Bearer …`) that has it", .0.name())]
     Unauthenticated(Scope),
-    /// The caller's key or token does not have it.
+    /// The caller's key or access token does not have it.
     #[error("needs the scope `{}`, which your key or token does not have", .0.name())]
     Forbidden(Scope),
 }
@@ -102,18 +102,18 @@ impl NotGranted {
     }
 }
 
-/// Why a caller is not who they say.
+/// Why a credential is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// The credential is no good; the sentence says why.
+    /// The credential is not valid; the sentence says why.
     #[error("{0}")]
     Invalid(&'static str),
-    /// It cannot be told for now.
+    /// The credential cannot be checked now.
     #[error("The keys of the identity provider are not available for now: try again shortly.")]
     Unavailable,
 }
 
-/// Tells who callers are. Cheap to clone.
+/// Identifies callers by their credentials. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Authenticator(Arc<Inner>);
 
@@ -125,32 +125,32 @@ struct Inner {
     clock: Clock,
 }
 
-/// Why callers cannot be told apart.
+/// Why callers cannot be identified.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The API keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The identity provider cannot be asked.
+    /// The connection to the identity provider cannot be set up.
     #[error(transparent)]
     Fetch(#[from] FetchError),
 }
 
 impl Authenticator {
-    /// Tells callers apart as `config` says.
+    /// Identifies callers as `config` says.
     ///
     /// # Errors
-    /// When the keys, or the authorities of the identity provider, cannot be read.
+    /// When the API keys, or the certificate authorities for the identity provider, cannot be read.
     pub fn new(config: &AccessConfig, clock: Clock) -> Result<Self, AccessError> {
         let keys = Keys::read(config)?;
         let tokens = config.oidc.clone().map(Tokens::new).transpose()?;
         Ok(Self(Arc::new(Inner { anonymous: config.anonymous, keys, tokens, clock })))
     }
 
-    /// The caller who sends this API key or token; the anonymous one where there is none.
+    /// The caller who sent this API key or access token; the anonymous caller when there is none.
     ///
     /// # Errors
-    /// When it is not valid, or cannot be checked for now.
+    /// When the credential is not valid, or cannot be checked now.
     pub async fn caller(&self, credential: Option<&str>) -> Result<Caller, Denied> {
         let Inner { anonymous, keys, tokens, clock } = &*self.0;
         let (identity, scopes) = match (credential, tokens) {
@@ -161,8 +161,8 @@ impl Authenticator {
         Ok(Caller { identity, scopes: scopes.and(*anonymous) })
     }
 
-    /// Whether what the caller showed still holds: a key that is neither removed nor expired, a token that has
-    /// not expired. For connections that outlive a request.
+    /// Whether the caller's credential is still valid: a key that is neither removed nor expired, or an access token
+    /// that has not expired. For connections that stay open after a request.
     #[must_use]
     pub fn still_holds(&self, caller: &Caller) -> bool {
         let now = self.0.clock.now();
@@ -173,13 +173,13 @@ impl Authenticator {
         }
     }
 
-    /// The names of the API keys with their scopes and their expiry, in UTC; none for those without.
+    /// The names of the API keys, with their scopes and their expiry in UTC; `None` for keys that do not expire.
     #[must_use]
     pub fn keys(&self) -> Vec<(Arc<str>, Scopes, Option<DateTime<Utc>>)> {
         self.0.keys.list()
     }
 
-    /// Reads the file of API keys again whenever it changed, until the process ends.
+    /// Keeps reading the file of API keys again until the process stops.
     pub async fn keep_current(self, ending: Ending) {
         let _ = ending.stop.run_until_cancelled(self.0.keys.keep_current()).await;
     }

@@ -1,4 +1,4 @@
-//! Tokens of an identity provider (JWT), checked against the keys that it publishes.
+//! Access tokens (JWT) of an identity provider, checked with the keys that it publishes.
 //! Sources: <https://openid.net/specs/openid-connect-discovery-1_0.html>; RFC 7519; RFC 8725, section 3.
 
 use std::{
@@ -41,45 +41,45 @@ use crate::{
     telemetry::error_chain,
 };
 
-/// How far the clocks of this and the provider's machine may be apart, in seconds.
+/// How far this machine's clock and the provider's may differ, in seconds.
 const LEEWAY: u64 = 30;
-/// Keys that are older are fetched anew: the provider may have withdrawn one.
+/// Older keys are fetched again, since the provider may have withdrawn one.
 const KEYS_AGE: Duration = Duration::from_hours(1);
-/// Strangers can name keys that do not exist: so much time lies between two fetches.
+/// The least time between two fetches, since anybody can send an access token with an unknown key id.
 const FETCH_PAUSE: Duration = Duration::from_secs(5);
-/// How long the provider may take.
+/// How long the provider may take to answer.
 const FETCH_TIME: Duration = Duration::from_secs(5);
-/// How much is read of what it answers.
+/// The most bytes of an answer of the provider.
 const FETCH_BYTES: usize = 256 << 10;
-/// The longest token.
+/// The longest access token, in bytes.
 const TOKEN_BYTES: usize = 16 << 10;
 
 /// Why the identity provider cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The file of authorities cannot be read.
+    /// The file of certificate authorities cannot be read.
     #[error("cannot read {0}, of OIDC_CA_FILE: {1}")]
     Authorities(PathBuf, String),
-    /// The address makes no sense.
+    /// The address is malformed.
     #[error("{0} is no address")]
     Address(String),
-    /// There was no connection, or it broke.
+    /// The connection failed.
     #[error("{0}: {1}")]
     Http(String, String),
-    /// It took too long.
+    /// The provider took too long.
     #[error("{0} did not answer within {FETCH_TIME:?}")]
     TimedOut(String),
-    /// The answer is not what it should be.
+    /// The answer does not have the expected form.
     #[error("{0} did not answer with {1}")]
     Form(String, &'static str),
 }
 
-/// What decides whether a token is valid, and what it grants.
+/// Checks access tokens, and finds what they grant.
 pub(super) struct Tokens {
     config: OidcConfig,
     client: Client<HttpsConnector<HttpConnector>, Body>,
     known: RwLock<Known>,
-    /// When keys were last asked for; held while they are.
+    /// When keys were last requested. Locked during a request.
     fetching: Mutex<Option<Instant>>,
 }
 
@@ -91,7 +91,7 @@ struct Known {
 
 struct Key {
     id: Option<String>,
-    /// Those that the key may have signed with.
+    /// The algorithms with which the key may have signed.
     algorithms: Vec<Algorithm>,
     verifies: DecodingKey,
 }
@@ -102,7 +102,7 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Three parts, as no API key has.
+/// A JWT has three parts; an API key has only one.
 pub(super) fn looks_like_token(text: &str) -> bool {
     text.split('.').count() == 3
 }
@@ -121,7 +121,7 @@ impl Tokens {
         Ok(Self { config, client, known: RwLock::default(), fetching: Mutex::default() })
     }
 
-    /// Who the token vouches for, and what it grants.
+    /// The subject of an access token, and the scopes that it grants.
     pub(super) async fn check(&self, token: &str) -> Result<(Identity, Scopes), Denied> {
         let malformed = Denied::Invalid("The token is no JWT that can be read.");
         if token.len() > TOKEN_BYTES {
@@ -152,7 +152,7 @@ impl Tokens {
         Ok((Identity::Token { subject: claims.sub.into(), expires }, scopes))
     }
 
-    /// What the claim's values stand for: words of a text, or the texts of a list.
+    /// The scopes that the claim's values grant. The claim is a text of words, or a list of texts.
     fn granted(&self, claims: &Map<String, Value>) -> Scopes {
         let values: Vec<&str> = match claims.get(&self.config.claim) {
             Some(Value::String(text)) => text.split(' ').collect(),
@@ -163,8 +163,8 @@ impl Tokens {
         granted.fold(Scopes::default(), |all, (_, scopes)| all.and(*scopes))
     }
 
-    /// The provider's keys: fetched at first, when they are old, and where one is `missing`, though not again at
-    /// once. While they cannot be fetched, those from before are used.
+    /// The provider's keys. They are fetched at first, when they are old, and when one is `missing`, but not more often
+    /// than [`FETCH_PAUSE`]. When they cannot be fetched, the previous ones are used.
     async fn known(&self, missing: bool) -> Result<Known, Denied> {
         let now = || self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
         let known = now();
@@ -174,7 +174,7 @@ impl Tokens {
         }
         let mut last = match self.fetching.try_lock() {
             Ok(last) => last,
-            // Somebody fetches them: whoever has keys to go on with does.
+            // Another request is fetching them. A request that has keys continues with those.
             Err(_) if known.fetched.is_some() && !missing => return Ok(known),
             Err(_) => self.fetching.lock().await,
         };
@@ -249,7 +249,7 @@ impl Tokens {
 }
 
 impl Known {
-    /// The key with this id; without one, any that may have signed so.
+    /// The key with this id or, without an id, any key for this algorithm.
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         self.keys.iter().find(|key| key.algorithms.contains(&algorithm) && (id.is_none() || key.id.as_deref() == id))
     }

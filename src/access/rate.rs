@@ -1,8 +1,8 @@
-//! How much of the gateway's work a caller may use: a budget of cost that fills up again all the time.
+//! Rate limits: a budget of cost for each caller, which refills continuously.
 //!
-//! The generic cell rate algorithm (ITU-T I.371): of each caller no more is kept than the moment up to which what
-//! they used is paid. Work is charged once its cost is known, so a budget can be overdrawn by what is under way;
-//! until it is positive again, nothing more is begun. Whoever has a full budget again is forgotten.
+//! This is the generic cell rate algorithm (ITU-T I.371): the only state of a caller is the time at which their budget
+//! is full again. Work is charged when its cost is known, so requests that run at the same time can overdraw a budget.
+//! No new work begins while a budget is overdrawn. Callers with a full budget are forgotten.
 
 use std::{
     collections::HashMap,
@@ -12,13 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Callers that are told apart at once. Beyond, newcomers share one budget.
+/// The most callers with a budget of their own. When there are more, new ones share one budget.
 const CALLERS_MAX: usize = 100_000;
-/// Budgets are for so much time, all of which may be used at once.
+/// The time that a full budget is for. All of it may be used at once.
 const PERIOD: Duration = Duration::from_mins(1);
-/// So often at most everybody is looked through for those who can be forgotten.
+/// The least time between two searches for callers to forget.
 const SWEEP: Duration = Duration::from_millis(250);
-/// The budget that newcomers share; hashes of callers are other numbers with all but certainty.
+/// The key of the shared budget. The keys of callers are never 0.
 const SHARED: u64 = 0;
 
 /// The budgets of all callers. Cheap to clone.
@@ -26,17 +26,17 @@ const SHARED: u64 = 0;
 pub struct RateLimit(Option<Arc<Inner>>);
 
 struct Inner {
-    /// Cost within a period.
+    /// Cost per period.
     budget: u64,
     begun: Instant,
-    /// Nobody can choose addresses that share a budget with another's.
+    /// Randomly seeded, so that nobody can choose an address that shares another caller's budget.
     hasher: RandomState,
     callers: Mutex<Callers>,
 }
 
 #[derive(Default)]
 struct Callers {
-    /// In microseconds since `begun`.
+    /// When each caller's budget is full again, in microseconds since `begun`.
     paid_until: HashMap<u64, u64>,
     swept: u64,
 }
@@ -48,7 +48,7 @@ impl fmt::Debug for RateLimit {
 }
 
 impl RateLimit {
-    /// A budget of so much cost a minute for each caller; without bound for none.
+    /// A budget of this cost per minute for each caller; `None` for no limit.
     #[must_use]
     pub fn new(cost_per_minute: Option<u64>) -> Self {
         let inner = |budget| {
@@ -58,13 +58,13 @@ impl RateLimit {
         Self(cost_per_minute.map(inner))
     }
 
-    /// What is used by whoever this identifies.
+    /// The meter of the caller that this value identifies.
     #[must_use]
     pub fn meter(&self, caller: impl Hash) -> Meter {
         Meter(self.0.as_ref().map(|inner| (Arc::clone(inner), inner.hasher.hash_one(caller).max(SHARED + 1))))
     }
 
-    /// How many callers have used some of their budget.
+    /// How many callers have used a part of their budget.
     #[must_use]
     pub fn callers(&self) -> usize {
         self.0.as_ref().map_or(0, |inner| inner.callers().paid_until.len())
@@ -83,7 +83,7 @@ impl Inner {
     fn wait(&self, caller: u64, now: u64) -> Option<Duration> {
         let callers = self.callers();
         let paid_until = callers.paid_until.get(&caller).or_else(|| {
-            // Whoever is not known while all places are taken is among those who share one.
+            // An unknown caller, while there is no place left, uses the shared budget.
             (callers.paid_until.len() >= CALLERS_MAX).then(|| callers.paid_until.get(&SHARED)).flatten()
         });
         let over = paid_until?.checked_sub(now.saturating_add(micros(PERIOD)))?;
@@ -104,7 +104,7 @@ impl Inner {
         }
         let time = cost.saturating_mul(micros(PERIOD)) / self.budget.max(1);
         let paid_until = callers.paid_until.entry(caller).or_default();
-        // Nobody is shut out for more than a period.
+        // The longest wait is one period.
         *paid_until = (*paid_until).max(now).saturating_add(time).min(now.saturating_add(2 * micros(PERIOD)));
     }
 }
@@ -113,18 +113,18 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What a caller uses of their budget. Cheap to clone.
+/// One caller's use of their budget. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Meter(Option<(Arc<Inner>, u64)>);
 
 impl Meter {
-    /// How long the caller has to wait before anything more is begun for them; none where they need not.
+    /// How long the caller has to wait before new work begins for them; `None` when they need not wait.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.0.as_ref().and_then(|(inner, caller)| inner.wait(*caller, inner.now()))
     }
 
-    /// Takes so much of the caller's budget.
+    /// Takes this cost from the caller's budget.
     pub fn charge(&self, cost: u64) {
         if let Some((inner, caller)) = &self.0 {
             inner.charge(*caller, cost, inner.now());
@@ -157,13 +157,13 @@ mod tests {
             assert_eq!(limit.wait(1, 0), None);
             limit.charge(1, 1, 0);
         }
-        // Full use is fine; one more is too much until its share of time has passed.
+        // Using the whole budget is allowed. One more unit has to wait until it has been refilled.
         assert_eq!(limit.wait(1, 0), None);
         limit.charge(1, 1, 0);
         assert_eq!(limit.wait(1, 0), Some(Duration::from_secs(1)));
         assert_eq!(limit.wait(1, SECOND), None);
         assert_eq!(limit.wait(2, 0), None);
-        // However much it was, the wait is no longer than a period.
+        // The wait is never longer than a period, whatever the cost.
         limit.charge(2, u64::MAX, 0);
         assert_eq!(limit.wait(2, 0), Some(PERIOD));
     }
@@ -175,16 +175,16 @@ mod tests {
             limit.charge(caller, 1, SECOND);
         }
         assert_eq!(limit.callers().paid_until.len(), CALLERS_MAX + 1);
-        // Those who found no place share one, and wait.
+        // Callers without a place share one budget, and wait.
         assert!(limit.wait(1_000_000, SECOND).is_some());
         assert_eq!(limit.wait(1, SECOND), None);
-        // One unit is paid for after a second.
+        // One unit is refilled after a second.
         limit.charge(2_000_000, 1, 3 * SECOND);
         assert!(limit.callers().paid_until.len() <= 2, "{}", limit.callers().paid_until.len());
     }
 
     proptest! {
-        /// Over any time, no more is admitted than one budget, what fills up in it, and one overdraft.
+        /// In any time, the admitted cost is at most one budget, what is refilled in that time, and one overdraft.
         #[test]
         fn no_more_is_admitted_than_the_budget(
             budget in 100_000_u64..1_000_000,

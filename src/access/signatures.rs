@@ -1,4 +1,4 @@
-//! The signatures of tokens, checked by `ring`, which TLS brings along: `jsonwebtoken` reads and judges the rest.
+//! Checks the signatures of access tokens with `ring`, which TLS uses as well. `jsonwebtoken` does the rest.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind,
@@ -13,13 +13,13 @@ use ring::signature::{
 };
 
 static PROVIDER: CryptoProvider = CryptoProvider {
-    // Nothing is signed here.
+    // This service signs nothing.
     signer_factory: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
     verifier_factory: verifier,
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes it the process' own; once is enough.
+/// Makes this the provider of the process. Calling it again has no effect.
 pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
@@ -71,7 +71,7 @@ fn rsa(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     }
 }
 
-/// Shared secrets are no curves: a token that is signed with one is never valid here.
+/// The algorithm for elliptic curves; `None` for shared secrets, so an access token signed with one is never valid.
 fn curve(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
     match algorithm {
         Algorithm::ES256 => Some(&ECDSA_P256_SHA256_FIXED),
@@ -85,7 +85,7 @@ fn curve(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
 mod tests {
     use super::*;
 
-    /// A public key, and what `openssl dgst -sha256 -sign` made of `header.claims` with the private one, which is gone.
+    /// A public key, and signatures of `header.claims` by `openssl dgst -sha256 -sign`. The private key was deleted.
     const MODULUS: &str = "uqoPlLFD7HODw7NASAGYeECVus-uc3qmr3bZSLJHq3RToO19THN77O_6msuIzr-QAlyHFSLDqfuVQU0IKMsnGTyNVG\
         2MZoYV1VLUQt8L-0YsKrIwWRz9rp9fMltSLu5GjHEVD1GeEok8AdGT0ycI-ZWBuvvq-66igBu89eNpnLNrozQuoB9b\
         X1TLxgqDM5UOzCWgmcHat4HL0bVXIiByZc-Xsxbb4uh6VFMdyGpP2XMXlrGWgJiWq9ogHSjt-P-8L0W5UIKN_7ZMwh\

@@ -1,5 +1,5 @@
-//! Whether the database is there. While it is known not to be, requests fail at once instead of
-//! each waiting for a connection; a watcher finds out when it is back.
+//! Whether the database is reachable. While it is known not to be, requests fail at once instead of waiting for a
+//! connection. A task tries to connect until the database is back.
 
 use std::{
     sync::{
@@ -13,18 +13,18 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, postgres::PgConn
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-/// How long an attempt to connect may take, or longer, where requests wait longer for a connection.
+/// How long an attempt to connect may take, if requests do not wait longer than this for a connection.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// How often a database that is down is tried.
+/// The pause between attempts while the database is unreachable.
 const PAUSE: Duration = Duration::from_millis(250);
-/// What PostgreSQL answers when it has no connection left.
+/// PostgreSQL's error code when it has no connection left.
 const TOO_MANY_CONNECTIONS: &str = "53300";
 
-/// What is known of the database; clones share it.
+/// The state of the database; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Availability {
     state: Arc<State>,
-    /// Where to knock, and for how long; nothing for a database inside the process.
+    /// Where to connect, and how long an attempt may take; `None` for SQLite.
     target: Option<(Arc<PgConnectOptions>, Duration)>,
 }
 
@@ -42,21 +42,21 @@ impl State {
     }
 }
 
-/// What came of knocking.
+/// The result of an attempt to connect.
 enum Attempt {
     Connected,
     Failed,
-    /// The database has no connection left, or no time: those that are open may work all the same.
+    /// The database has no connection left, or did not answer in time. Open connections may still work.
     Doubtful,
 }
 
 impl Availability {
-    /// A database that cannot be out of reach.
+    /// A database that is always reachable, such as an SQLite file.
     pub(super) fn always() -> Self {
         Self::default()
     }
 
-    /// A database behind a network, and how long requests wait for a connection to it.
+    /// A database on a network. `patience` is how long requests wait for a connection.
     pub(super) fn watching(target: PgConnectOptions, patience: Duration) -> Self {
         Self { target: Some((Arc::new(target), patience.max(ATTEMPT))), ..Self::default() }
     }
@@ -66,7 +66,7 @@ impl Availability {
         *self.state.last_answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether a statement was answered within that time.
+    /// Whether a statement was answered within the last `time`.
     pub(super) fn answered_within(&self, time: Duration) -> bool {
         self.state.answered_within(time)
     }
@@ -75,7 +75,7 @@ impl Availability {
         self.state.down.load(Ordering::Relaxed)
     }
 
-    /// Tries to connect, outside of the pool; a database inside the process needs no knocking.
+    /// Tries to connect, outside of the pool. Always succeeds for SQLite.
     pub(super) async fn knock(&self) -> Result<(), sqlx::Error> {
         match &self.target {
             Some((target, patience)) => knock(target, *patience).await,
@@ -83,8 +83,8 @@ impl Availability {
         }
     }
 
-    /// Tries to connect, outside of the pool, and watches the database until that works. A pool that
-    /// is merely busy is told from an outage thereby.
+    /// Tries to connect, outside of the pool, again and again until that works. This distinguishes an outage from a
+    /// pool that is merely busy.
     pub(super) fn investigate(&self) {
         let Some((target, patience)) = self.target.clone() else { return };
         if self.state.watched.swap(true, Ordering::AcqRel) {

@@ -1,5 +1,5 @@
-//! Why a database cannot be used, for people: in its own words, without the names that libraries give to kinds of
-//! errors, and with what to do next.
+//! Messages for people about why a database cannot be used: the database's own words, without the libraries' names of
+//! error kinds, and what to do next.
 
 use std::fmt;
 
@@ -10,7 +10,8 @@ use sea_orm::{
 
 use crate::config::database::{DatabaseTarget, PostgresTarget};
 
-/// Why a database cannot be used: a sentence that names it and ends with what to do. It holds no password.
+/// Why a database cannot be used: a sentence that names the database and, where known, ends with what to do. It
+/// contains no password.
 #[derive(Debug)]
 pub struct Failure {
     target: DatabaseTarget,
@@ -18,7 +19,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What `error` means on `target`.
+    /// The failure of `target` with `error`.
     #[must_use]
     pub fn new(target: &DatabaseTarget, error: DbErr) -> Self {
         Self { target: target.clone(), error }
@@ -29,7 +30,7 @@ impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Our own sentences are whole.
+        // Messages of this program are complete sentences.
         if let DbErr::Custom(sentence) | DbErr::Migration(sentence) = &self.error {
             return f.write_str(sentence);
         }
@@ -43,7 +44,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What the database, or the way to it, said.
+/// The message of the database, or of the connection to it.
 #[must_use]
 pub fn words(error: &DbErr) -> String {
     match error {
@@ -61,7 +62,7 @@ pub fn words(error: &DbErr) -> String {
     }
 }
 
-/// What lies behind the kind of the error.
+/// The error of the database driver.
 fn source(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(source))
@@ -71,12 +72,13 @@ fn source(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
-/// Codes: <https://www.postgresql.org/docs/15/errcodes-appendix.html>
+/// Error codes: <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 fn on_postgres(target: &PostgresTarget, error: &DbErr) -> Option<&'static str> {
     let or = |parts, url| if matches!(target, PostgresTarget::Url { .. }) { url } else { parts };
     let code = match source(error) {
         Some(sqlx::Error::Database(said)) => said.code().unwrap_or_default(),
-        // PostgreSQL's manual makes such certificates; the TLS library reads none, whether or not they are checked.
+        // The instructions in PostgreSQL's manual make such certificates. The TLS library cannot read them, even when
+        // certificates are not checked.
         Some(sqlx::Error::Io(said)) if said.to_string().contains("UnsupportedCertVersion") => {
             return Some(
                 "the server's certificate is of X.509 version 1: give it one of version 3 (`openssl x509 … -extfile`), \
@@ -109,7 +111,7 @@ fn on_postgres(target: &PostgresTarget, error: &DbErr) -> Option<&'static str> {
     }
 }
 
-/// Codes: <https://www.sqlite.org/rescode.html>
+/// Error codes: <https://www.sqlite.org/rescode.html>
 fn on_sqlite(is_embedded: bool, error: &DbErr) -> Option<&'static str> {
     let or = |embedded, file| Some(if is_embedded { embedded } else { file });
     let Some(sqlx::Error::Database(said)) = source(error) else { return None };
@@ -128,12 +130,12 @@ fn on_sqlite(is_embedded: bool, error: &DbErr) -> Option<&'static str> {
     }
 }
 
-/// Of the extended code, what the documentation lists first.
+/// The primary code within an extended code.
 fn primary_code(error: &dyn DatabaseError) -> Option<u32> {
     Some(error.code()?.parse::<u32>().ok()? & 0xff)
 }
 
-/// What to do where the sample database has no place.
+/// What to do when the sample database cannot be created.
 pub(crate) const ELSEWHERE: &str =
     "start in a folder where this user may write, or name your own database with DATABASE_URL or DB_HOST";
 const ANEW: &str = "remove the folder `data` to start with new sample data";
@@ -146,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk that is full, without one: SQLite says the same of a file that may not grow.
+    /// SQLite reports the same error for a full disk and for a file that must not grow.
     #[tokio::test]
     async fn a_full_disk_is_told_in_the_databases_own_words() {
         let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();

@@ -1,5 +1,5 @@
-//! Which file a path leads to. SQLite goes on reading the file that it opened, also after that was deleted or
-//! another one took its place: such a connection has to go, or its numbers would be those of long ago.
+//! The identity of a database file. SQLite keeps reading the file that it opened, even after the file was deleted or
+//! replaced. Such a connection must be closed, or its numbers would be out of date.
 
 use std::{
     fs,
@@ -9,10 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long opening a file may take: a connection that was made this soon after a change may have the old file.
+/// How long opening a file may take. A connection that was opened this soon after a replacement may still read the old
+/// file.
 const OPENING: Duration = Duration::from_secs(1);
 
-/// The file at a path, which may become another one.
+/// The file at a path, which may be replaced.
 #[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
@@ -31,7 +32,7 @@ impl File {
         Self { path: path.to_owned(), seen: Mutex::new(Seen { identity: identity(path), changed: None }) }
     }
 
-    /// Whether a connection of that age reads the file that is at the path now.
+    /// Whether a connection of this age reads the file that is at the path now.
     pub(super) fn is_read_by(&self, age: Duration) -> bool {
         let (identity, now) = (identity(&self.path), Instant::now());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +43,7 @@ impl File {
     }
 }
 
-/// What tells files apart, whatever they are called; none when there is no file.
+/// The device and inode number of the file; `None` when there is no file.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
