@@ -1,4 +1,4 @@
-//! The composition root: configuration -> database -> reports -> router -> jobs, and the way back.
+//! Starts the service (database, reports, jobs, router), and stops it again.
 
 use std::{
     io,
@@ -31,29 +31,29 @@ use crate::{
     shutdown::{self, Ending, StopSignal},
 };
 
-/// After SIGTERM, requests are still taken for this long while readiness already fails, so that load
-/// balancers find out before connections are refused.
+/// How long requests are accepted after SIGTERM. Readiness already fails in that time, so that load balancers find out
+/// before connections are refused.
 pub const DRAIN: Duration = Duration::from_secs(3);
 
-/// Why the service ended, or never began.
+/// Why the service ended, or could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The port is taken, or not ours to take.
+    /// The port is in use, or this user may not listen on it.
     #[error("cannot listen on {0}: {2}; is another instance running, or {1} wrong?")]
     Listen(SocketAddr, &'static str, #[source] io::Error),
-    /// The trusted documents, or the API keys, cannot be read.
+    /// The persisted documents, the API keys, or the certificate authorities for the identity provider cannot be read.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Metrics cannot be counted.
+    /// Metrics cannot be recorded.
     #[error("cannot count metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] Failure),
-    /// The folder of the embedded database cannot be made.
+    /// The folder of the embedded database cannot be created.
     #[error("cannot make the folder `{0}` for the sample database: {1}; {ELSEWHERE}")]
     Folder(PathBuf, #[source] io::Error),
     /// The process cannot listen for signals, or accept connections.
@@ -61,13 +61,13 @@ pub enum ServeError {
     Serve(#[from] io::Error),
 }
 
-/// Serves until the process is told to stop, then lets requests in flight finish.
+/// Serves until the process is asked to stop, then lets running requests finish.
 ///
 /// # Errors
 /// When the service cannot start.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     let clock = Clock::system();
-    // Before anything is made: a taken port says so at once, and leaves nothing behind.
+    // Listens before anything is created, so that a taken port is reported at once and leaves nothing behind.
     let address = config.server.address;
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
     let metrics_listener = listen_for_metrics(&config.observability).await?;
@@ -89,7 +89,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if config.graphql.persisted_documents.is_some() {
         info!(documents = gateway.documents.count(), only = config.graphql.persisted_only, "trusted documents read");
     }
-    // Before anything runs that counts: what is counted earlier is lost.
+    // Starts metrics before everything that counts, since earlier counts would be lost.
     if let Some(listener) = metrics_listener {
         info!(address = %listener.local_addr()?, "metrics at /metrics");
         let metrics = Metrics::install()?;
@@ -137,7 +137,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// The connection that keeps the rollup up to date, on PostgreSQL.
+/// The connection that keeps the rollup up to date; `None` unless the database is PostgreSQL and rollups are on.
 async fn maintenance(config: &DatabaseConfig) -> Result<Option<Database>, DbErr> {
     if !(config.rollups && matches!(config.target, DatabaseTarget::Postgres(_))) {
         return Ok(None);
@@ -145,7 +145,7 @@ async fn maintenance(config: &DatabaseConfig) -> Result<Option<Database>, DbErr>
     Database::connect(&DatabaseConfig { max_connections: 1, ..config.clone() }, Access::Maintain).await.map(Some)
 }
 
-/// Beside the first requests: a gateway starts without its database.
+/// Checks the database while the first requests run, since the service starts without waiting for it.
 async fn look_at_database(database: Database, reports: Reports, target: DatabaseTarget) {
     let problem = match database.knock().await {
         Ok(()) => reports.check().await.err().map(|error| error.in_full()),
@@ -156,7 +156,7 @@ async fn look_at_database(database: Database, reports: Reports, target: Database
     }
 }
 
-/// The default port is given up where it is taken; one that was asked for is not.
+/// A taken port is an error only if it was configured; the default port is then not used.
 async fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpListener>, ServeError> {
     let Some(address) = config.metrics else { return Ok(None) };
     match TcpListener::bind(address).await {
@@ -169,7 +169,7 @@ async fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpLi
     }
 }
 
-/// Creates and migrates the embedded database; fills it with sample data when it is new.
+/// Creates and migrates the embedded database, and fills it with sample data when it is new.
 async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -> Result<(), DbErr> {
     let database = Database::connect(config, Access::Maintain).await?;
     migration::up(database.connection()).await?;

@@ -1,4 +1,4 @@
-//! The command line: what can be done, and with which exit code.
+//! The command line: commands, arguments and exit codes.
 
 use std::{fmt::Write as _, io::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// What most people set first; a test holds the defaults to `.env.example`.
+/// The most important variables. A test compares the defaults with `.env.example`.
 const VARIABLES: &str = "\
 Configured by environment variables, or by a file `.env` here or in a folder above. Those that matter most:
   DATABASE_URL      postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH; or the parts of a PostgreSQL:
@@ -55,17 +55,17 @@ enum Command {
     /// Serve the dashboard, GraphQL, the legacy reports and the probes (the default)
     #[command(after_help = VARIABLES)]
     Serve,
-    /// Create the tables, or adopt existing ones, and the views for SQL tools; no row is touched
+    /// Create the tables, or adopt existing ones, and the views for SQL tools; no row is changed
     Migrate {
         #[command(subcommand)]
         step: Option<MigrateStep>,
     },
-    /// Keep counts beside the tokens of a PostgreSQL, so that reports do not read them all
+    /// Manage the rollup: counts that make reports on large PostgreSQL tables fast
     Rollup {
         #[command(subcommand)]
         step: RollupStep,
     },
-    /// Fill an empty database with invented members and tokens
+    /// Fill an empty database with invented members and door codes
     Seed(SeedArguments),
     /// Make API keys
     Key {
@@ -74,9 +74,9 @@ enum Command {
     },
     /// Print the GraphQL schema (SDL); needs no database
     Schema,
-    /// Ask the running service's own probe: exit code 0 when it answers ok, 1 otherwise
+    /// Ask the running service for its health; exit code 0 when it answers ok, 1 otherwise
     Health {
-        /// Ask whether it can serve, not only whether it is alive
+        /// Ask whether it is ready to serve, not only whether it is alive
         #[arg(long)]
         ready: bool,
     },
@@ -86,19 +86,19 @@ enum Command {
 enum MigrateStep {
     /// Apply what is missing (the default)
     Up,
-    /// Undo the last migration: views are dropped; the tables of the coworking service, and their rows, stay
+    /// Undo the last migration: drops views; the tables of the coworking service and their rows stay
     Down,
-    /// List the migrations and whether they are applied
+    /// List the migrations, and whether each is applied
     Status,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 enum KeyStep {
-    /// Print a new key, once, and the line that lets the service know it; needs no database
+    /// Print a new key, which is shown only once, and its line for the service; needs no database
     New {
-        /// Whose it is, in one word; the log shows it
+        /// The name of the owner, in one word; the log shows it
         name: String,
-        /// What it grants: reports, members, admin, separated by commas
+        /// The scopes that it grants: reports, members, admin, separated by commas
         #[arg(long, value_parser = scopes)]
         scopes: Scopes,
         /// The last date on which it is valid (YYYY-MM-DD, UTC), or never
@@ -107,7 +107,7 @@ enum KeyStep {
     },
 }
 
-/// The last date of a key's validity; none for ever.
+/// The last date on which a key is valid; `None` for ever.
 #[derive(Debug, Clone, Copy)]
 struct Until(Option<NaiveDate>);
 
@@ -125,19 +125,19 @@ fn last_day(text: &str) -> Result<Until, String> {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum RollupStep {
-    /// Make tables, triggers and indexes, and fill them
+    /// Make its tables, triggers and indexes, and fill it
     Create,
-    /// Say whether there is a rollup, and how far it is behind
+    /// Show whether there is a rollup, and whether it is up to date
     Status,
     /// Bring it up to date; a running service does so by itself
     Refresh,
-    /// Count everything anew
+    /// Count everything again
     Rebuild,
-    /// Compare all of it with the tokens; exit code 1, and everything is counted anew, when they differ
+    /// Compare it with the door codes; if they differ, exit with code 1 and count everything again
     Verify,
-    /// Make the triggers of an earlier version's rollup, or of new partitions, anew, and count everything anew
+    /// Make its triggers again, after an upgrade or for new partitions, and count everything again
     Upgrade,
-    /// Remove it; reports read the tokens again
+    /// Remove it; reports then read the door codes
     Drop,
 }
 
@@ -146,10 +146,10 @@ struct SeedArguments {
     /// Members to invent
     #[arg(long, default_value_t = seed::Size::SAMPLE.users, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     users: u32,
-    /// Tokens to invent
+    /// Door codes to invent
     #[arg(long, default_value_t = seed::Size::SAMPLE.tokens, value_parser = clap::value_parser!(u32).range(0..=1_000_000_000))]
     tokens: u32,
-    /// Days up to now over which the tokens are spread
+    /// Days up to now over which the door codes are spread
     #[arg(long, default_value_t = seed::Size::SAMPLE.days, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: u32,
     /// Add to a database that has rows already
@@ -157,11 +157,11 @@ struct SeedArguments {
     append: bool,
 }
 
-/// Exit code for a configuration or a command line that makes no sense.
+/// The exit code for a wrong configuration or command line.
 const MISUSE: u8 = 2;
 
 impl Cli {
-    /// Runs the command. Failures are told on standard error, in a sentence for people.
+    /// Runs the command. Failures are printed on standard error, as a sentence for people.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let command = self.command.unwrap_or(Command::Serve);
@@ -210,12 +210,12 @@ async fn run(command: Command, config: Config) -> ExitCode {
         Command::Rollup { step } => keep_rollup(&config, step).await,
         Command::Seed(arguments) => fill(&config, arguments).await,
         Command::Health { ready } => health(config.server.address, ready).await,
-        // What needs no configuration ran before.
+        // Commands that need no configuration were run before.
         Command::Schema | Command::Key { .. } => ExitCode::SUCCESS,
     }
 }
 
-/// Why it could not start is told to people, unless machines alone read the log.
+/// Prints why the service could not start, in a sentence for people, or logs it when the log is JSON for machines.
 async fn serve(config: Config) -> ExitCode {
     let format = config.log.format;
     match app::serve(config).await {
@@ -228,7 +228,7 @@ async fn serve(config: Config) -> ExitCode {
     }
 }
 
-/// The key on standard output, for a variable or a pipe; what to do with the line beside it.
+/// Prints the key on standard output, for a variable or a pipe, and the line to store on standard error.
 fn new_key(name: &str, scopes: Scopes, until: Option<NaiveDate>) -> ExitCode {
     match NewKey::invent(name, scopes, until) {
         Ok(NewKey { key, line }) => {
@@ -268,7 +268,7 @@ async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
     }
 }
 
-/// How long building an index may wait for transactions that are open.
+/// How long building an index may wait for open transactions.
 const ROLLUP_PATIENCE: Duration = Duration::from_mins(1);
 
 async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
@@ -281,7 +281,7 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
             RollupStep::Upgrade => rollup::upgrade(connection, ROLLUP_PATIENCE).await?,
             RollupStep::Rebuild => rollup::rebuild(connection).await?,
             RollupStep::Drop => {
-                // What gateways that run need to look for it again, and to end what they are at.
+                // The time in which running gateways check for the rollup again, and finish their requests.
                 let notice = config.database.rollup_refresh_interval + config.server.request_timeout;
                 rollup::drop_all(connection, notice).await?;
             }
@@ -323,7 +323,7 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
     }
 }
 
-/// To the end, with progress.
+/// Refreshes to the end, with progress in the log.
 async fn refresh(connection: &DatabaseConnection) -> Result<(), DbErr> {
     loop {
         match rollup::refresh(connection).await? {
@@ -334,7 +334,7 @@ async fn refresh(connection: &DatabaseConnection) -> Result<(), DbErr> {
     }
 }
 
-/// From one end to the other, with progress; the first places that differ.
+/// Compares to the end, with progress in the log. Returns the first places that differ.
 async fn verify(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     let mut position = Position::default();
     loop {
@@ -374,7 +374,7 @@ async fn open(config: &Config) -> Result<Database, DbErr> {
     if let DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) = &config.database.target
         && let Some(folder) = path.parent()
     {
-        // Opening the file says what is wrong with its folder.
+        // If this fails, opening the file gives the better message.
         let _ = std::fs::create_dir_all(folder);
     }
     let database = Database::connect(&config.database, Access::Maintain).await?;
@@ -382,7 +382,7 @@ async fn open(config: &Config) -> Result<Database, DbErr> {
     Ok(database)
 }
 
-/// Output is for programs and people: standard output, unlike the log.
+/// Prints to standard output; the log goes to standard error.
 fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -391,7 +391,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// The last word, to people.
+/// Prints an error for people on standard error.
 fn told(error: &dyn std::error::Error) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{error}");
     ExitCode::FAILURE

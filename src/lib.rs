@@ -1,11 +1,11 @@
 //! A GraphQL analytics gateway for coworking spaces.
 //!
-//! Members (`users`) get one-time door codes (`tokens`), used or not; the gateway turns those two
-//! tables into reports, over GraphQL and over the REST routes of the service that it replaces.
+//! Members (`users`) get one-time door codes (`tokens`), which they may use. The gateway makes reports from these two
+//! tables, over GraphQL and over the REST routes of the legacy service that it replaces.
 //!
-//! [`reports`] is the domain: the one definition of every number. [`graphql`], [`http`] and [`jobs`] present it; [`cli`] reads
-//! the command, and [`app`] puts the parts together. Parts import from lower floors alone, which `tests/gateway/directions.rs`
-//! holds; `docs/architecture.md` has the picture and the decisions.
+//! [`reports`] is the domain, with the only definition of every number. [`graphql`], [`http`] and [`jobs`] present the
+//! numbers. [`cli`] reads the command, and [`app`] connects the parts. A part imports only from lower floors, which
+//! `tests/gateway/directions.rs` checks; `docs/architecture.md` describes the floors and the decisions.
 
 pub mod access;
 pub mod app;

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line that makes no sense is not shown: it may hold a password. What is before it tells where it is.
+/// Does not show a malformed line, since it may contain a password, but names the variable before it.
 fn problem(error: &dotenvy::Error) -> String {
     if !matches!(error, dotenvy::Error::LineParse(..)) {
         return format!("{error}; let this user read it, or start in another folder");

@@ -1,5 +1,5 @@
-//! What the gateway counts, for Prometheus. Every metric and every label is named here, and no label
-//! holds what a stranger can write: cardinality is bounded by the code.
+//! Metrics for Prometheus. All metrics and labels are named here. Callers cannot choose a label's value, so the number
+//! of time series is bounded.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_h
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-/// Bounds that tell 1 ms from 2, and 5 s from 10.
+/// Bounds of histogram buckets, in seconds. They distinguish 1 ms from 2 ms, and 5 s from 10 s.
 const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 const REQUESTS: &str = "coworking_http_requests_total";
@@ -34,7 +34,7 @@ const SUBSCRIBERS: &str = "coworking_subscriptions";
 const FOLLOWED: &str = "coworking_live_questions";
 const BUILD: &str = "coworking_build_info";
 
-/// Where everything is counted, and read from.
+/// The metrics of this process.
 #[derive(Clone)]
 pub struct Metrics {
     recorder: PrometheusHandle,
@@ -42,10 +42,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Starts counting; to be called once.
+    /// Starts recording. Must be called only once.
     ///
     /// # Errors
-    /// When something in this process counts already.
+    /// When this process has a recorder already.
     pub fn install() -> Result<Self, BuildError> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
@@ -58,15 +58,14 @@ impl Metrics {
         Ok(Self { recorder, process })
     }
 
-    /// Everything that was counted, in Prometheus' text format.
+    /// All metrics, in the text format of Prometheus.
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
         self.recorder.render()
     }
 
-    /// Folds what was observed since the last time into the histograms, so that memory stays bounded
-    /// while nobody reads them.
+    /// Moves new observations into the histograms, so that memory stays bounded when nobody reads the metrics.
     pub fn fold(&self) {
         self.recorder.run_upkeep();
     }
@@ -101,7 +100,7 @@ fn describe() {
     describe_gauge!(BUILD, "1, labelled with the version and revision that run.");
 }
 
-/// One of those that a gauge counts, until it is dropped.
+/// Counts in a gauge until it is dropped.
 #[must_use]
 pub struct Counted(Gauge);
 
@@ -111,17 +110,17 @@ impl Counted {
         Self(gauge)
     }
 
-    /// A request that is being worked on.
+    /// Counts a request that is in progress.
     pub fn request() -> Self {
         Self::begin(gauge!(IN_FLIGHT))
     }
 
-    /// A WebSocket or an event stream.
+    /// Counts a WebSocket or an event stream.
     pub fn live_connection(transport: &'static str) -> Self {
         Self::begin(gauge!(LIVE_CONNECTIONS, "transport" => transport))
     }
 
-    /// A subscription.
+    /// Counts a subscription.
     pub fn subscription() -> Self {
         Self::begin(gauge!(SUBSCRIBERS))
     }
@@ -133,13 +132,13 @@ impl Drop for Counted {
     }
 }
 
-/// So many different questions are followed.
+/// Sets the number of different questions among the subscriptions.
 pub fn questions_followed(questions: usize) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge")]
     gauge!(FOLLOWED).set(questions as f64);
 }
 
-/// A request was answered. `route` is the pattern that matched, never the path.
+/// Counts an answered request. `route` is the matched pattern, never the path.
 pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
     let method = match method {
         "GET" => "GET",
@@ -151,28 +150,28 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
     histogram!(REQUEST_SECONDS, "route" => route.to_owned()).record(took);
 }
 
-/// A GraphQL request was executed, or refused.
+/// Counts a GraphQL request that was executed or refused.
 pub fn graphql_answered(kind: &'static str, code: &'static str) {
     counter!(OPERATIONS, "kind" => kind, "code" => code).increment(1);
 }
 
-/// An answer was kept, or had to be computed.
+/// Counts a request for an answer that may be cached, by `outcome`: `hit`, `miss` or `bypass`.
 pub fn answer_found(outcome: &'static str) {
     counter!(ANSWERS, "outcome" => outcome).increment(1);
 }
 
-/// So many bytes of answers are kept.
+/// Sets the size of the cached answers, in bytes.
 pub fn answers_kept(bytes: u64) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge")]
     gauge!(ANSWER_BYTES).set(bytes as f64);
 }
 
-/// Whether the data changed was looked up, or that failed.
+/// Counts a check of the data's version.
 pub fn version_checked(succeeded: bool) {
     counter!(VERSION_CHECKS, "outcome" => if succeeded { "ok" } else { "failed" }).increment(1);
 }
 
-/// The rollup was refreshed, or that failed; so many rows are left in its log.
+/// Counts a refresh of the rollup; if it succeeded, sets the number of rows left in its log.
 pub fn rollup_refreshed(succeeded: bool, log_rows: i64) {
     job_ran("rollup", succeeded);
     if succeeded {
@@ -181,40 +180,40 @@ pub fn rollup_refreshed(succeeded: bool, log_rows: i64) {
     }
 }
 
-/// So many places of the rollup were not what the tokens say.
+/// Counts places where the rollup differed from the tokens.
 pub fn rollup_differed(places: usize) {
     counter!(ROLLUP_DIFFERENCES).increment(u64::try_from(places).unwrap_or(u64::MAX));
 }
 
-/// A report was made, or failed.
+/// Counts a report, and records how long it took.
 pub fn report_made(report: &'static str, outcome: &'static str, took: Duration) {
     counter!(REPORTS, "report" => report, "outcome" => outcome).increment(1);
     histogram!(REPORT_SECONDS, "report" => report).record(took);
 }
 
-/// A request, or a connection, was not let in.
+/// Counts a request or a connection that was refused.
 pub fn request_refused(reason: &'static str) {
     counter!(REFUSED, "reason" => reason).increment(1);
 }
 
-/// A background job ran.
+/// Counts a run of a background job.
 pub fn job_ran(task: &'static str, succeeded: bool) {
     counter!(JOBS, "task" => task, "outcome" => if succeeded { "ok" } else { "failed" }).increment(1);
 }
 
-/// Readiness was asked for.
+/// Sets the result of the last readiness check.
 pub fn readiness(ready: bool) {
     gauge!(READY).set(f64::from(u8::from(ready)));
 }
 
-/// How today goes.
+/// Sets today's numbers, in UTC.
 #[expect(clippy::cast_precision_loss, reason = "counts of one day")]
 pub fn today(visits: i64, tokens_issued: i64) {
     gauge!(VISITS_TODAY).set(visits as f64);
     gauge!(ISSUED_TODAY).set(tokens_issued as f64);
 }
 
-/// The state of the connection pool.
+/// Sets the state of the connection pool.
 pub fn pool(used: u32, idle: u32, waiting: u32, max: u32) {
     gauge!(CONNECTIONS, "state" => "used").set(used);
     gauge!(CONNECTIONS, "state" => "idle").set(idle);

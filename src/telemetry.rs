@@ -1,5 +1,4 @@
-//! Logs: fixed sentences with structured fields, on standard error. Traces: to a collector, if there
-//! is one.
+//! Logs, as fixed sentences with structured fields on standard error, and traces, to a collector if one is configured.
 
 pub mod traces;
 
@@ -20,25 +19,25 @@ use crate::config::{
     observability::ObservabilityConfig,
 };
 
-/// Libraries that comment on every step.
+/// Libraries that log every step.
 const QUIET: &str = "sqlx=warn,opentelemetry=warn,hyper_util=warn";
 
-/// The target of spans that give log lines their fields, and are no part of a trace.
+/// The target of spans that only add fields to log lines. They are not part of a trace.
 pub const UNTRACED: &str = "coworking_analytics::line";
 
-/// Logging, and exporting, until it is shut down.
+/// Logging and the export of traces.
 #[derive(Debug)]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
 }
 
 impl Telemetry {
-    /// Starts logging and tracing; to be called once, on the runtime that exports the traces.
+    /// Starts logging and tracing. Must be called only once, on the runtime that exports the traces.
     ///
     /// # Errors
-    /// When the exporter cannot be made.
+    /// When the exporter cannot be created.
     pub fn init(log: &LogConfig, observability: &ObservabilityConfig) -> Result<Self, ExporterBuildError> {
-        // Directives that come later win, so these can still be raised.
+        // Later directives win, so `LOG_LEVEL` can still raise the level of these libraries.
         let filter = EnvFilter::builder().parse_lossy(format!("{QUIET},{}", log.level));
         let lines = fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
         let lines = match log.format {
@@ -59,7 +58,7 @@ impl Telemetry {
         Ok(Self { provider })
     }
 
-    /// Sends what was not sent yet.
+    /// Exports the spans that were not exported yet.
     pub fn shut_down(self) {
         if let Some(provider) = self.provider {
             let _ = provider.shutdown();
@@ -67,7 +66,7 @@ impl Telemetry {
     }
 }
 
-/// Spans of our own, down to a report's statement.
+/// Spans of this crate, from requests down to statements.
 fn is_traced(metadata: &Metadata<'_>) -> bool {
     metadata.is_span()
         && *metadata.level() <= Level::DEBUG
@@ -75,7 +74,7 @@ fn is_traced(metadata: &Metadata<'_>) -> bool {
         && metadata.target() != UNTRACED
 }
 
-/// An error with its causes, for the log.
+/// An error with its causes.
 pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,7 +1,6 @@
-//! The two tables of the coworking database, as SeaORM entities: rows and relations, nothing else.
+//! The two tables of the coworking database, as SeaORM entities.
 //!
-//! What the API shows is chosen elsewhere. The column `tokens.token` is a door code and is
-//! deliberately not mapped: what has no field cannot leak.
+//! The column `tokens.token`, the secret of a door code, is deliberately not mapped, so that it cannot leak.
 
 pub mod token;
 pub mod user;

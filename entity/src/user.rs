@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-/// A member of the space, as the coworking service keeps it.
+/// A member of the space, as stored by the coworking service.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "users")]

@@ -1,7 +1,7 @@
-//! Migrations of the coworking database. A database that the coworking service already made is
-//! adopted as it is: no migration touches a row of it, and undoing one never drops its tables.
+//! Migrations of the coworking database. Tables that the coworking service made already are adopted: no migration
+//! changes a row of them, and undoing a migration never drops them.
 //!
-//! What was applied is noted in `seaql_migrations`, the table of sea-orm-migration, which made it before.
+//! Applied migrations are recorded in `seaql_migrations`, the table that sea-orm-migration used in earlier versions.
 
 mod m20261123_000001_adopt_or_create_tables;
 mod m20261123_000002_create_report_views;
@@ -13,23 +13,23 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
-/// The table that notes what was applied, and when (seconds since 1970, UTC).
+/// The table of applied migrations, with the time of each (seconds since 1970, UTC).
 const APPLIED: &str = "seaql_migrations";
 
-/// A step from one shape of the database to the next.
+/// A migration of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Migration {
-    /// `users` and `tokens`: created where they are missing, adopted where they exist.
+    /// `users` and `tokens`: created when they are missing, adopted when they exist.
     AdoptOrCreateTables,
-    /// `report_daily_usage` and `report_user_visits`: reports as views, for tools that speak only SQL.
+    /// `report_daily_usage` and `report_user_visits`: reports as views, for tools that use only SQL.
     CreateReportViews,
 }
 
 impl Migration {
-    /// Every migration, in the order in which they are applied.
+    /// All migrations, in the order in which they are applied.
     pub const ALL: [Self; 2] = [Self::AdoptOrCreateTables, Self::CreateReportViews];
 
-    /// The name under which it is noted.
+    /// The name under which the migration is recorded.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,17 +47,17 @@ impl Migration {
 
     async fn undo(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
         match self {
-            // The tables stay: they, and every row in them, belong to the coworking service.
+            // The tables and their rows belong to the coworking service, so they stay.
             Self::AdoptOrCreateTables => Ok(()),
             Self::CreateReportViews => m20261123_000002_create_report_views::undo(transaction).await,
         }
     }
 }
 
-/// Applies what is missing, each migration in a transaction of its own.
+/// Applies the migrations that are missing, each in its own transaction.
 ///
 /// # Errors
-/// What the database says; the migration that failed leaves nothing behind.
+/// What the database says; then the failed migration changed nothing.
 pub async fn up(connection: &DatabaseConnection) -> Result<(), DbErr> {
     if !has_table(connection, APPLIED).await? {
         let columns = "version varchar NOT NULL PRIMARY KEY, applied_at bigint NOT NULL";
@@ -79,7 +79,7 @@ pub async fn up(connection: &DatabaseConnection) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Undoes the migration that was applied last, if there is one.
+/// Undoes the migration that was applied last, if any.
 ///
 /// # Errors
 /// What the database says; then nothing was undone.
@@ -93,7 +93,7 @@ pub async fn down(connection: &DatabaseConnection) -> Result<(), DbErr> {
     transaction.commit().await
 }
 
-/// Every migration, and whether it is applied. Only reads.
+/// All migrations, and whether each is applied. Only reads.
 ///
 /// # Errors
 /// When the database has a migration that this version does not know, or cannot be read.
@@ -113,7 +113,7 @@ pub async fn status(connection: &DatabaseConnection) -> Result<Vec<(Migration, b
     Ok(Migration::ALL.map(|migration| (migration, applied.iter().any(|version| version == migration.name()))).into())
 }
 
-/// Whether a statement that names the table would find one, or a view.
+/// Whether the database has a table or a view with this name.
 async fn has_table(connection: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> {
     let found = match connection.get_database_backend() {
         DbBackend::Sqlite => Query::select()

@@ -2,7 +2,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr};
 
 use crate::has_table;
 
-/// The columns that the gateway reads; the tables' owner may have more.
+/// The columns that the gateway reads. The tables may have more.
 const EXPECTED: [&str; 2] = [
     "SELECT id, first_name, last_name, joined_at, is_active FROM users LIMIT 0",
     "SELECT id, user_id, created_at, used_at FROM tokens LIMIT 0",

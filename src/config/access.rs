@@ -1,4 +1,4 @@
-//! Who may see what, and how much work a caller may cause.
+//! Access: what callers may see, and how much work they may cause.
 
 use std::path::PathBuf;
 
@@ -7,42 +7,42 @@ use secrecy::SecretString;
 use super::Environment;
 use crate::scopes::Scopes;
 
-/// Who may see what, and how much work a caller may cause.
+/// What callers may see, and how much work they may cause.
 #[derive(Debug, Clone)]
 pub struct AccessConfig {
-    /// `ANONYMOUS_SCOPES`: what callers may see who do not say who they are: `reports`, `members`, `admin`,
-    /// separated by commas, or `none`. Default `reports`; on the embedded database, whose members are invented,
-    /// `reports,members`.
+    /// `ANONYMOUS_SCOPES`: what callers without a credential may see: `reports`, `members`, `admin`, separated by
+    /// commas, or `none`. Default `reports`; on the embedded database, whose members are invented, `reports,members`.
     pub anonymous: Scopes,
-    /// `API_KEYS`: lines of API keys, separated by semicolons or line ends, as `key new` prints them.
+    /// `API_KEYS`: lines of API keys as `key new` prints them, separated by semicolons or line ends.
     pub api_keys: Option<SecretString>,
     /// `API_KEYS_FILE`: a file with such lines, read again when it changes.
     pub api_keys_file: Option<PathBuf>,
-    /// The identity provider whose tokens are taken, if any.
+    /// The identity provider whose access tokens are accepted, if any.
     pub oidc: Option<OidcConfig>,
-    /// `RATE_LIMIT`: cost a minute for each key, each token's subject, and each address of those without; `off` for
-    /// no limit. Default `3000000`: a report costs 1000 and each value one, a request that needs no work 100.
+    /// `RATE_LIMIT`: the cost per minute of each API key, each subject of access tokens, and each address without a
+    /// credential; `off` for no limit. Default `3000000`: a report costs 1000, each value 1, and a request that needs
+    /// no work 100.
     pub rate_limit: Option<u64>,
-    /// `TRUSTED_PROXY_HOPS`: how many proxies that add to `X-Forwarded-For` every request passes; 0, the default,
-    /// takes the address of the connection.
+    /// `TRUSTED_PROXY_HOPS`: through how many proxies that add to `X-Forwarded-For` every request comes. With 0, the
+    /// default, the client's address is that of the connection.
     pub proxy_hops: usize,
 }
 
-/// The identity provider whose tokens are taken.
+/// An identity provider whose access tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct OidcConfig {
-    /// `OIDC_ISSUER`: the provider's address, exactly as in the tokens' `iss`. None are taken when not set.
+    /// `OIDC_ISSUER`: the provider's address, exactly as in the access tokens' `iss`. When not set, none are accepted.
     pub issuer: String,
-    /// `OIDC_AUDIENCE`: what tokens for this service have as `aud`; needed with `OIDC_ISSUER`.
+    /// `OIDC_AUDIENCE`: the `aud` of access tokens for this service; required with `OIDC_ISSUER`.
     pub audience: String,
-    /// `OIDC_JWKS_URL`: where its keys are; as the provider's own configuration says when not set.
+    /// `OIDC_JWKS_URL`: the address of the provider's keys. When not set, the provider's own configuration has it.
     pub jwks_url: Option<String>,
     /// `OIDC_CLAIM`: the claim that grants scopes: a text of words, or a list. Default `scope`.
     pub claim: String,
-    /// `OIDC_GRANTS`: what its values grant, as `value=scope+scope` separated by commas. By default each scope is
-    /// granted by its own name.
+    /// `OIDC_GRANTS`: which scopes the claim's values grant, as `value=scope+scope` separated by commas. By default
+    /// each scope is granted by its own name.
     pub grants: Vec<(String, Scopes)>,
-    /// `OIDC_CA_FILE`: a PEM file of the authorities to trust instead of the public ones.
+    /// `OIDC_CA_FILE`: a PEM file of the certificate authorities to trust instead of the public ones.
     pub authorities: Option<PathBuf>,
 }
 
@@ -77,7 +77,8 @@ impl OidcConfig {
         let expected = "grants such as \"analyst=reports+members, operator=admin\"";
         let own = Scopes::parse("reports,members,admin").unwrap_or_default().to_string();
         let own = own.split(',').filter_map(|name| Some((name.to_owned(), Scopes::parse(name)?))).collect();
-        // All are read, also where no tokens are taken: what is never asked for is taken for a misspelling.
+        // All variables are read, also without an issuer: only names that are read count as known, and others as
+        // misspelt.
         let (issuer, audience) = (url("OIDC_ISSUER"), environment.get("OIDC_AUDIENCE"));
         let mut oidc = Self {
             issuer: String::new(),
@@ -107,7 +108,7 @@ fn grants(text: &str) -> Option<Vec<(String, Scopes)>> {
     text.split(',').map(grant).collect()
 }
 
-/// Whether what comes from the address is its owner's: TLS, or no network in between.
+/// Whether answers from the address come from its owner: it uses TLS, or is on this machine.
 pub(crate) fn is_trustworthy(address: &str) -> bool {
     let Ok(uri) = address.parse::<hyper::Uri>() else { return false };
     match (uri.scheme_str(), uri.host()) {

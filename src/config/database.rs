@@ -1,4 +1,4 @@
-//! Which database, and how it is used.
+//! The database: where it is, and how it is used.
 
 use std::{
     fmt,
@@ -12,39 +12,39 @@ use secrecy::SecretString;
 
 use super::Environment;
 
-/// The variables that say: there is a PostgreSQL.
+/// The variables that select PostgreSQL.
 const POSTGRES: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USERNAME", "DB_PASSWORD"];
 
-/// Which database, and how it is used.
+/// Where the database is, and how it is used.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
     /// Where the data is.
     pub target: DatabaseTarget,
-    /// `DB_MAX_CONNECTIONS`: the most connections that are open at once. Default 10.
+    /// `DB_MAX_CONNECTIONS`: the most connections open at once. Default 10.
     pub max_connections: u32,
     /// `DB_ACQUIRE_TIMEOUT`: how long a request waits for a free connection. Default `2s`.
     pub acquire_timeout: Duration,
-    /// `ROLLUPS`: `on` (the default) reads the rollup where there is one and refreshes it where this role may;
-    /// `off` leaves it alone.
+    /// `ROLLUPS`: with `on` (the default), reports read the rollup if there is one, and it is refreshed if this role
+    /// may do so; with `off`, it is not used.
     pub rollups: bool,
-    /// `ROLLUP_REFRESH_INTERVAL`: how often the rollup is brought up to date. Default `10s`.
+    /// `ROLLUP_REFRESH_INTERVAL`: how often the rollup is refreshed. Default `10s`.
     pub rollup_refresh_interval: Duration,
-    /// `DB_STATEMENT_TIMEOUT`: after what time the database cancels a statement. Default `10s`.
+    /// `DB_STATEMENT_TIMEOUT`: how long a statement may take before the database cancels it. Default `10s`.
     pub statement_timeout: Duration,
 }
 
 /// Where the data is.
 #[derive(Debug, Clone)]
 pub enum DatabaseTarget {
-    /// Nothing is configured: an SQLite file that the gateway creates and fills with sample data.
+    /// Nothing is configured: an SQLite file, which the gateway creates and fills with sample data.
     Embedded(PathBuf),
-    /// `DATABASE_URL=sqlite:PATH`: an SQLite file that is used as it is.
+    /// `DATABASE_URL=sqlite:PATH`: an existing SQLite file.
     Sqlite(PathBuf),
-    /// A PostgreSQL that is used as it is.
+    /// An existing PostgreSQL database.
     Postgres(PostgresTarget),
 }
 
-/// As people call it. An address may hold a password, and is not shown.
+/// The name of the database in messages. An address is not shown, since it may contain a password.
 impl fmt::Display for DatabaseTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,16 +60,16 @@ impl fmt::Display for DatabaseTarget {
 /// A PostgreSQL database.
 #[derive(Debug, Clone)]
 pub enum PostgresTarget {
-    /// `DATABASE_URL=postgres://…`: overrides the variables below.
+    /// `DATABASE_URL=postgres://…`: overrides the variables of `Parts`.
     Url {
         /// The address, with user name and password.
         url: SecretString,
-        /// TLS, where the address does not say.
+        /// TLS settings, for what the address does not say.
         tls: Tls,
     },
-    /// The legacy service's variables.
+    /// The variables of the legacy service.
     Parts {
-        /// `DB_HOST`, default `127.0.0.1`; a path that begins with `/` is a socket's folder.
+        /// `DB_HOST`, default `127.0.0.1`. A path that begins with `/` is the folder of a socket.
         host: String,
         /// `DB_PORT`, default `5432`.
         port: u16,
@@ -77,9 +77,9 @@ pub enum PostgresTarget {
         database: String,
         /// `DB_USERNAME`, required.
         username: String,
-        /// `DB_PASSWORD`, required, may be empty. Any character may stand in it.
+        /// `DB_PASSWORD`, required. It may be empty, and may contain any character.
         password: SecretString,
-        /// TLS.
+        /// TLS settings.
         tls: Tls,
     },
 }
@@ -89,12 +89,12 @@ pub enum PostgresTarget {
 pub struct Tls {
     /// `DB_SSLMODE`: `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`, as in libpq.
     pub mode: Option<PgSslMode>,
-    /// `DB_SSLROOTCERT`: a PEM file of the authorities that may sign the server's certificate.
+    /// `DB_SSLROOTCERT`: a PEM file of the certificate authorities to trust.
     pub root_certificate: Option<PathBuf>,
 }
 
 impl PostgresTarget {
-    /// How TLS is used.
+    /// The TLS settings.
     #[must_use]
     pub fn tls(&self) -> &Tls {
         match self {
@@ -118,7 +118,8 @@ impl DatabaseConfig {
 
 fn read_target(environment: &Environment) -> DatabaseTarget {
     let tls = read_tls(environment);
-    // Each is asked for, whichever decides: what is never asked for is taken for a misspelling.
+    // All variables are read, whichever of them decide: only names that are read count as known, and others as
+    // misspelt.
     let has_parts = POSTGRES.map(|name| environment.get_or_empty(name).is_some()).contains(&true);
     if let Some(url) = environment.get("DATABASE_URL") {
         return read_url(environment, url, tls);
@@ -146,7 +147,7 @@ fn read_target(environment: &Environment) -> DatabaseTarget {
     })
 }
 
-/// The URL itself is never shown: it may hold a password.
+/// The URL is never shown, since it may contain a password.
 fn read_url(environment: &Environment, url: String, tls: Tls) -> DatabaseTarget {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);

@@ -1,4 +1,4 @@
-//! How the GraphQL endpoint answers, and whom.
+//! The GraphQL endpoint: answers, caches and origins.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,48 +6,47 @@ use super::{Environment, limits::Limits};
 
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Which publication of GraphQL over HTTP decides the status of an answer.
+/// Which edition of GraphQL over HTTP decides the status of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Edition {
-    /// What the official audit suite expects, and clients of many years understand.
+    /// The statuses that the official audit suite, and older clients, expect.
     #[default]
     Audits,
     /// The first published edition, of September 2026.
     September2026,
 }
 
-/// Who, of the pages of other sites, may read answers.
+/// The origins whose web pages may read answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// Every page.
+    /// Every origin.
     Any,
-    /// The pages of these origins, such as `https://dashboard.example`.
+    /// These origins, such as `https://dashboard.example`.
     Only(Vec<String>),
 }
 
-/// How the GraphQL endpoint answers, and whom.
+/// How the GraphQL endpoint answers, and which origins may use it.
 #[derive(Debug, Clone)]
 pub struct GraphqlConfig {
-    /// What one request may ask for.
+    /// Limits of a request and its answer.
     pub limits: Limits,
     /// `GRAPHQL_HTTP_EDITION`: `audits` (the default) or `2026-09`.
     pub edition: Edition,
-    /// `INTROSPECTION`: `on` (the default), or `off`, which also keeps names out of error messages.
+    /// `INTROSPECTION`: `on` (the default) or `off`. `off` also keeps the schema's names out of error messages.
     pub introspection: bool,
-    /// `PERSISTED_DOCUMENTS_DIR`: a folder with documents that clients may ask for by their id alone.
+    /// `PERSISTED_DOCUMENTS_DIR`: a folder with documents that clients may request by id.
     pub persisted_documents: Option<PathBuf>,
     /// `PERSISTED_ONLY`: `true` refuses every document that is not from that folder. Default `false`.
     pub persisted_only: bool,
-    /// `PERSISTED_CACHE_BYTES`: memory for documents that clients registered themselves, 0 for none.
-    /// Default `2097152`.
+    /// `PERSISTED_CACHE_BYTES`: memory for documents that clients register themselves; 0 for none. Default `2097152`.
     pub persisted_cache_bytes: u64,
-    /// `CACHE_BYTES`: memory for answers, which are kept as long as the data is the same; 0 for none. Default
+    /// `CACHE_BYTES`: memory for answers, which are kept as long as the data does not change; 0 for none. Default
     /// `16777216`.
     pub cache_bytes: u64,
-    /// `SUBSCRIPTION_INTERVAL`: how often a subscriber is sent an answer at most, and how soon after a change.
-    /// Default `1s`.
+    /// `SUBSCRIPTION_INTERVAL`: the least time between two answers to a subscriber, and how soon after a change one is
+    /// sent. Default `1s`.
     pub subscription_interval: Duration,
-    /// `CORS_ORIGINS`: origins whose pages may ask, separated by commas, or `*`. None by default.
+    /// `CORS_ORIGINS`: origins whose pages may send requests, separated by commas, or `*`. None by default.
     pub cors_origins: Origins,
 }
 
@@ -96,7 +95,7 @@ fn origins(value: &str) -> Option<Origins> {
     origins.map(|origin| is_origin(&origin).then_some(origin)).collect::<Option<Vec<_>>>().map(Origins::Only)
 }
 
-/// A scheme and a host, perhaps a port, in lower case as browsers send it; no path, not even a slash.
+/// A scheme, a host, and possibly a port, in lower case as browsers send it. Without a path, even a slash.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);

@@ -1,44 +1,43 @@
-//! What one request may ask for, and how much one answer may hold.
+//! Limits of a request and its answer.
 
 use super::Environment;
 
-/// What one request may ask for, and how much one answer may hold.
+/// Limits of a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `MAX_BODY_BYTES`: the request body. Default `1048576`.
+    /// `MAX_BODY_BYTES`: bytes of the request body. Default `1048576`.
     pub body_bytes: usize,
-    /// `MAX_DOCUMENT_BYTES`: the GraphQL document. Default `131072`.
+    /// `MAX_DOCUMENT_BYTES`: bytes of the GraphQL document. Default `131072`.
     pub document_bytes: usize,
-    /// `MAX_DOCUMENT_TOKENS`: names, numbers, strings and punctuation of the document. Default `5000`.
+    /// `MAX_DOCUMENT_TOKENS`: names, numbers, strings and punctuation in the document. Default `5000`.
     pub document_tokens: usize,
-    /// `MAX_DEPTH`: fields within one another, fragments expanded. Default `16`; the introspection of
-    /// today's tools takes 15.
+    /// `MAX_DEPTH`: levels of nested fields, fragments expanded. Default `16`; the introspection of current tools needs
+    /// 15.
     pub depth: usize,
-    /// `MAX_COMPLEXITY`: what the fields of the document cost together, a report 1000 and each value one.
-    /// Default `100000`: some tens of reports, or a few of the largest lists.
+    /// `MAX_COMPLEXITY`: the cost of all fields of the document: 1000 for a report, and 1 for each value. Default
+    /// `100000`: some tens of reports, or a few of the largest lists.
     pub complexity: usize,
-    /// `MAX_ALIASES`: fields with another name, fragments expanded. Default `64`.
+    /// `MAX_ALIASES`: aliased fields, fragments expanded. Default `64`.
     pub aliases: usize,
-    /// `MAX_ROOT_FIELDS`: fields of the operation itself, fragments expanded. Default `32`.
+    /// `MAX_ROOT_FIELDS`: top-level fields of the operation, fragments expanded. Default `32`.
     pub root_fields: usize,
     /// `MAX_DIRECTIVES`: directives such as `@include`, fragments expanded. Default `64`.
     pub directives: usize,
-    /// `MAX_SELECTIONS`: fields of the operation at any depth, fragments expanded. Default `10000`;
-    /// introspection takes about 250.
+    /// `MAX_SELECTIONS`: fields of the operation at any depth, fragments expanded. Default `10000`; introspection needs
+    /// about 250.
     pub selections: usize,
-    /// `MAX_INPUT_VALUES`: values in the JSON of a request, the items of its lists among them. Default
-    /// `10000`.
+    /// `MAX_INPUT_VALUES`: values in the JSON of a request, including the items of lists. Default `10000`.
     pub input_values: usize,
     /// `MAX_ERRORS`: errors in one answer. Default `100`.
     pub errors: usize,
-    /// `MAX_RESPONSE_BYTES`: the answer's body. Default `8388608`.
+    /// `MAX_RESPONSE_BYTES`: bytes of the answer's body. Default `8388608`.
     pub response_bytes: usize,
     /// `MAX_LIVE_CONNECTIONS`: WebSockets and event streams at once. Default `1000`.
     pub live_connections: usize,
-    /// `MAX_SUBSCRIPTIONS`: operations at once on one WebSocket. Default `32`.
+    /// `MAX_SUBSCRIPTIONS`: operations at once on each WebSocket. Default `32`.
     pub subscriptions: usize,
-    /// `MAX_LIVE_BYTES`: memory for the answers that are followed, each once, and for the largest on each WebSocket
-    /// or event stream. Default `33554432`.
+    /// `MAX_LIVE_BYTES`: memory for the answers of subscriptions: each different one once, and the largest on each
+    /// WebSocket or event stream. Default `33554432`.
     pub live_bytes: usize,
 }
 
@@ -71,7 +70,7 @@ impl Default for Limits {
     }
 }
 
-/// How many rows a page has when the caller does not say, and at most.
+/// How many rows a page has by default, and at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimits {
     /// Rows when neither `first` nor `last` is given.

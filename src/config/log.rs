@@ -1,27 +1,27 @@
-//! What is logged, and how it looks.
+//! What is logged, and in which format.
 
 use tracing_subscriber::EnvFilter;
 
 use super::Environment;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,
     /// For people, with colours on a terminal.
     Text,
-    /// One JSON object a line, for log aggregators.
+    /// One JSON object per line, for log aggregators.
     Json,
-    /// Sentences alone, for whoever typed a command; no variable chooses it.
+    /// Sentences only, for people who run a command. Cannot be configured.
     Plain,
 }
 
-/// What is logged, and how it looks.
+/// What is logged, and in which format.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// `LOG_FORMAT`, of the service's log: `text`, `json`, or `auto` (text on a terminal, JSON otherwise). Default
-    /// `auto`. Other commands speak in sentences, as a service does that cannot start, unless this is `json`.
+    /// `LOG_FORMAT`, for the service's log: `text`, `json`, or `auto` (text on a terminal, JSON otherwise). Default
+    /// `auto`. Other commands print sentences; so does a service that cannot start, unless this is `json`.
     pub format: LogFormat,
     /// `LOG_LEVEL`: a level (`error`, `warn`, `info`, `debug`, `trace`) or directives such as
     /// `info,coworking_analytics=debug`. Default `info`.

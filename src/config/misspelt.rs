@@ -1,17 +1,18 @@
-//! Variables that nothing reads, and whose names are nearly one of ours.
+//! Finds variables that nothing reads and whose names are similar to a known one.
 
 use std::collections::BTreeSet;
 
 use strsim::osa_distance;
 
-/// Of the names that are `set`, those that are none of `ours` and probably meant to be one.
+/// The names in `set` that are not known, each with the known name that was probably meant.
 pub(super) fn among<'a>(set: &'a [String], ours: &BTreeSet<&'static str>) -> Vec<(&'a str, &'static str)> {
     let foreign = set.iter().filter(|name| !ours.contains(name.as_str()) && !is_service_link(name, set));
     foreign.filter_map(|name| Some((name.as_str(), meant(name, ours)?))).collect()
 }
 
-/// The nearest of our names, if it is so near that only a slip lies between: one letter wrong, missing, too many or
-/// swapped with the next, or two in a long name, but not the first: `SSL_CERT_FILE` is no slip of `TLS_CERT_FILE`.
+/// The most similar known name, if the difference can be a slip: one letter wrong, missing, added, or swapped with the
+/// next; two in a name of 12 letters or more. Case is ignored. The first letter must be the same, since `SSL_CERT_FILE`
+/// is not a misspelt `TLS_CERT_FILE`.
 fn meant(name: &str, ours: &BTreeSet<&'static str>) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
     let slips = |own: &str| if own.len() < 12 { 1 } else { 2 };
@@ -20,7 +21,7 @@ fn meant(name: &str, ours: &BTreeSet<&'static str>) -> Option<&'static str> {
     distances.filter(|(distance, own)| *distance <= slips(own)).min().map(|(_, own)| own)
 }
 
-/// Kubernetes sets `APPS_PORT` and more in every pod, and `APPS_SERVICE_HOST` beside it, where a service is named `apps`.
+/// Kubernetes sets `APPS_PORT`, `APPS_SERVICE_HOST` and more in every pod when a service is named `apps`.
 fn is_service_link(name: &str, set: &[String]) -> bool {
     let services = set.iter().filter_map(|other| other.strip_suffix("SERVICE_HOST"));
     services.filter(|service| service.ends_with('_')).any(|service| name.starts_with(service))
@@ -37,7 +38,7 @@ mod tests {
         environment.asked()
     }
 
-    /// What shells, desktops, toolchains, pipelines and other programs set.
+    /// Variables that shells, desktops, toolchains, pipelines and other programs set.
     const EVERYDAY: &str = "PATH HOME USER LOGNAME SHELL PWD OLDPWD TERM LANG LC_ALL TZ EDITOR DISPLAY HOSTNAME HOSTTYPE \
         MAIL PAGER SHLVL TMPDIR COLORTERM SSH_AUTH_SOCK XDG_RUNTIME_DIR XDG_DATA_DIRS DBUS_SESSION_BUS_ADDRESS \
         PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE PGSSLROOTCERT POSTGRES_USER POSTGRES_PASSWORD POSTGRES_DB \
@@ -57,7 +58,7 @@ mod tests {
         assert_eq!(among(&set, &ours()), []);
     }
 
-    /// Whichever letter but the first, of whichever name.
+    /// In any letter of any name, except the first letter.
     #[test]
     fn every_slip_is_found() {
         let ours = ours();

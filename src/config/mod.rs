@@ -1,5 +1,5 @@
-//! Configuration: typed, complete at start, and wrong in one message rather than one mistake at a
-//! time. Every variable is documented where it is read, and in `.env.example`.
+//! The configuration: typed, and read completely at start. All mistakes are reported in one message. Each variable is
+//! documented at its field, and in `.env.example`.
 
 pub mod access;
 pub mod database;
@@ -21,26 +21,26 @@ use self::{
     server::ServerConfig,
 };
 
-/// Everything that can be configured.
+/// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Which database, and how it is used.
+    /// Where the database is, and how it is used.
     pub database: DatabaseConfig,
-    /// What is listened on, and what bounds each request.
+    /// Where the service listens, and the limits of each request.
     pub server: ServerConfig,
-    /// Who may see what, and how much work a caller may cause.
+    /// What callers may see, and how much work they may cause.
     pub access: AccessConfig,
-    /// How the GraphQL endpoint answers, and whom.
+    /// How the GraphQL endpoint answers, and which origins may use it.
     pub graphql: GraphqlConfig,
-    /// What is logged, and how it looks.
+    /// What is logged, and in which format.
     pub log: LogConfig,
-    /// Who may look into the running service.
+    /// Metrics and traces.
     pub observability: ObservabilityConfig,
 }
 
 #[cfg(any(test, fuzzing))]
 impl Config {
-    /// What holds when nothing is configured but the SQLite database in this file.
+    /// The defaults, with the SQLite database in this file.
     pub(crate) fn on_file(path: &std::path::Path) -> Self {
         let url = format!("sqlite:{}", path.display());
         let environment = Environment::new(move |name| (name == "DATABASE_URL").then(|| url.clone()));
@@ -49,10 +49,10 @@ impl Config {
 }
 
 impl Config {
-    /// The configuration that `environment` describes.
+    /// Reads the configuration from `environment`.
     ///
     /// # Errors
-    /// Every variable that is missing or wrong, at once.
+    /// All variables that are missing or wrong.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
         let server = ServerConfig::read(environment);
         let database = DatabaseConfig::read(environment);
@@ -75,7 +75,7 @@ impl Config {
     }
 }
 
-/// Variables that are missing or wrong, each with a sentence that says what is expected.
+/// Variables that are missing or wrong, each with a sentence about what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError(Vec<(&'static str, String)>);
 
@@ -89,10 +89,10 @@ impl fmt::Display for ConfigError {
 /// Finds the value of a variable by its name.
 type LookUp = dyn Fn(&str) -> Option<String>;
 
-/// Where variables come from, which were asked for, and what was wrong with them so far.
+/// The source of variables, the names that were read, and the problems found so far.
 pub struct Environment {
     look_up: Box<LookUp>,
-    /// The names of all that is set, whoever reads it.
+    /// The names of all variables that are set, known or not.
     set: Vec<String>,
     asked: RefCell<BTreeSet<&'static str>>,
     problems: RefCell<Vec<(&'static str, String)>>,
@@ -107,23 +107,23 @@ impl Environment {
         Self { set, ..Self::new(|name| std::env::var(name).ok()) }
     }
 
-    /// Variables from anywhere else.
+    /// Variables from another source.
     pub fn new(look_up: impl Fn(&str) -> Option<String> + 'static) -> Self {
         Self { look_up: Box::new(look_up), set: Vec::new(), asked: RefCell::default(), problems: RefCell::default() }
     }
 
-    /// The names of all variables that were asked for: once [`Config::read`] is done, all there are, whatever
-    /// the configuration makes of them.
+    /// The names of all variables that were read. After [`Config::read`], these are all known variables, whatever their
+    /// values.
     pub fn asked(&self) -> BTreeSet<&'static str> {
         self.asked.borrow().clone()
     }
 
-    /// Variables that are set and that nobody asked for, each with the one that was probably meant.
+    /// Variables that are set but were not read, each with the name that was probably meant.
     pub fn misspelt(&self) -> Vec<(&str, &'static str)> {
         misspelt::among(&self.set, &self.asked.borrow())
     }
 
-    /// The variable's value; one that is set to nothing counts as not set.
+    /// The variable's value; `None` when it is not set or empty.
     fn get(&self, name: &'static str) -> Option<String> {
         self.get_or_empty(name).filter(|value| !value.is_empty())
     }
@@ -137,7 +137,7 @@ impl Environment {
         self.problems.borrow_mut().push((name, problem.into()));
     }
 
-    /// The variable as `parse` reads it, or `default` where it is not set.
+    /// The variable, parsed by `parse`; `default` when it is not set. A wrong value is recorded as a problem.
     fn read<T>(&self, name: &'static str, default: T, expected: &str, parse: impl Fn(&str) -> Option<T>) -> T {
         let Some(value) = self.get(name) else { return default };
         parse(value.trim()).unwrap_or_else(|| {

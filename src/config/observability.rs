@@ -1,19 +1,19 @@
-//! Who may look into the running service: Prometheus, and an OpenTelemetry collector.
+//! Metrics for Prometheus, and traces for an OpenTelemetry collector.
 
 use std::net::SocketAddr;
 
 use super::Environment;
 
-/// Who may look into the running service.
+/// Metrics for Prometheus, and traces for an OpenTelemetry collector.
 #[derive(Debug, Clone)]
 pub struct ObservabilityConfig {
-    /// `METRICS_PORT`: the port of `/metrics`, apart from the service's own so that a load balancer
-    /// does not expose it; default 9153, 0 for any free one, `off` for none.
+    /// `METRICS_PORT`: the port of `/metrics`. It is not the service's own port, so that a load balancer does not
+    /// expose it. Default 9153; 0 for any free port, `off` for none.
     pub metrics: Option<SocketAddr>,
-    /// Whether the port was chosen; the default one is given up when it is taken.
+    /// Whether the port was configured. The default port is not used when it is taken.
     pub metrics_required: bool,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the address of an OpenTelemetry collector, such as
-    /// `http://localhost:4318`; traces go to its `/v1/traces` as protobuf over HTTP. None by default.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the address of an OpenTelemetry collector, such as `http://localhost:4318`.
+    /// Traces are sent to its `/v1/traces`, as protobuf over HTTP. None by default.
     pub otlp_endpoint: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is listened on, and what bounds each request.
+//! Where the service listens, and the limits of each request.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -8,48 +8,49 @@ use std::{
 
 use super::{Environment, limits::PageLimits};
 
-/// What is listened on, and what bounds each request.
+/// Where the service listens, and the limits of each request.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// `APP_HOST`: the address to listen on; default `0.0.0.0`, every interface.
-    /// `APP_PORT`: the port; default `5153`, 0 for any free one.
+    /// `APP_HOST`: the address to listen on. Default `0.0.0.0`, every interface.
+    /// `APP_PORT`: the port. Default `5153`; 0 for any free port.
     pub address: SocketAddr,
-    /// `REQUEST_TIMEOUT`: how long a request may take, waiting included. Default `15s`.
+    /// `REQUEST_TIMEOUT`: how long a request may take, including waiting. Default `15s`.
     pub request_timeout: Duration,
     /// `READINESS_TIMEOUT`: how long the readiness probe waits for the database. Default `1s`.
     pub readiness_timeout: Duration,
-    /// `SHUTDOWN_TIMEOUT`: how long requests in flight may take to finish at a stop. Default `20s`.
+    /// `SHUTDOWN_TIMEOUT`: how long running requests may take to finish when the service stops. Default `20s`.
     pub shutdown_timeout: Duration,
-    /// `PAGE_SIZE_DEFAULT` (100) and `PAGE_SIZE_MAX` (1000): rows on a page of `userVisits`.
+    /// `PAGE_SIZE_DEFAULT` (100) and `PAGE_SIZE_MAX` (1000): rows on a page of `userVisits`, by default and at most.
     pub pages: PageLimits,
-    /// `MAX_CONNECTIONS`: connections at once; beyond, only probes are answered. Default `4000`,
-    /// which fit into 256 MiB with all else: an idle one takes 7 to 35 KiB.
+    /// `MAX_CONNECTIONS`: connections at once. When there are more, only probes are answered. Default `4000`, which fit
+    /// into 256 MiB with everything else: an idle connection takes 7 to 35 KiB.
     pub max_connections: usize,
-    /// `MAX_REQUESTS`: answers that are computed at once; beyond, requests are refused. Default `256`.
+    /// `MAX_REQUESTS`: answers computed at once. When there are more, requests are refused. Default `256`.
     pub max_requests: usize,
-    /// `MAX_IN_FLIGHT_BYTES`: memory for the bodies of requests that arrive, and of large answers that are on their
-    /// way. Default `67108864`.
+    /// `MAX_IN_FLIGHT_BYTES`: memory for request bodies being received, and for large answers being sent. Default
+    /// `67108864`.
     pub in_flight_bytes: usize,
-    /// `HEADER_TIMEOUT`: how long the head of a request, or a TLS handshake, may take to arrive. Default `10s`.
+    /// `HEADER_TIMEOUT`: how long the head of a request, or a TLS handshake, may take. Default `10s`.
     pub header_timeout: Duration,
-    /// `BODY_TIMEOUT`: how long the body of a request may take to arrive. Default `10s`.
+    /// `BODY_TIMEOUT`: how long the body of a request may take. Default `10s`.
     pub body_timeout: Duration,
-    /// `SEND_TIMEOUT`: how long a client may take nothing of an answer. Default `20s`.
+    /// `SEND_TIMEOUT`: how long a client may read nothing of an answer. Default `20s`.
     pub send_timeout: Duration,
-    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may idle; longer than load balancers let theirs. Default `75s`.
+    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle. It should be longer than the load balancer's idle
+    /// timeout. Default `75s`.
     pub keep_alive_timeout: Duration,
-    /// `TLS_CERT_FILE` and `TLS_KEY_FILE`, if TLS is not left to a proxy.
+    /// `TLS_CERT_FILE` and `TLS_KEY_FILE`, if the service itself uses TLS.
     pub tls: Option<TlsConfig>,
-    /// `USAGE_LOG_INTERVAL`: how often the numbers of the day are logged; `off` for never. Default `30s`.
+    /// `USAGE_LOG_INTERVAL`: how often the numbers of today and yesterday are logged; `off` for never. Default `30s`.
     pub usage_log_interval: Option<Duration>,
 }
 
-/// The files of TLS.
+/// The files for TLS.
 #[derive(Debug, Clone)]
 pub struct TlsConfig {
-    /// `TLS_CERT_FILE`: the certificate and those that vouch for it, in PEM; read again when it changes.
+    /// `TLS_CERT_FILE`: the certificate chain, in PEM; read again when it changes.
     pub certificate: PathBuf,
-    /// `TLS_KEY_FILE`: its private key, in PEM.
+    /// `TLS_KEY_FILE`: the private key, in PEM.
     pub key: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! Keeps the memory of the metrics bounded while nobody reads them.
+//! Keeps the memory of the metrics bounded when nobody reads them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::metrics::Metrics;
 
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// Folds what was observed every few seconds, until `stop` is cancelled.
+/// Folds the metrics every five seconds, until `stop` is cancelled.
 pub async fn run(metrics: Metrics, stop: CancellationToken) {
     let mut ticks = interval(PERIOD);
     let fold = async {

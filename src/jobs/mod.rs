@@ -1,4 +1,4 @@
-//! Work that runs beside the requests until it is cancelled.
+//! Background jobs, which run until they are cancelled.
 
 pub mod fold_metrics;
 pub mod rollup;

@@ -1,4 +1,4 @@
-//! Keeps the rollup up to date where this role may, and finds out whether reports had better read it.
+//! Keeps the rollup up to date if this role may do so, and checks whether reports should read it.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::{
     },
 };
 
-/// Refreshes and looks every `period`, until `stop` is cancelled. `maintenance` is a connection that may write.
+/// Refreshes and checks every `period`, until `stop` is cancelled. `maintenance` is a connection that may write.
 pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop: CancellationToken) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let keep = async {
-        // From the beginning, so that the first difference is a change.
+        // Creates the counter at 0, so that the first difference shows as an increase.
         metrics::rollup_differed(0);
         let mut announced = None;
         let mut position = Position::default();
@@ -47,7 +47,7 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
     stop.run_until_cancelled(keep).await;
 }
 
-/// Says which way reports go, at first and whenever that changes.
+/// Logs whether reports read the rollup or the tokens, at first and after each change.
 fn announce(reports: &Reports, status: Option<Status>) {
     match status {
         Some(Status { trouble: Some(trouble), .. }) => {
@@ -61,7 +61,7 @@ fn announce(reports: &Reports, status: Option<Status>) {
     }
 }
 
-/// Also of one that nobody reads here.
+/// Also warns about rollups that this gateway does not read.
 async fn warn_of_unsafe(maintenance: &Database) {
     for problem in rollup::unsafe_rollups(maintenance.connection()).await.unwrap_or_default() {
         error!(
@@ -84,7 +84,7 @@ async fn keep_once(
     while let Progress::Underway { slots_until, users_until } = rollup::refresh(connection).await? {
         info!(slots_until, users_until, "filling the rollup");
     }
-    // A little of it each time: all of it within hours.
+    // A small portion each time; all of the rollup is verified within hours.
     let differences = rollup::verify(connection, position, Portion::Small).await?;
     if !differences.is_empty() {
         metrics::rollup_differed(differences.len());

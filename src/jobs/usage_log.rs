@@ -1,7 +1,7 @@
-//! The heartbeat of the business: today's and yesterday's numbers in the log, and today's in the metrics.
+//! Logs the numbers of today and yesterday, and sets today's metrics.
 //!
-//! The legacy service promised its operators a report of the daily usage in the log. The fields of `daily usage`
-//! keep that promise; the map of all days, which grows with the history, is there at debug level.
+//! The legacy service logged a report of the daily usage. The fields of `daily usage` replace it. The map of all days,
+//! which grows with the history, is logged at debug level.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub async fn run(reports: Reports, period: Duration, stop: CancellationToken) {
     stop.run_until_cancelled(log).await;
 }
 
-/// One line of plain numbers. Days are UTC's, as in the legacy report.
+/// Days are in UTC, as in the legacy report.
 async fn log_once(reports: &Reports) -> Result<(), Error> {
     let measures = Measures { visits: true, tokens_issued: true, ..Measures::default() };
     let session = reports.session();

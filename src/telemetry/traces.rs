@@ -1,4 +1,4 @@
-//! Traces to an OpenTelemetry collector, where one is configured.
+//! Traces to an OpenTelemetry collector, if one is configured.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use tokio::runtime::Handle;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// How long a batch of spans may take to reach the collector.
+/// How long the export of a batch of spans may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The answer's counterpart of `traceparent`: <https://w3c.github.io/trace-context/#traceresponse-header>
+/// The response header that corresponds to `traceparent`: <https://w3c.github.io/trace-context/#traceresponse-header>
 const RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
-/// Spans in batches to the collector at `endpoint`, named after `OTEL_SERVICE_NAME` where it is set.
+/// Exports spans in batches to the collector at `endpoint`. The service is named by `OTEL_SERVICE_NAME` if that is set.
 pub(super) fn provider(endpoint: &str) -> Result<(SdkTracerProvider, SdkTracer), ExporterBuildError> {
     let exporter = SpanExporter::builder()
         .with_http()
@@ -44,16 +44,16 @@ fn service_name() -> String {
     std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "coworking-analytics".to_owned())
 }
 
-/// Makes a span part of the caller's trace, if the request says that there is one.
+/// Makes a span part of the caller's trace, if the request has one.
 pub fn join(span: &Span, headers: &HeaderMap) {
     let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Incoming(headers)));
     if parent.span().span_context().is_valid() {
-        // Fails only where spans are not exported.
+        // Fails only when spans are not exported.
         let _ = span.set_parent(parent);
     }
 }
 
-/// The id of the trace that a span is part of, for the log; none where spans are not exported.
+/// The id of the span's trace, for the log; `None` when spans are not exported.
 #[must_use]
 pub fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();
@@ -61,7 +61,7 @@ pub fn trace_id(span: &Span) -> Option<String> {
     current.is_valid().then(|| current.trace_id().to_string())
 }
 
-/// Tells the caller which trace its request was part of.
+/// Adds the trace of a request to the headers of its answer.
 pub fn tell(span: &Span, headers: &mut HeaderMap) {
     let context = span.context();
     global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut Outgoing(headers)));
@@ -89,7 +89,7 @@ impl Injector for Outgoing<'_> {
     }
 }
 
-/// Sends from the runtime: the exporter's own thread has none.
+/// Sends on the runtime, since the exporter's own thread has no runtime.
 #[derive(Debug)]
 struct OnRuntime(Handle, HyperClient);
 
