@@ -180,7 +180,7 @@ pub fn rollup_refreshed(succeeded: bool, log_rows: i64) {
     }
 }
 
-/// Counts places where the rollup differed from the tokens.
+/// Counts places where the rollup differed from the door codes.
 pub fn rollup_differed(places: usize) {
     counter!(ROLLUP_DIFFERENCES).increment(u64::try_from(places).unwrap_or(u64::MAX));
 }

@@ -20,7 +20,7 @@ use crate::config::access::AccessConfig;
 
 /// The prefix of every key, by which scanners find leaked keys.
 const PREFIX: &str = "cwa_";
-/// Random bytes in a key. So many cannot be guessed, so one round of SHA-256 is enough for the stored hash.
+/// Random bytes in a key. That many cannot be guessed, so one round of SHA-256 is enough for the stored hash.
 const RANDOM_BYTES: usize = 32;
 /// The longest name, in bytes.
 const NAME_BYTES: usize = 64;

@@ -75,7 +75,7 @@ impl Default for Limits {
 pub struct PageLimits {
     /// Rows when neither `first` nor `last` is given.
     pub default: usize,
-    /// The most rows that may be asked for.
+    /// The most rows that a request may ask for.
     pub max: usize,
 }
 

@@ -47,7 +47,7 @@ pub async fn run(reports: Reports, maintenance: Database, period: Duration, stop
     stop.run_until_cancelled(keep).await;
 }
 
-/// Logs whether reports read the rollup or the tokens, at first and after each change.
+/// Logs whether reports read the rollup or the door codes, at first and after each change.
 fn announce(reports: &Reports, status: Option<Status>) {
     match status {
         Some(Status { trouble: Some(trouble), .. }) => {

@@ -34,8 +34,8 @@ impl Session {
     /// buckets.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when there would be more than [`crate::reports::MAX_BUCKETS`] buckets; otherwise what the
-    /// database says.
+    /// [`Error::InvalidArgument`] when there would be more than [`MAX_BUCKETS`](series::MAX_BUCKETS) buckets; otherwise
+    /// what the database says.
     pub async fn usage(
         &self,
         question: &UsageQuestion,

@@ -50,11 +50,11 @@ const SERVES: &str = "SELECT EXISTS (
 const BRIEFLY: &str = "SET LOCAL lock_timeout = '5s'";
 
 /// Makes the rollup, and takes the first step of a refresh. Reads are exact all the time; later refreshes fill the
-/// rest. `patience` is how long building an index may wait for open transactions on the tokens.
+/// rest. `patience` is how long building an index may wait for open transactions on the table `tokens`.
 ///
 /// # Errors
 /// When there is a rollup already, the tables cannot be followed, or what the database says. Then nothing is left
-/// behind.
+/// behind, unless the undo fails, which is logged.
 pub async fn create(connection: &DatabaseConnection, patience: Duration) -> Result<(), DbErr> {
     let place = place(connection).await?;
     if exists(connection, &place).await? {

@@ -1,4 +1,4 @@
-//! The rollup: counts kept beside the tokens, so that answers do not get slower as the number of door codes grows. They
+//! The rollup: counts kept beside the door codes, so that answers do not get slower as their number grows. The counts
 //! are by member, and by 15 minutes of UTC, of which the days of every current time zone consist. PostgreSQL only, and
 //! only after `coworking-analytics rollup create`; see `docs/architecture.md`.
 
@@ -25,7 +25,7 @@ pub use self::{
     verify::{Portion, Position, verify},
 };
 
-/// With more rows in the log than this, it is faster to read the tokens than to read the rollup around the log.
+/// With more rows in the log than this, it is faster to read the door codes than to read the rollup around the log.
 const LOG_MAX: i64 = 5_000;
 
 /// Whether reports may read the rollup. Cheap to clone. [`Rollup::look`] keeps it up to date.
@@ -41,8 +41,8 @@ pub struct Status {
     pub generation: i64,
     /// When the last refresh ended; `None` before the first.
     pub refreshed_at: Option<DateTime<Utc>>,
-    /// Rows in the log: stretches of time, and members, that are counted from the tokens for each answer. Counted up to
-    /// 100,000.
+    /// Rows in the log: stretches of time, and members, that are counted from the door codes for each answer. Counted
+    /// up to 100,000.
     pub log_rows: i64,
     /// Whether the tables changed without the triggers, or a long stretch is out of date (more than 40 days, or 20,000
     /// members), as before the first refreshes.
@@ -58,7 +58,7 @@ impl Rollup {
         self.usable.load(Ordering::Relaxed)
     }
 
-    /// Makes reports read the tokens until the next [`Rollup::look`].
+    /// Makes reports read the door codes until the next [`Rollup::look`].
     pub(in crate::reports) fn distrust(&self) {
         self.usable.store(false, Ordering::Relaxed);
     }

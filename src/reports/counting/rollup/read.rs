@@ -1,5 +1,5 @@
-//! Statements that read the rollup where it is up to date, and the tokens where it is not, in one snapshot. The answer
-//! is exact at the time of the snapshot, however old the last refresh is.
+//! Statements that read the rollup where it is up to date, and the table `tokens` where it is not, in one snapshot. The
+//! answer is exact at the time of the snapshot, however old the last refresh is.
 
 use chrono::NaiveDateTime;
 use entity::token;
@@ -42,7 +42,7 @@ pub(in crate::reports) fn counts(
         return None;
     }
     let bounds = filter.range.bounds(filter.zone);
-    // Before this instant, local days do not consist of whole slots, so the tokens themselves are counted.
+    // Before this instant, local days do not consist of whole slots, so the door codes themselves are counted.
     let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
     let sum = |asked: bool, column: &'static str| {
         if asked { Func::coalesce([Expr::col(column).sum(), Expr::val(0_i64)]).into() } else { Expr::val(0_i64) }

@@ -18,8 +18,8 @@ use super::{
 pub enum Progress {
     /// Another process has been refreshing for a minute.
     Busy,
-    /// The rollup cannot follow the tables; [`Status::trouble`](super::Status::trouble) says why. Reports read the
-    /// tokens.
+    /// The rollup cannot follow the tables; [`Status::trouble`](super::Status::trouble) says why. Reports read the door
+    /// codes.
     Barred,
     /// Everything is up to date.
     Done,
@@ -69,7 +69,7 @@ WITH pending AS (
 )
 SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * now) AS until FROM step";
 
-/// The tables of counts, and how each follows from the tokens of a part, `$1`. `OFFSET 0` makes PostgreSQL scan one
+/// The tables of counts, and how each follows from the door codes of a part, `$1`. `OFFSET 0` makes PostgreSQL scan one
 /// index range for each stretch; in a plain join, it estimates a stretch at a ninth of the table.
 pub(super) const COUNTS: [Counts; 3] = [
     Counts {
@@ -128,7 +128,7 @@ FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
     },
 ];
 
-/// A table of counts, and the statement that counts it from the tokens.
+/// A table of counts, and the statement that counts it from the door codes.
 pub(super) struct Counts {
     table: &'static str,
     key: &'static str,
@@ -153,7 +153,7 @@ impl Counts {
         run(step, &place.sql(&insert), [part.into()]).await
     }
 
-    /// The first few places of the part where the counts differ from the tokens.
+    /// The first few places of the part where the counts differ from the door codes.
     pub(super) async fn differences(
         &self,
         step: &DatabaseTransaction,
@@ -298,7 +298,7 @@ pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr>
 }
 
 /// The tables are not the ones that were counted, or were changed without the triggers. Once all triggers are in place
-/// again, everything is counted again. Until then, reports count from the tokens.
+/// again, everything is counted again. Until then, reports count from the door codes.
 async fn follow_again(step: DatabaseTransaction, place: &Place) -> Result<Progress, DbErr> {
     let faults = faults(&step, place, Check::TablesAndTriggers).await?;
     if !faults.is_empty() {

@@ -44,8 +44,8 @@ impl Position {
     }
 }
 
-/// Compares the next portion of the rollup, except what the log names, with the tokens, in one snapshot. Returns the
-/// first few places that differ. If any differ, everything is logged as out of date, and so counted again.
+/// Compares the next portion of the rollup, except what the log names, with the door codes, in one snapshot. Returns
+/// the first few places that differ. If any differ, everything is logged as out of date, and so counted again.
 ///
 /// # Errors
 /// What the database says.
