@@ -199,7 +199,7 @@ impl Inventor {
         }
     }
 
-    /// 85 of 100 door codes are used within an hour, 3 within 2 to 16 hours, and 12 up to 15 minutes before their
+    /// Of 100 used door codes, 85 are used within an hour, 3 after 2 to 16 hours, and 12 up to 15 minutes before their
     /// issue, as happens when clocks differ.
     fn delay(&mut self) -> TimeDelta {
         let minutes = match self.random.u8(..100) {

@@ -34,7 +34,7 @@ pub enum Identity {
     Token {
         /// The access token's `sub`.
         subject: Arc<str>,
-        /// When the access token expires, in UTC.
+        /// When the access token is no longer accepted, in UTC: 30 seconds after its `exp`, for clocks that differ.
         expires: DateTime<Utc>,
     },
 }
