@@ -1,4 +1,4 @@
-//! The gateway itself reads neither view.
+//! Creates the views for SQL tools. The gateway itself does not read them.
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr};
 
