@@ -1,5 +1,5 @@
-//! Answers that are kept as bytes, for as long as the data is the same: a question that was answered before is
-//! answered again without being executed, and the same question is executed once, however many ask it.
+//! A cache of answers, as bytes. An answer is valid as long as the data does not change. A repeated question is
+//! answered from the cache, without execution. The same question from many requests at once is executed once.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -21,7 +21,7 @@ use crate::{
     reports::{Reports, Version},
 };
 
-/// What an entry takes besides its texts.
+/// The bytes that an entry takes besides its texts and its body.
 const ENTRY_BYTES: usize = 512;
 
 /// Everything that an answer depends on besides the data and the time.
@@ -29,7 +29,7 @@ const ENTRY_BYTES: usize = 512;
 pub(super) struct Question {
     /// The document, or the path of a report.
     pub(super) text: Arc<str>,
-    /// The operation, the variables as JSON, and how the answer is to be written.
+    /// The name of the operation, the variables as JSON, and the format of the answer.
     pub(super) details: String,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) media_type: HeaderValue,
     pub(super) body: Bytes,
-    /// The operation of GraphQL that it answers.
+    /// The GraphQL operation that it answers.
     pub(super) operation: Option<RequestedOperation>,
     tag: Arc<OnceLock<HeaderValue>>,
     made: Instant,
@@ -50,12 +50,12 @@ impl Answer {
         Self { status, media_type, body, operation: None, tag: Arc::default(), made: Instant::now() }
     }
 
-    /// What kind of operation it answers, in a word of ours.
+    /// The kind of operation that it answers, as a word from a fixed list.
     pub(super) fn kind(&self) -> &'static str {
         self.operation.as_ref().map_or("unknown", RequestedOperation::kind)
     }
 
-    /// The hash of the body, computed for the first request that wants to know.
+    /// The hash of the body as an entity tag, computed when a request first needs it.
     fn tag(&self) -> &HeaderValue {
         self.tag.get_or_init(|| {
             let hash = Sha256::digest(&self.body);
@@ -63,7 +63,7 @@ impl Answer {
         })
     }
 
-    /// The response to a request that may have the answer already.
+    /// The response to a conditional request: 304 when the client already has this answer.
     pub(super) fn tagged(&self, request: &HeaderMap) -> Response {
         let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
         let mut known = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
@@ -78,7 +78,8 @@ impl Answer {
         self.with_operation(response)
     }
 
-    /// The response, with the seconds since it was computed; it was looked up that it still stands.
+    /// The response, with its age in seconds since it was computed. The caller of this function has checked that the
+    /// answer is still valid.
     pub(super) fn response(&self) -> Response {
         let mut response = (self.status, Body::from(self.body.clone())).into_response();
         let headers = response.headers_mut();
@@ -90,7 +91,7 @@ impl Answer {
         self.with_operation(response)
     }
 
-    /// The log tells which operation it was.
+    /// Adds the operation, for the log.
     fn with_operation(&self, mut response: Response) -> Response {
         if let Some(operation) = &self.operation {
             response.extensions_mut().insert(operation.clone());
@@ -99,7 +100,7 @@ impl Answer {
     }
 }
 
-/// Whether the client wants nothing that was kept.
+/// Whether the client refuses cached answers.
 pub(super) fn wants_anew(request: &HeaderMap) -> bool {
     let values = request.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|part| matches!(part.trim(), "no-cache" | "no-store" | "max-age=0"))
@@ -112,32 +113,32 @@ struct Key {
     question: Question,
 }
 
-/// The answers that are kept. Cheap to clone.
+/// The cache of answers. Cheap to clone.
 #[derive(Clone)]
 pub struct Answers {
     kept: Option<Cache<Key, Answer>>,
 }
 
 impl Answers {
-    /// Keeps no more than so many bytes; nothing for 0.
+    /// A cache of at most this number of bytes; 0 disables it.
     pub(super) fn new(bytes: u64) -> Self {
         let weigh = |key: &Key, answer: &Answer| {
             let size = key.question.text.len() + key.question.details.len() + answer.body.len() + ENTRY_BYTES;
             u32::try_from(size).unwrap_or(u32::MAX)
         };
-        // Answers of an older version are never asked for again: the latest used stay.
+        // Answers for an older version of the data are never requested again, so the least recently used are evicted.
         let cache =
             || Cache::builder().max_capacity(bytes).weigher(weigh).eviction_policy(EvictionPolicy::lru()).build();
         Self { kept: (bytes > 0).then(cache) }
     }
 
-    /// How many answers are kept, and in how many bytes; roughly, as they come and go.
+    /// The approximate number of cached answers, and of their bytes.
     pub(super) fn kept(&self) -> (u64, u64) {
         self.kept.as_ref().map_or((0, 0), |kept| (kept.entry_count(), kept.weighted_size()))
     }
 
-    /// The answer to `question`: one that is kept and still stands, or else what `compute` gives, which is
-    /// kept unless it fails. `anew` computes it in any case.
+    /// The answer to `question`: from the cache if it has a valid one, otherwise from `compute`. The computed answer is
+    /// cached unless `compute` fails. With `anew`, the answer is always computed.
     pub(super) async fn find<E: Clone + Send + Sync + 'static>(
         &self,
         reports: &Reports,
@@ -145,7 +146,7 @@ impl Answers {
         anew: bool,
         compute: impl Future<Output = Result<Answer, E>>,
     ) -> Result<Answer, E> {
-        // On the heap: what computes an answer is large, and most requests never get that far.
+        // On the heap: the future is large, and most requests never poll it.
         let compute = Box::pin(compute);
         let Some(kept) = &self.kept else { return compute.await };
         let Some(version) = reports.version().await else {

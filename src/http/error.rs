@@ -1,4 +1,4 @@
-//! Requests that fail: one shape of answer for all of them, that of GraphQL.
+//! Failures of requests. All of them have the same body, in the shape of GraphQL errors.
 
 use axum::{
     http::{HeaderValue, Method, StatusCode, header},
@@ -16,14 +16,14 @@ use crate::{
     reports::{self, Argument, InvalidArgument},
 };
 
-/// Why a request got no answer of its own.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// What should be JSON is not; the sentence says what is wrong.
+    /// The text should be JSON and is not; the sentence says what is wrong.
     BadJson(String),
     /// The request is not a GraphQL request; the sentence says what is wrong.
     BadParameters(String),
-    /// A parameter of a report has an invalid value: which one, and what is wrong with it.
+    /// A parameter of a report has an invalid value.
     BadParameter {
         /// The parameter's name.
         argument: String,
@@ -36,9 +36,9 @@ pub enum Failure {
     Unauthenticated(&'static str),
     /// The caller lacks a scope.
     NotGranted(NotGranted),
-    /// The credential cannot be checked for now.
+    /// The credential cannot be checked now.
     Unidentified,
-    /// The caller's budget is used up, for so many seconds.
+    /// The caller's budget is used up; the number of seconds until it is not.
     RateLimited(u64),
     /// There are too many requests.
     Overloaded,
@@ -48,30 +48,31 @@ pub enum Failure {
     SlowBody,
     /// The client accepts no format in which the answer can be written.
     NotAcceptable,
-    /// A subscription of a client that accepts no stream.
+    /// The request is a subscription, and the client accepts no event stream.
     NeedsStream,
-    /// A request that opens no WebSocket, where only those are accepted.
+    /// The request does not open a WebSocket, and the endpoint accepts only those.
     NeedsWebSocket,
     /// There is nothing at this path.
     NotFound(String),
-    /// The path does not allow the method; the methods that it allows, unless the router adds them.
+    /// The path does not allow the method. Holds the value of the header `Allow` unless the router sets it.
     MethodNotAllowed(Method, Option<&'static str>),
-    /// The request exceeds a limit.
+    /// The request exceeds a limit; the limit and its maximum.
     Limit(Limit, usize),
     /// The body has a media type that is not accepted.
     UnsupportedMediaType,
     /// The request took too long.
     TimedOut,
-    /// The gateway is at fault.
+    /// An error in the gateway.
     Internal,
     /// The database is not available.
     Unavailable,
-    /// A legacy report failed; the legacy service answered 500 whatever the cause.
+    /// A report failed in the database, or a legacy report failed for any reason except a missing scope. Always 500, as
+    /// in the legacy service; the code is that of the cause.
     Report(&'static str),
 }
 
 impl Failure {
-    /// The status, unless the publication of GraphQL over HTTP that is followed has another.
+    /// The HTTP status. For GraphQL requests, the configured edition of GraphQL over HTTP can require a different one.
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::BadJson(_) | Self::BadParameters(_) | Self::BadParameter { .. } | Self::NotEncrypted => {
@@ -118,7 +119,7 @@ impl Failure {
         }
     }
 
-    /// Why a request was not let in, in a word for the metrics.
+    /// Why admission refused a request, as a label of the metrics.
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Unauthenticated(_) => "unauthenticated",
@@ -129,7 +130,7 @@ impl Failure {
         }
     }
 
-    /// What is wrong, in a sentence.
+    /// What is wrong, in a sentence for the client.
     pub(super) fn message(&self) -> String {
         match self {
             Self::BadJson(problem) | Self::BadParameters(problem) => problem.clone(),
@@ -182,7 +183,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// The failure, in GraphQL's own shape.
+    /// The failure as JSON, in the shape of GraphQL errors.
     pub(super) fn body(&self) -> String {
         let mut extensions = json!({ "code": self.code() });
         if let Self::Limit(limit, maximum) = self {
@@ -201,7 +202,7 @@ impl Failure {
         json!({ "errors": [{ "message": self.message(), "extensions": extensions }] }).to_string()
     }
 
-    /// The answer to the request.
+    /// The response to the request.
     pub(super) fn response(&self) -> Response {
         let body = self.body() + "\n";
         let json = HeaderValue::from_static("application/json");
@@ -228,7 +229,7 @@ impl Failure {
     }
 }
 
-/// What a client that lacks a right is asked for.
+/// The `WWW-Authenticate` header for a client without credentials or without a scope.
 /// Source: <https://www.rfc-editor.org/rfc/rfc6750#section-3>
 pub(super) fn challenge(status: StatusCode) -> Option<HeaderValue> {
     match status {
@@ -259,7 +260,7 @@ impl IntoResponse for Failure {
     }
 }
 
-/// An argument by the name of its parameter.
+/// Names the argument like the parameter of the route.
 impl From<InvalidArgument> for Failure {
     fn from(error: InvalidArgument) -> Self {
         let spelled = |argument: Argument| argument.words().collect::<Vec<_>>().join("_");
@@ -267,7 +268,7 @@ impl From<InvalidArgument> for Failure {
     }
 }
 
-/// A report that failed, with the status of its cause.
+/// A failed report, with the status that fits its cause.
 impl From<reports::Error> for Failure {
     fn from(error: reports::Error) -> Self {
         error.log();

@@ -1,5 +1,5 @@
-//! The HTTP face: routes, and what surrounds every request. GraphQL, the legacy reports and the
-//! probes are a file each; none of them knows a table.
+//! The HTTP interface: routes, and the layers around every request. Connections, GraphQL, REST, pages and the routes
+//! for operators are a folder each. None of them queries tables.
 
 mod answers;
 pub mod connections;
@@ -45,43 +45,43 @@ use crate::{
     shutdown::Ending,
 };
 
-/// Where GraphQL is asked.
+/// The path of GraphQL.
 const GRAPHQL: &str = "/graphql";
-/// Where it is asked over a WebSocket.
+/// The path of GraphQL over WebSockets.
 const GRAPHQL_SOCKET: &str = "/graphql/ws";
 
-/// What handlers need. Cheap to clone.
+/// What handlers share. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
-    /// What executes GraphQL documents.
+    /// Executes GraphQL documents.
     pub executor: Executor,
-    /// The answers that are kept.
+    /// The cache of answers.
     pub answers: Answers,
-    /// The answers that are followed.
+    /// The live answers of subscriptions.
     pub live: Live,
-    /// The documents that clients may name instead of sending.
+    /// The documents that clients can name by an id.
     pub documents: PersistedDocuments,
-    /// How the GraphQL endpoint answers.
+    /// The configuration of GraphQL.
     pub config: Arc<GraphqlConfig>,
-    /// Who may ask.
+    /// Identifies callers by their credentials.
     pub authenticator: Authenticator,
-    /// How much each may.
+    /// The budgets of callers.
     pub rate: RateLimit,
-    /// How many proxies in front are trusted.
+    /// The number of trusted proxies in front of the gateway.
     pub proxy_hops: usize,
-    /// Whether TLS is spoken here.
+    /// Whether this port uses TLS.
     pub is_encrypted: bool,
-    /// How much is under way.
+    /// Limits on concurrent work.
     pub load: Load,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
-    /// The reports behind it.
+    /// The reports.
     pub reports: Reports,
     /// How the process ends.
     pub ending: Ending,
-    /// The lists of members that are on their way.
+    /// Slots for lists of members that are being sent.
     pub exports: Arc<Semaphore>,
-    /// How many there may be at once: half of the database's connections.
+    /// The number of those slots: half of the database's connections, at least 1.
     pub exports_max: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
@@ -89,22 +89,23 @@ pub struct Gateway {
     pub readiness_timeout: Duration,
 }
 
-/// Why there can be no gateway.
+/// Why the gateway cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The folder of persisted documents cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// Callers cannot be told apart.
+    /// The API keys, or the settings of the identity provider, cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
 }
 
 impl Gateway {
-    /// A gateway to `reports`, as `config` says, until its `ending`. To be called within a runtime.
+    /// A gateway for `reports`, configured by `config`, that stops with `ending`. Must be called within a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When the folder of persisted documents, or the API keys, cannot be used.
+    /// When the folder of persisted documents, or the configuration of access, cannot be used.
     pub fn new(reports: Reports, config: &Config, ending: Ending) -> Result<Self, GatewayError> {
         let exports_max = usize::try_from(config.database.max_connections / 2).unwrap_or_default().max(1);
         Ok(Self {
@@ -150,11 +151,11 @@ pub fn router(gateway: Gateway) -> Router {
     surround(probes.merge(graphql_routes(&gateway)).merge(guarded), gateway)
 }
 
-/// The only route that pages of other origins may ask, where there are such origins.
+/// The routes of GraphQL: the only ones that pages of other origins can use, if any origins are allowed.
 fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
     let routes =
         Router::new().route(GRAPHQL, get(graphql::get).post(graphql::post)).method_not_allowed_fallback(no_such_method);
-    // Within: who is not let in may read why.
+    // Admission is inside the CORS layer, so that pages can read why a request was refused.
     let routes = routes.layer(middleware::from_fn_with_state(gateway.clone(), admission::admit));
     match graphql::cors(&gateway.config.cors_origins) {
         Some(cors) => routes.layer(cors),
@@ -162,10 +163,10 @@ fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
     }
 }
 
-/// What surrounds every route; the log outside, so that it sees what the others answer.
+/// The layers around every route. The log is the outermost one, so that it sees the answers of the others.
 fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
     let sniff = HeaderValue::from_static("nosniff");
-    // Half a year; only where there is TLS here, and not a proxy's to promise.
+    // 180 days. Only where this port uses TLS: behind a proxy, the header is the proxy's to send.
     let transport = gateway.is_encrypted.then(|| HeaderValue::from_static("max-age=15552000"));
     let transport = move |_: &Response| transport.clone();
     routes
@@ -184,12 +185,12 @@ async fn limit_time(State(gateway): State<Gateway>, request: Request, next: Next
     answer.unwrap_or_else(|_| refused(&gateway, &path, &headers, &Failure::TimedOut))
 }
 
-/// The answer to a request that reached no handler, or kept one for too long.
+/// The response to a request that reached no handler, or whose handler took too long.
 fn refused(gateway: &Gateway, path: &str, headers: &HeaderMap, failure: &Failure) -> Response {
     if path == GRAPHQL { graphql::refused(gateway, headers, failure) } else { failure.response() }
 }
 
-/// The panic itself was logged where it happened.
+/// The response after a panic, which is logged where it happens.
 fn panicked(_cause: Box<dyn Any + Send>) -> Response {
     Failure::Internal.into_response()
 }
@@ -198,17 +199,17 @@ async fn no_such_path(uri: Uri) -> Response {
     Failure::NotFound(uri.path().to_owned()).into_response()
 }
 
-/// axum adds `Allow`.
+/// axum adds the header `Allow`.
 async fn no_such_method(method: Method) -> Response {
     Failure::MethodNotAllowed(method, None).into_response()
 }
 
-/// A body of a fixed media type.
+/// A response with a fixed media type.
 fn body(media_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
     ([(header::CONTENT_TYPE, media_type)], body.into()).into_response()
 }
 
-/// A plain text that calls itself HTML, as the legacy service's did.
+/// A plain text with the media type HTML, as in the legacy service.
 fn legacy_text(status: StatusCode, text: &'static str) -> Response {
     (status, body("text/html; charset=utf-8", text)).into_response()
 }

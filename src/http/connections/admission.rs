@@ -1,4 +1,4 @@
-//! Who is let in: every request but the probes' says who asks, and has to be within the caller's budget.
+//! Admission: every request except the probes' is identified, and must be within its caller's budget.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -18,42 +18,42 @@ use crate::{
 pub(in crate::http) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// What a request costs by itself: so much work is an answer that is kept, or a refusal.
+/// What every admitted request, and every operation on a WebSocket, costs by itself, also when the answer is cached.
 pub(in crate::http) const REQUEST_COST: u64 = 100;
-/// What a wrong key or token costs its address, from a budget of its own: by default, 60 a minute.
+/// What a wrong key or access token costs its address, from a separate budget: by default, 60 a minute.
 const DENIED_COST: u64 = 50_000;
 
-/// Where a connection comes from, and what may be asked on it.
+/// The client's address, and what the connection may be used for.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
-    /// The other end.
+    /// The address of the other end: a client's or a proxy's.
     pub address: SocketAddr,
-    /// What may be asked.
+    /// What the connection may be used for.
     pub terms: Terms,
 }
 
-/// What may be asked on a connection.
+/// What a connection may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Terms {
-    /// Everything.
+    /// All routes.
     All,
-    /// The probes alone: there are too many connections.
+    /// Only the probes: there are too many connections.
     Crowded,
-    /// The probes alone: it is not encrypted, and others are.
+    /// Only the probes: the connection is not encrypted, and the port uses TLS.
     Plain,
 }
 
-/// Who sent a request, and what they use of their budget.
+/// The caller who sent a request, and the meter of the caller's budget.
 #[derive(Debug, Clone)]
 pub(in crate::http) struct Client {
     pub(in crate::http) caller: Caller,
     pub(in crate::http) meter: Meter,
-    /// Where it comes from; unknown without a connection.
+    /// The address that the request came from; none without a connection, as in tests.
     address: Option<IpAddr>,
 }
 
 impl Client {
-    /// The same connection's client, who says more of themselves.
+    /// The client of the same connection, identified by a credential that arrived later.
     pub(in crate::http) async fn identified(
         &self,
         gateway: &Gateway,
@@ -72,15 +72,15 @@ impl Client {
         Ok(Self { caller, meter, address })
     }
 
-    /// The same client on another budget.
+    /// The same client with another meter.
     pub(in crate::http) fn paying_by(&self, meter: Meter) -> Self {
         Self { meter, ..self.clone() }
     }
 
-    /// Begins something for the client.
+    /// Starts a request or an operation: fails when the budget is used up, and charges [`REQUEST_COST`] otherwise.
     pub(in crate::http) fn begin(&self) -> Result<(), Failure> {
         if let Some(wait) = self.meter.wait() {
-            // A part of a second counts as one.
+            // Rounded up to full seconds.
             return Err(Failure::RateLimited(wait.as_secs() + 1));
         }
         self.meter.charge(REQUEST_COST);
@@ -88,7 +88,7 @@ impl Client {
     }
 }
 
-/// Lets a request in, with its client, or answers it.
+/// Passes a request on with its [`Client`], or refuses it.
 pub(in crate::http) async fn admit(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().copied();
@@ -120,7 +120,7 @@ async fn identify(gateway: &Gateway, peer: Option<Peer>, headers: &HeaderMap) ->
     Client::of(gateway, address, credential).await
 }
 
-/// Who has the credential; guessing is slow.
+/// The caller who has the credential. Wrong credentials are rate-limited, so that guessing is slow.
 async fn check(gateway: &Gateway, address: Option<IpAddr>, credential: Option<&str>) -> Result<Caller, Failure> {
     let guesses = gateway.rate.meter(("denied", address));
     if credential.is_some()
@@ -129,7 +129,7 @@ async fn check(gateway: &Gateway, address: Option<IpAddr>, credential: Option<&s
         return Err(Failure::RateLimited(wait.as_secs() + 1));
     }
     gateway.authenticator.caller(credential).await.map_err(|denied| {
-        // While nobody can be told apart, nobody is guessing.
+        // An identity provider that cannot be reached is not a wrong guess.
         if matches!(denied, Denied::Invalid(_)) {
             guesses.charge(DENIED_COST);
         }
@@ -137,7 +137,7 @@ async fn check(gateway: &Gateway, address: Option<IpAddr>, credential: Option<&s
     })
 }
 
-/// The API key, or the token, of a request.
+/// The API key or the access token of a request.
 pub(in crate::http) fn credential(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
     let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(bearer);
     let keys = headers.get_all(API_KEY).iter().map(|key| key.to_str().unwrap_or_default().trim());
@@ -146,14 +146,15 @@ pub(in crate::http) fn credential(headers: &HeaderMap) -> Result<Option<&str>, D
     if all.next().is_some() { Err(Denied::Invalid("Send one API key or one token.")) } else { Ok(first) }
 }
 
-/// Other schemes are somebody else's affair, such as a proxy's.
+/// The token of the scheme `Bearer`. Other schemes are ignored: they may be meant for a proxy.
 fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// The address of the client: of the entries of `X-Forwarded-For`, to which each proxy adds the address that it was
-/// asked from, the one that the outermost trusted proxy added. What stands before it is the client's own say.
+/// The client's address. Each proxy appends the address of its own client to `X-Forwarded-For`; with `hops` trusted
+/// proxies, the client's address is the entry that is `hops` from the end. Earlier entries are not trusted, because the
+/// client can write anything there.
 fn address(peer: IpAddr, headers: &HeaderMap, hops: usize) -> IpAddr {
     let entries = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
     let entries: Vec<_> = entries.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -167,7 +168,7 @@ fn parsed(entry: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(with_port)
 }
 
-/// What one customer of a provider has: an address of IPv4, or the 64 bits of IPv6 under which all are theirs.
+/// The network that one customer of a provider has: the address in IPv4, the upper 64 bits in IPv6.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),

@@ -1,5 +1,5 @@
-//! How much is done at once: what is beyond is refused at once, before memory or the database's connections
-//! suffer. Probes are not counted.
+//! Limits on concurrent work. Work beyond a limit is refused at once, before memory or database connections run out.
+//! Probes are not counted.
 
 use std::sync::Arc;
 
@@ -19,10 +19,11 @@ use crate::{
     },
 };
 
-/// Answers up to this size are sent at once; larger ones in such pieces, and counted until they are gone.
+/// Answers up to this size are sent at once. Larger ones are sent in pieces of this size, and are counted until they
+/// are sent.
 const PIECE: usize = 64 << 10;
 
-/// What is under way. Cheap to clone.
+/// The work in progress. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Load {
     requests: Arc<Semaphore>,
@@ -34,18 +35,18 @@ impl Load {
         Self { requests: Arc::new(Semaphore::new(config.max_requests)), bytes: Memory::new(config.in_flight_bytes) }
     }
 
-    /// A place among the answers that are computed at once. To be taken once the request was read: whoever sends
-    /// slowly keeps nobody waiting.
+    /// A slot among the answers that are computed at the same time. Take it after the request was read, so that slow
+    /// senders do not occupy slots.
     pub(in crate::http) fn begin(&self) -> Result<OwnedSemaphorePermit, Failure> {
         Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Failure::Overloaded)
     }
 
-    /// Makes room for so many bytes of a request's body.
+    /// Reserves memory for this number of bytes.
     pub(in crate::http) fn widen(&self, room: &mut Room, bytes: usize) -> Result<(), Failure> {
         if self.bytes.widen(room, bytes) { Ok(()) } else { Err(Failure::Overloaded) }
     }
 
-    /// The response with a body that is counted until the client took it, where it is large.
+    /// The response. A body larger than [`PIECE`] is counted until the client has received it.
     pub(in crate::http) fn send(&self, response: Response, body: &Bytes) -> Result<Response, Failure> {
         if body.len() <= PIECE {
             return Ok(response);
@@ -61,7 +62,7 @@ impl Load {
         Ok(Response::from_parts(parts, Body::from_stream(pieces)))
     }
 
-    /// Requests that may be begun, and bytes that are free.
+    /// The number of free slots for requests, and of free bytes.
     pub(in crate::http) fn free(&self) -> (usize, usize) {
         (self.requests.available_permits(), self.bytes.free())
     }

@@ -1,4 +1,4 @@
-//! One line a request, under a request id that the answer carries too; its numbers, and its trace.
+//! The log line, the metrics and the trace of each request. The answer carries the request id of the log line.
 
 use std::time::Instant;
 
@@ -20,18 +20,18 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest request id, and operation name, that is taken over from a client.
+/// The longest request id that is taken from a client, in bytes; also the longest operation name, or name of a caller,
+/// that is logged, in characters.
 const MAX_LENGTH: usize = 128;
 
-/// Logs, counts, times and traces each request; probes that succeed are logged at debug level, and not
-/// traced.
+/// Logs, counts, times and traces each request. Successful probes are logged at debug level; probes are not traced.
 pub(in crate::http) async fn requests(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let _in_flight = Counted::request();
     let id = request.headers().get(REQUEST_ID).filter(|id| is_presentable(id)).cloned().unwrap_or_else(new_id);
     request.headers_mut().insert(REQUEST_ID, id.clone());
     let method = request.method().clone();
-    // The pattern, not the path: what a stranger types is no label, and no field to search by.
+    // The route's pattern instead of the path: clients choose paths freely, so they are unsuitable as metric labels.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let is_probe = matches!(route, "/health_check" | "/readiness_check");
@@ -63,7 +63,7 @@ pub(in crate::http) async fn requests(mut request: Request, next: Next) -> Respo
     answered.instrument(line).instrument(trace.clone()).await
 }
 
-/// The request as its trace shows it, part of the caller's trace if there is one.
+/// The request's span, which continues the caller's trace if there is one.
 fn trace_span(method: &Method, route: &str, headers: &HeaderMap) -> Span {
     let span = debug_span!("http", "otel.name" = format!("{method} {route}"), "otel.kind" = "server");
     span.set_attribute("http.request.method", method.to_string());

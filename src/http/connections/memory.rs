@@ -1,14 +1,14 @@
-//! Memory that is shared out in bytes: what is held for requests that are on their way, and for live answers.
+//! Memory budgets in bytes: for requests and answers in progress, and for live answers.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// So many bytes, for all who need some. Cheap to clone.
+/// A number of bytes that several users share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::http) struct Memory(Arc<Semaphore>);
 
-/// What somebody holds of it: as much as their largest took, since buffers do not shrink.
+/// The bytes that one user holds: enough for its largest message so far, because buffers do not shrink.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Room(Option<OwnedSemaphorePermit>);
 
@@ -17,7 +17,7 @@ impl Memory {
         Self(Arc::new(Semaphore::new(bytes)))
     }
 
-    /// Widens `room` to so many bytes; false where too much is in use.
+    /// Grows `room` to this number of bytes. False when the memory is used up.
     pub(in crate::http) fn widen(&self, room: &mut Room, bytes: usize) -> bool {
         let held = room.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if bytes > held {
@@ -31,7 +31,7 @@ impl Memory {
         true
     }
 
-    /// Bytes that nobody holds.
+    /// The bytes that are not in use.
     pub(in crate::http) fn free(&self) -> usize {
         self.0.available_permits()
     }

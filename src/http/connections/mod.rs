@@ -1,4 +1,4 @@
-//! Connections, and what surrounds every request on them: TLS, who is let in, how much at once, and the log.
+//! Connections and the layers around every request: TLS, admission, limits on load, and the log.
 
 pub(in crate::http) mod admission;
 pub(in crate::http) mod load;

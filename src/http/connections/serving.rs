@@ -1,5 +1,5 @@
-//! Connections: how many, how long they may idle, and how slow their clients may be. HTTP/1.1 and HTTP/2, plain or
-//! over TLS.
+//! Serves connections of HTTP/1.1 and HTTP/2, with or without TLS. Limits their number, how long they may idle, and how
+//! slow their clients may be.
 
 use std::{
     io,
@@ -42,22 +42,22 @@ use crate::{
     metrics,
 };
 
-/// The first line and the headers of a request; also what HTTP/1.1 buffers of an answer.
+/// The largest request line and headers; also the buffer for answers of an HTTP/1.1 connection or of an HTTP/2 stream.
 const HEAD_BYTES: usize = 64 << 10;
-/// Headers of a request.
+/// The most headers of a request.
 const HEADERS_MAX: usize = 100;
-/// Requests at once on a connection of HTTP/2, and those that were taken back but not yet seen.
+/// The most concurrent requests on an HTTP/2 connection, and the most that were reset and are not processed yet.
 /// Source: <https://www.rfc-editor.org/rfc/rfc9113#section-10.5>; CVE-2023-44487 ("rapid reset")
 const STREAMS_MAX: u32 = 64;
 const RESETS_MAX: usize = 32;
-/// Connections beyond the limit on which the probes are still answered.
+/// The connections beyond the limit, on which only the probes are answered.
 const RESERVE: usize = 32;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// How often a connection is looked at.
+/// How often each connection is checked for slow or idle clients.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long clients may take.
+/// How long a client may take to send headers, to idle, and to receive data.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
     header: Duration,
@@ -65,7 +65,7 @@ struct Patience {
     send: Duration,
 }
 
-/// Serves `router` on `listener` until it is told to `stop`, and what is under way to its end.
+/// Serves `router` on `listener` until `stop` is cancelled, and then waits until the open connections have ended.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -121,7 +121,7 @@ pub async fn serve(
     connections.wait().await;
 }
 
-/// Whether the client was gone before it was accepted.
+/// Whether the client disconnected before its connection was accepted.
 fn is_of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -157,7 +157,7 @@ async fn connect(
     exchange(Watched { io: stream, activity, _place: place }, peer, router, patience, stop).await
 }
 
-/// Answers the requests of a connection, and watches over its pace.
+/// Answers the requests of a connection, and ends it when the client is slow or idle.
 async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     io: Watched<S>,
     peer: Peer,
@@ -176,7 +176,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         async move { answered.await.map(|response| response.map(|body| Answering { body, _busy: busy })) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    // Slow and idle clients are found below, in one place for all protocols.
+    // Slow and idle clients are detected below, for all protocols in one place.
     builder.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES).max_headers(HEADERS_MAX);
     builder
         .http2()
@@ -213,18 +213,20 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     }
 }
 
-/// What a connection is doing. Times are milliseconds since it began, and 0 for "not".
+/// What a connection is doing. Times are milliseconds since the connection began; 0 means that the state does not
+/// apply.
 #[derive(Debug)]
 struct Activity {
     begun: Instant,
     requests: AtomicUsize,
-    /// Whether it is HTTP/2's: then bytes between requests are no head, but how both sides keep in touch.
+    /// Whether the connection uses HTTP/2. Its bytes between requests may be control frames, so they do not count as
+    /// the start of a request.
     is_multiplexed: AtomicBool,
-    /// Since when nothing is under way.
+    /// The time since which no request is in progress.
     idle: AtomicU64,
-    /// Since when a request's head arrives.
+    /// The time at which a request's head began to arrive.
     head: AtomicU64,
-    /// Since when the client takes nothing of what is sent.
+    /// The time since which the client has accepted no data.
     stalled: AtomicU64,
 }
 
@@ -266,7 +268,7 @@ impl Activity {
     }
 }
 
-/// A request that is being answered, until its answer's body was taken.
+/// A request in progress, until the body of its answer was sent or dropped.
 struct Busy(Arc<Activity>);
 
 impl Busy {
@@ -284,7 +286,7 @@ impl Drop for Busy {
     }
 }
 
-/// The body of an answer, which keeps its request among those under way.
+/// The body of an answer. Its request counts as in progress until it is dropped.
 struct Answering {
     body: Body,
     _busy: Busy,
@@ -310,7 +312,8 @@ impl HttpBody for Answering {
     }
 }
 
-/// A stream that tells when bytes come and go. Holds the connection's place, also after an upgrade.
+/// A stream that records when data arrives and when writes stall. It holds the connection's slot, also after an
+/// upgrade.
 struct Watched<S> {
     io: S,
     activity: Arc<Activity>,
@@ -394,7 +397,7 @@ mod tests {
         activity.head.store(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(activity.verdict(patience), Verdict::TooSlow("slow_header"));
-        // The head has arrived: answers may take as long as they are allowed to.
+        // The head has arrived: from here on, the handler decides how long the answer may take.
         let busy = Busy::begin(Arc::clone(&activity));
         assert_eq!(activity.verdict(patience), Verdict::Fine);
         activity.stalled.store(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! TLS for those without a proxy that ends it: the certificate is read again when it is renewed.
+//! TLS without a proxy in front. A renewed certificate is loaded without a restart.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,21 +13,21 @@ use tracing::{error, info};
 
 use crate::config::server::TlsConfig;
 
-/// How often the files are looked at.
+/// How often the files are read to see whether they changed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why there can be no TLS.
+/// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or holds something else.
+    /// A file cannot be read, or does not hold what it should.
     #[error("cannot read {0}, of {1}: {2}")]
     File(PathBuf, &'static str, String),
-    /// They do not belong together.
+    /// The certificate and the key do not match.
     #[error("TLS_CERT_FILE and TLS_KEY_FILE cannot be used together: {0}")]
     Pair(String),
 }
 
-/// The certificate and its key, as they are now.
+/// Reads the certificate and its key.
 ///
 /// # Errors
 /// When they cannot be used.
@@ -49,7 +49,8 @@ pub fn read(files: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-/// Reads the files again and again, until the process ends. Files that are wrong leave the certificate as it was.
+/// Reads the files every second until `stop` is cancelled. Files that cannot be used leave the current certificate in
+/// place.
 pub async fn keep_current(files: TlsConfig, current: watch::Sender<Arc<ServerConfig>>, stop: CancellationToken) {
     let contents = |files: &TlsConfig| (std::fs::read(&files.certificate).ok(), std::fs::read(&files.key).ok());
     let mut seen = contents(&files);

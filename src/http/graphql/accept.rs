@@ -1,4 +1,4 @@
-//! Which media type a client wants its answer in.
+//! Content negotiation: which media type a client accepts for its answer.
 //! Source: <https://httpwg.org/specs/rfc9110.html#field.accept>
 
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::http::error::Failure;
 
-/// A stream of answers.
+/// The media type of an event stream.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
-/// What answers come in.
+/// The media type of a single answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum MediaType {
-    /// `application/graphql-response+json`: the body is GraphQL's, whatever the status.
+    /// `application/graphql-response+json`: the body is a GraphQL response, whatever the status.
     GraphqlJson,
-    /// `application/json`, which clients of many years ask for.
+    /// `application/json`, which older clients ask for.
     Json,
 }
 
@@ -34,24 +34,24 @@ impl MediaType {
     }
 }
 
-/// What a client takes for an answer.
+/// What a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// The media type that it prefers for a single answer, if it takes one.
+    /// The media type that the client prefers for a single answer; none if it accepts no single answer.
     pub(super) single: Option<MediaType>,
-    /// Whether it takes a stream of answers.
+    /// Whether the client accepts an event stream.
     pub(super) stream: bool,
 }
 
 impl Wanted {
-    /// What a single answer is written in, be it one that nobody asked for.
+    /// The media type of a single answer. Errors use `application/json` when the client accepts no single answer.
     pub(super) fn media_type(self) -> MediaType {
         self.single.unwrap_or(MediaType::Json)
     }
 }
 
-/// What the client takes. Clients that accept everything, or do not say, get `application/json`, as the audits
-/// have it; a stream is sent only to those that name it.
+/// What the client accepts. Clients that send no `Accept`, or that accept everything, get `application/json`, as the
+/// audits of `graphql-http` expect. Only clients that name `text/event-stream` get a stream.
 pub(super) fn negotiate(headers: &HeaderMap) -> Result<Wanted, Failure> {
     let ranges: Vec<Range> = ranges(headers).collect();
     let stream = ranges.iter().any(|range| range.quality > 0 && range.essence == EVENT_STREAM);
@@ -64,7 +64,7 @@ fn single(ranges: &[Range]) -> Option<MediaType> {
         return Some(MediaType::Json);
     }
     let (graphql, json) = (quality(ranges, MediaType::GraphqlJson), quality(ranges, MediaType::Json));
-    // Where both are wanted alike, the one that was named more precisely; GraphQL's own between equals.
+    // With equal weights, the type that is named more precisely wins; with equal precision, GraphQL's own type.
     match (graphql, json) {
         ((0, _), (0, _)) => None,
         ((wanted, precision), json) if (wanted, precision) >= json && precision == 3 => Some(MediaType::GraphqlJson),
@@ -73,12 +73,12 @@ fn single(ranges: &[Range]) -> Option<MediaType> {
     }
 }
 
-/// Whether a media type is named itself, not by a range such as `*/*`.
+/// Whether a media type is named explicitly, not only by a range such as `*/*`.
 pub(super) fn names(headers: &HeaderMap, is_named: impl Fn(&str) -> bool) -> bool {
     ranges(headers).any(|range| range.quality > 0 && is_named(&range.essence))
 }
 
-/// Of the media types that are named themselves, the one that is wanted most; the first between equals.
+/// The explicitly named media type with the highest weight; the first of `offered` among equals.
 pub(in crate::http) fn preferred(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'static str> {
     let wanted = |essence: &&'static str| {
         let named = ranges(headers).filter(|range| range.essence == *essence).map(|range| range.quality);
@@ -90,9 +90,9 @@ pub(in crate::http) fn preferred(headers: &HeaderMap, offered: &[&'static str]) 
 
 struct Range {
     essence: String,
-    /// From 0, not acceptable, to 1000.
+    /// The weight, from 0 (not acceptable) to 1000.
     quality: u16,
-    /// Whether it asks for a charset that answers do not come in.
+    /// Whether it asks for a charset other than UTF-8.
     foreign: bool,
 }
 
@@ -114,7 +114,8 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = Range> {
     })
 }
 
-/// How much a media type is wanted, and how precisely that was said.
+/// The weight of a media type, and how precisely the range names it: 3 for the type itself, 1 for everything, 0 if it
+/// is not named.
 fn quality(ranges: &[Range], media_type: MediaType) -> (u16, u8) {
     let precision = |range: &Range| match range.essence.as_str() {
         essence if essence == media_type.essence() => 3,
@@ -127,7 +128,7 @@ fn quality(ranges: &[Range], media_type: MediaType) -> (u16, u8) {
     best.map_or((0, 0), |range| (range.quality, precision(range)))
 }
 
-/// A weight such as `0.9`; one that cannot be read counts as none at all.
+/// A weight such as `0.9` in thousandths. One that cannot be read counts as 1, like a missing weight.
 fn thousandths(weight: &str) -> u16 {
     let weight = weight.parse::<f32>().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
@@ -135,7 +136,7 @@ fn thousandths(weight: &str) -> u16 {
     thousandths
 }
 
-/// Whether a charset is the one that all JSON comes in.
+/// Whether a charset is UTF-8, the charset of all JSON.
 pub(super) fn is_utf8(charset: &str) -> bool {
     charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
 }

@@ -1,5 +1,5 @@
-//! What an operation answers over a transport that takes several answers: one, or a new one whenever the data
-//! changed it.
+//! The answers to an operation over a transport that can carry several: one answer for a query, or a new answer for a
+//! subscription whenever the data changed it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,21 +26,21 @@ use crate::{
     metrics,
 };
 
-/// Answers in GraphQL's own media type: here the body is all that is sent.
+/// Always GraphQL's own media type: these transports send the body only.
 const WRITTEN_AS: MediaType = MediaType::GraphqlJson;
 
 /// The answers of one operation.
 pub(super) enum Answering {
-    /// There is one.
+    /// A single answer.
     Once(BoxFuture<'static, Told>),
-    /// It is followed.
+    /// A subscription.
     Followed(Follower),
-    /// There are no more.
+    /// All answers were given.
     Over,
 }
 
 impl Answering {
-    /// Starts to answer what a client asks for.
+    /// Prepares the answers to a request.
     pub(super) async fn begin(gateway: &Gateway, client: &Client, parameters: Parameters) -> Self {
         let found = match gateway.documents.find(&parameters) {
             Ok(found) => found,
@@ -73,7 +73,7 @@ impl Answering {
         matches!(self, Self::Followed(_))
     }
 
-    /// The next answer; none after the last.
+    /// The next answer; none after the last one.
     pub(super) async fn next(&mut self) -> Option<Arc<Told>> {
         let told = match self {
             Self::Once(answer) => Some(Arc::new(answer.await)),
@@ -87,8 +87,8 @@ impl Answering {
     }
 }
 
-/// How the answer to a subscription is computed, each time, for all of whom the same may be told. Whoever is the
-/// first to ask pays for the first time.
+/// Returns a function that computes the current answer to a subscription. All subscribers with the same question and
+/// scopes share it. The first subscriber's budget pays for the first execution; later ones are free.
 fn compute(gateway: Gateway, client: Client, found: Found, parameters: Parameters) -> Compute {
     let unpaid = Mutex::new(Some(client.meter.clone()));
     let asked = Arc::new((gateway, client, unpaid, found, parameters, Mutex::<Room>::default()));
@@ -120,7 +120,7 @@ fn compute(gateway: Gateway, client: Client, found: Found, parameters: Parameter
     })
 }
 
-/// What is told where there is no memory for an answer.
+/// The refusal when the memory for live answers is used up.
 pub(super) async fn crowded(gateway: &Gateway) -> Told {
     let maximum = gateway.config.limits.live_bytes;
     refused(gateway, Limit::LiveBytes.exceeded(maximum, None)).await
@@ -130,7 +130,7 @@ async fn refused(gateway: &Gateway, error: async_graphql::ServerError) -> Told {
     told(written(gateway, WRITTEN_AS, None, gateway.executor.refuse(error)).await)
 }
 
-/// The answer as those are told who may get another one after it.
+/// The answer in the form that subscribers get.
 fn told(answered: Result<Answer, Unkept>) -> Told {
     let (answer, refused, code) = match answered {
         Ok(answer) => (answer, false, "OK"),

@@ -1,5 +1,5 @@
-//! Requests that a page of another site makes a browser send. POST takes only JSON, for which browsers
-//! ask first; GET needs a sign that the request comes from no such page.
+//! Protection against requests that a page of another site makes a browser send. POST accepts only JSON, for which
+//! browsers send a preflight request first. GET needs a sign that the request does not come from such a page.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::{
     http::{connections::admission::API_KEY, graphql::accept},
 };
 
-/// Headers that no page can send without the browser asking first.
+/// Headers that make a browser send a preflight request first.
 const PREFLIGHTED: [HeaderName; 2] =
     [HeaderName::from_static("apollo-require-preflight"), HeaderName::from_static("x-apollo-operation-name")];
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a GET request may come from a page of another site that nobody allowed. Browsers of today say
-/// so themselves; older ones are told by what they accept for a form, a link or an image.
+/// Whether a GET request may come from a page of another site that is not allowed. Current browsers send
+/// `Sec-Fetch-Site`. Older ones are recognized by what they accept for a form, a link or an image.
 /// Source: <https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>
 pub(super) fn is_cross_site(headers: &HeaderMap, allowed: &Origins) -> bool {
     if PREFLIGHTED.iter().any(|name| headers.get(name).is_some_and(|value| !value.is_empty())) {
@@ -36,8 +36,8 @@ pub(super) fn is_cross_site(headers: &HeaderMap, allowed: &Origins) -> bool {
     }
 }
 
-/// Whether a WebSocket's handshake comes from a page of another host that nobody allowed: browsers do not ask
-/// before they send one, and let any page read what comes. What is no browser sends no origin.
+/// Whether a WebSocket handshake comes from a page of another host that is not allowed. Browsers send handshakes
+/// without a preflight request and let any page read the messages. Clients other than browsers send no `Origin`.
 /// Source: <https://www.rfc-editor.org/rfc/rfc6455#section-10.2>
 pub(super) fn is_foreign(headers: &HeaderMap, allowed: &Origins) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -55,7 +55,7 @@ fn is_allowed(headers: &HeaderMap, allowed: &Origins) -> bool {
     }
 }
 
-/// What lets pages of the `allowed` origins read answers; none where there are no such origins.
+/// The CORS layer that lets pages of the `allowed` origins read answers; none when no origin is allowed.
 pub(in crate::http) fn cors(allowed: &Origins) -> Option<CorsLayer> {
     let origins = match allowed {
         Origins::Any => AllowOrigin::any(),

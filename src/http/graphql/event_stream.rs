@@ -1,4 +1,4 @@
-//! Answers as a stream of events, over plain HTTP.
+//! Answers as server-sent events, over plain HTTP.
 //! Sources: <https://html.spec.whatwg.org/multipage/server-sent-events.html>; "distinct connections mode" of
 //! <https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md>
 
@@ -27,18 +27,18 @@ use crate::{
     metrics::Counted,
 };
 
-/// So often something is sent, lest proxies take the connection for dead.
+/// After this time without an answer a comment is sent, so that proxies keep the connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b":\n\n";
-/// What is told when the key, or the token, of a connection holds no longer.
+/// The message when the credential of a connection is no longer valid.
 pub(super) const EXPIRED: &str = "The API key or token has expired, or was withdrawn: connect again.";
-/// Not without data: browsers would pass over it.
+/// With an empty `data` line, because browsers ignore events without one.
 const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
-/// Tells proxies to pass on events as they come.
+/// Tells proxies not to buffer events.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The answers as events `next`, and `complete` after the last. When the gateway stops, the stream ends without
-/// `complete`, and clients connect again.
+/// Sends each answer as an event `next`, and `complete` after the last. When the gateway stops, the stream ends without
+/// `complete`, so that clients connect again.
 pub(super) fn respond(gateway: &Gateway, caller: Caller, answering: Answering) -> Result<Response, Failure> {
     let limit = Failure::Limit(Limit::Connections, gateway.config.limits.live_connections);
     let place = gateway.live.connect().ok_or(limit)?;
@@ -63,7 +63,7 @@ pub(super) fn respond(gateway: &Gateway, caller: Caller, answering: Answering) -
     Ok((headers, Body::from_stream(events)).into_response())
 }
 
-/// An answer, which is one line.
+/// An event with an answer, which is JSON on one line.
 fn event(body: &[u8]) -> Bytes {
     [b"event: next\ndata: ", body, b"\n\n"].concat().into()
 }

@@ -1,5 +1,5 @@
-//! Answers that are followed: computed anew when the data changed, once for all who follow the same question.
-//! Followers see the latest answer and no queue: whoever is slow skips what lies between.
+//! Live answers: computed again when the data changes, once for all subscribers with the same question. A subscriber
+//! gets the latest answer and has no queue, so a slow one skips answers.
 
 use std::{
     collections::HashMap,
@@ -22,11 +22,11 @@ use crate::{
     shutdown::Ending,
 };
 
-/// What a follower is told: an answer of GraphQL, as bytes.
+/// An answer to a subscriber: a GraphQL response, as bytes.
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) body: Bytes,
-    /// Whether the operation was refused: the body has errors only, and nothing comes after it.
+    /// Whether the operation was refused: the body has only errors, and no answer follows.
     pub(super) refused: bool,
 }
 
@@ -36,12 +36,12 @@ impl From<&Failure> for Told {
     }
 }
 
-/// The answer to a question and the count of its changes, for all who follow it.
+/// The current answer to a question, shared by all its followers, and the number of its changes.
 #[derive(Debug, Default)]
 struct State {
     told: Option<Arc<Told>>,
     edition: u64,
-    /// Whoever asked up to this round has their answer: it was computed after they asked.
+    /// Followers up to this round have a current answer: it was computed after they joined.
     round: u64,
 }
 
@@ -50,10 +50,10 @@ struct Topic {
     rounds: watch::Sender<u64>,
 }
 
-/// Computes the answer to a question, again and again.
+/// Computes the current answer to a question each time it is called.
 pub(super) type Compute = Box<dyn Fn() -> BoxFuture<'static, Told> + Send + Sync>;
 
-/// The questions that are followed. Cheap to clone.
+/// All questions that have followers. Cheap to clone.
 #[derive(Clone)]
 pub struct Live(Arc<Inner>);
 
@@ -61,19 +61,20 @@ struct Inner {
     reports: Reports,
     topics: Mutex<HashMap<Question, Arc<Topic>>>,
     changes: watch::Sender<()>,
-    /// Answers that are computed at once: the other connections to the database are for those who ask.
+    /// The number of live answers that are computed at the same time: half of the database's connections, at least 1.
+    /// The others remain for ordinary requests.
     turns: Semaphore,
-    /// For the answers to questions, and for those on their way: one stays in a buffer for as long as its reader is
-    /// slow.
+    /// The memory for current answers, and for answers that are being sent: an answer stays in a buffer as long as its
+    /// reader is slow.
     memory: Memory,
     connections: Arc<Semaphore>,
-    /// The least time between two answers to a follower, and between two looks for changes.
+    /// The least time between two answers to a follower, and between two checks for changes.
     interval: Duration,
     ending: Ending,
 }
 
 impl Live {
-    /// Follows changes of `reports`. To be called within a runtime.
+    /// Follows the changes of `reports`. Must be called within a Tokio runtime.
     pub(in crate::http) fn new(reports: Reports, config: &Config, ending: Ending) -> Self {
         let limits = &config.graphql.limits;
         let turns = usize::try_from(config.database.max_connections / 2).unwrap_or_default().max(1);
@@ -91,7 +92,7 @@ impl Live {
         Self(inner)
     }
 
-    /// A place among the connections that stay open; none where there are too many.
+    /// A slot among the connections that stay open; none when all are in use.
     pub(super) fn connect(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.connections).try_acquire_owned().ok()
     }
@@ -101,18 +102,18 @@ impl Live {
         &self.0.memory
     }
 
-    /// Resolves when connections have to end.
+    /// Resolves when the gateway stops and connections must end.
     pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
         self.0.ending.stop.clone().cancelled_owned()
     }
 
-    /// Runs what the process waits for before it ends.
+    /// Runs a task that the process waits for before it ends.
     pub(super) fn track<F: Future>(&self, task: F) -> impl Future<Output = F::Output> + use<F> {
         self.0.ending.tasks.track_future(task)
     }
 
-    /// Follows the answer to `question`, as those do who follow it already; for the first of them, `compute` tells
-    /// how it is computed.
+    /// Follows the answer to `question`. Followers of the same question share its answer; `compute` is only called for
+    /// the first of them.
     pub(super) fn follow(&self, question: Question, compute: impl FnOnce() -> Compute) -> Follower {
         let mut topics = self.0.topics();
         let topic = topics.entry(question.clone()).or_insert_with(|| {
@@ -134,7 +135,8 @@ impl Inner {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets a question; not if somebody follows it by now, unless that is told all there is to tell.
+    /// Removes a question that has no followers, or whose last answer was given (`is_over`). Returns whether it was
+    /// removed.
     fn forget(&self, question: &Question, topic: &Topic, is_over: bool) -> bool {
         let mut topics = self.topics();
         let forgets = is_over || topic.state.receiver_count() == 0;
@@ -146,7 +148,8 @@ impl Inner {
     }
 }
 
-/// Tells the topics when the data may have changed, or the quarter of an hour with which days begin.
+/// Notifies all topics when the data may have changed, or when a quarter of an hour began: in every time zone, days
+/// begin at a quarter of an hour.
 async fn look_for_changes(live: Weak<Inner>, period: Duration) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -158,7 +161,7 @@ async fn look_for_changes(live: Weak<Inner>, period: Duration) {
             continue;
         }
         let now = live.reports.version().await.map(|version| (version, live.reports.quarter()));
-        // What cannot be known may have changed.
+        // A version that cannot be read may be a new one.
         if now.is_none() || now != seen {
             live.changes.send_replace(());
         }
@@ -166,7 +169,7 @@ async fn look_for_changes(live: Weak<Inner>, period: Duration) {
     }
 }
 
-/// Computes the answer to one question for as long as anybody follows it.
+/// Computes the answer to one question as long as it has followers.
 async fn keep_up(live: Arc<Inner>, question: Question, topic: Arc<Topic>, compute: Compute) {
     let (mut changes, mut rounds) = (live.changes.subscribe(), topic.rounds.subscribe());
     loop {
@@ -174,7 +177,8 @@ async fn keep_up(live: Arc<Inner>, question: Question, topic: Arc<Topic>, comput
         let mut round = *rounds.borrow_and_update();
         let told = {
             let _turn = live.turns.acquire().await;
-            // A task of its own: a panic, which is logged where it happens, must not leave followers waiting.
+            // In a task of its own, so that a panic does not leave followers waiting. The panic is logged where it
+            // happens.
             tokio::spawn(compute()).await.unwrap_or_else(|_| Told::from(&Failure::Internal))
         };
         let is_over = told.refused;
@@ -200,7 +204,7 @@ async fn keep_up(live: Arc<Inner>, question: Question, topic: Arc<Topic>, comput
     }
 }
 
-/// One who follows the answer to a question.
+/// A subscriber to the answer of a question.
 #[derive(Debug)]
 pub(super) struct Follower {
     state: watch::Receiver<State>,
@@ -211,9 +215,11 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// The answer as it is now, then each that differs from the one before; of those that come too soon, the last.
+    /// The current answer first, then each answer that differs from the one before. Answers closer together than the
+    /// interval are skipped, except the last.
     pub(super) async fn next(&mut self) -> Option<Arc<Told>> {
-        // Whoever joins has the answer computed anew for all: that is no reason to be told more often.
+        // A new follower makes the answer be computed again for all; the others must not get answers more often because
+        // of it.
         sleep_until(self.not_before).await;
         let state =
             self.state.wait_for(|state| state.round >= self.round && state.edition > self.edition).await.ok()?;
@@ -238,7 +244,7 @@ mod tests {
         let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
         let live = Live::new(Reports::new(database, Clock::system()), &config, Ending::default());
         let question = Question { text: "".into(), details: String::new() };
-        // Again: what failed is forgotten, and does not keep the next one from asking.
+        // Twice: a failed question is removed, so that it can be asked again.
         for _ in 0..2 {
             let mut follower = live.follow(question.clone(), || Box::new(|| Box::pin(async { panic!("on purpose") })));
             let told = follower.next().await.unwrap();

@@ -1,4 +1,4 @@
-//! GraphQL over HTTP: a thin layer over the library's own request and response.
+//! GraphQL over HTTP: converts requests and responses to and from those of the GraphQL library.
 
 mod accept;
 mod answering;
@@ -50,22 +50,22 @@ use crate::{
     metrics,
 };
 
-/// How a request came.
+/// How a request arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 enum Transport {
     Get,
     Post,
-    /// As a stream of answers, or by a connection that carries many.
+    /// As a request for an event stream, or over a WebSocket.
     Live,
 }
 
-/// The answer to a request of which nothing was executed.
+/// The body of an answer when nothing was executed.
 #[derive(Debug, Serialize)]
 struct Refusal<'a> {
     errors: &'a [ServerError],
 }
 
-/// What is not kept: an answer with errors, with the code of the first, or a request that is no GraphQL's.
+/// An answer that is not cached: one with errors, with the code of the first error; or a failure outside of GraphQL.
 #[derive(Debug, Clone)]
 enum Unkept {
     Answer { answer: Answer, outcome: Outcome, code: &'static str },
@@ -78,7 +78,7 @@ impl From<Failure> for Unkept {
     }
 }
 
-/// Executes what the query string holds. A browser that asks for a page is shown the IDE.
+/// Executes the query string. A browser that opens the address gets `GraphiQL`.
 pub(super) async fn get(
     State(gateway): State<Gateway>,
     Extension(client): Extension<Client>,
@@ -100,7 +100,7 @@ pub(super) async fn get(
     respond(&gateway, client, &headers, wanted, Transport::Get, parameters).await
 }
 
-/// Executes what the JSON body holds.
+/// Executes the JSON body.
 pub(super) async fn post(
     State(gateway): State<Gateway>,
     Extension(client): Extension<Client>,
@@ -115,7 +115,7 @@ pub(super) async fn post(
     respond(&gateway, client, &headers, wanted, Transport::Post, parameters).await
 }
 
-/// The answer, or a stream of them for whoever wants one.
+/// Sends one answer, or an event stream if the client wants one.
 async fn respond(
     gateway: &Gateway,
     client: Client,
@@ -144,7 +144,7 @@ async fn respond(
     send(gateway, accepted, &answered, complete)
 }
 
-/// Counts and sends the answer, in the way `complete` where it is without errors.
+/// Counts and sends the answer. `complete` makes the response of an answer without errors.
 fn send(
     gateway: &Gateway,
     accepted: MediaType,
@@ -158,7 +158,7 @@ fn send(
     };
     metrics::graphql_answered(answer.kind(), code);
     let response = if answered.is_ok() { complete(answer) } else { answer.response() };
-    // What the client has already has no body.
+    // A response 304 has no body.
     let sent = if response.status() == StatusCode::NOT_MODIFIED {
         Ok(response)
     } else {
@@ -167,7 +167,7 @@ fn send(
     sent.map_or_else(|failure| fail(gateway, accepted, &failure), vary)
 }
 
-/// What GraphQL says to the request: as it did before, where nothing changed since.
+/// The answer, from the cache if the data has not changed since.
 async fn answer(
     gateway: &Gateway,
     client: &Client,
@@ -196,7 +196,7 @@ async fn answer(
     answered
 }
 
-/// Everything that the answer depends on, but for the data: what the caller may see is a part of it.
+/// The key of the cache: everything that the answer depends on besides the data, including the caller's scopes.
 fn question(
     transport: Transport,
     accepted: MediaType,
@@ -217,7 +217,7 @@ async fn execute(
     operation_name: Option<&str>,
     variables: Variables,
 ) -> Result<Answer, Unkept> {
-    // Whoever waits for an answer that is computed already takes no place.
+    // Only the request that computes an answer uses a slot; requests that wait for the same answer do not.
     let _place = gateway.load.begin()?;
     let prepared = match gateway.executor.prepare(document, operation_name, variables, &client.caller) {
         Ok(prepared) => prepared,
@@ -237,7 +237,7 @@ async fn execute(
     written(gateway, accepted, Some(operation), response).await
 }
 
-/// The library writes the body; status and media type are as GraphQL over HTTP has them.
+/// Writes the answer. The library writes the body; status and media type follow GraphQL over HTTP.
 async fn written(
     gateway: &Gateway,
     accepted: MediaType,
@@ -262,15 +262,15 @@ async fn body(outcome: Outcome, response: async_graphql::Response) -> Bytes {
     let written = if outcome.has_data() {
         GraphQLResponse::from(response).into_response()
     } else {
-        // Where nothing was executed there is no `data`, not even null; the library always writes it.
+        // Without execution the specification allows no `data`, not even null; the library always writes it.
         Json(Refusal { errors: &response.errors }).into_response()
     };
     let body = to_bytes(written.into_body(), usize::MAX).await.unwrap_or_default();
-    // Answers are kept: without what the buffer they were written to has to spare, which may be half of it.
+    // A copy without spare capacity, because answers are cached; up to half of the buffer may be spare.
     Bytes::copy_from_slice(&body)
 }
 
-/// The answer to a request that never reached GraphQL.
+/// The response to a request that failed before GraphQL.
 fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
     let outcome = match failure {
         Failure::BadJson(_) => Some(Outcome::NoJson),
@@ -285,12 +285,12 @@ fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
     vary(response)
 }
 
-/// The answer to a request that was not let in, or took too long, in whichever step.
+/// The response to a request that was not admitted, or that took too long in any step.
 pub(super) fn refused(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> Response {
     fail(gateway, accept::negotiate(headers).map_or(MediaType::Json, Wanted::media_type), failure)
 }
 
-/// Answers differ by what the client accepts, and may see.
+/// Declares the headers that answers depend on: the format and the caller's scopes.
 fn vary(mut response: Response) -> Response {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
     response

@@ -1,4 +1,4 @@
-//! A GraphQL request as it comes over HTTP: read within limits, told apart from everything else.
+//! Reads a GraphQL request from a body or a query string, within limits, and rejects everything else.
 
 use std::{cell::Cell, fmt, time::Duration};
 
@@ -21,15 +21,15 @@ use crate::{
     http::{Gateway, connections::memory::Room, error::Failure, graphql::accept::is_utf8},
 };
 
-/// How much of a body that nobody wants is read, so that its sender finds time to read the answer.
+/// How much of a refused body is still read, so that its sender gets to read the answer.
 const DRAIN_BYTES: usize = 1 << 27;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// What a client asks for.
+/// The parameters of a GraphQL request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Parameters {
     pub(super) query: Option<String>,
-    /// The id of a document that the gateway has; `persistedQuery` says the same in another way.
+    /// The id of a document that the gateway has. `persistedQuery` is another way to send it.
     pub(super) document_id: Option<String>,
     pub(super) operation_name: Option<String>,
     pub(super) variables: Variables,
@@ -45,7 +45,7 @@ pub(super) struct PersistedQuery {
     pub(super) sha256_hash: String,
 }
 
-/// The parameters as a body has them.
+/// The parameters in a JSON body.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct InBody {
@@ -56,7 +56,7 @@ struct InBody {
     extensions: Option<Map<String, Value>>,
 }
 
-/// The same in a query string, where `variables` and `extensions` are JSON texts.
+/// The parameters in a query string, where `variables` and `extensions` are JSON texts.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct InQueryString {
@@ -68,7 +68,7 @@ struct InQueryString {
 }
 
 impl Parameters {
-    /// What a query string holds.
+    /// Reads a query string.
     pub(super) fn from_query_string(text: &str, limits: &Limits) -> Result<Self, Failure> {
         let parameters: InQueryString = serde_urlencoded::from_str(text)
             .map_err(|error| Failure::BadParameters(format!("The query string cannot be read: {error}.")))?;
@@ -85,10 +85,10 @@ impl Parameters {
         })
     }
 
-    /// What the body of a POST request holds.
+    /// Reads the body of a POST request.
     pub(super) async fn from_body(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Self, Failure> {
         let limits = &gateway.config.limits;
-        // What the body takes is free again once it was read.
+        // The memory is released when the body was read.
         let mut room = Room::default();
         let read = read_body(headers, body, limits.body_bytes, |bytes| gateway.load.widen(&mut room, bytes));
         let bytes = timeout(gateway.body_timeout, read).await.unwrap_or(Err(Failure::SlowBody))?;
@@ -99,7 +99,7 @@ impl Parameters {
         Self::new(read_json(&bytes, limits, "The request body")?)
     }
 
-    /// What a message holds whose values were counted.
+    /// Reads the payload of a WebSocket message, whose values were already counted.
     pub(super) fn from_json(payload: Value) -> Result<Self, Failure> {
         let parameters = serde_json::from_value(payload)
             .map_err(|error| Failure::BadParameters(format!("The payload does not hold what it should: {error}.")))?;
@@ -123,7 +123,7 @@ impl Parameters {
     }
 }
 
-/// Reads JSON whose values were counted before any of them is kept.
+/// Reads JSON. The number of values is checked first, before any of them is kept.
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], limits: &Limits, what: &str) -> Result<T, Failure> {
     let left = Cell::new(limits.input_values);
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -138,7 +138,7 @@ pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], limits: &Limits, what
         .map_err(|error| Failure::BadParameters(format!("{what} does not hold what it should: {error}.")))
 }
 
-/// Passes over a value, and counts it and what it holds.
+/// Skips a value, and counts it and the values in it.
 struct Counted<'a>(&'a Cell<usize>);
 
 impl Counted<'_> {
@@ -203,7 +203,7 @@ impl<'de> Visitor<'de> for Counted<'_> {
     }
 }
 
-/// Reads a body of JSON that is no larger than `limit` bytes, as far as there is room for it.
+/// Reads a JSON body of at most `limit` bytes. `widen` reserves memory for it.
 async fn read_body(
     headers: &HeaderMap,
     mut body: Body,
@@ -219,7 +219,7 @@ async fn read_body(
         None
     };
     if let Some(failure) = refused {
-        // Whoever waits for permission to send the body will not send it.
+        // A client that waits for `100 Continue` does not send the body after a refusal.
         if !headers.contains_key(header::EXPECT) {
             drain(body);
         }
@@ -239,8 +239,8 @@ async fn read_body(
     Ok(bytes)
 }
 
-/// Reads on for a while, beside the answer: a connection that is closed on unread data is reset, and
-/// the answer may be lost with it.
+/// Reads the rest of a body in the background for a while. A connection that is closed with unread data is reset, and
+/// the client may lose the answer.
 fn drain(mut body: Body) {
     tokio::spawn(timeout(DRAIN_TIME, async move {
         let mut left = DRAIN_BYTES;
@@ -253,7 +253,7 @@ fn drain(mut body: Body) {
     }));
 }
 
-/// Only what no form of another site can send.
+/// Accepts only the media type that no HTML form can send.
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);

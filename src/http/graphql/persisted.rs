@@ -1,5 +1,5 @@
-//! Documents that clients name instead of sending: those of the dashboard, those of a folder, which the operators
-//! trust, and those that clients registered themselves (automatic persisted queries).
+//! Documents that clients name by an id instead of sending them: those of the dashboard, those of the operators' folder
+//! of trusted documents, and those that clients registered (automatic persisted queries).
 
 use std::{
     collections::HashMap,
@@ -24,28 +24,28 @@ use crate::{
     },
 };
 
-/// The most that is read from the folder.
+/// The most bytes that are read from the folder, over all files.
 const FOLDER_BYTES: u64 = 1 << 24;
-/// What an entry of the cache takes besides its text.
+/// The bytes that an entry of the cache takes besides its id and text.
 const ENTRY_BYTES: usize = 256;
 
-/// What the dashboard asks: as much a part of the gateway as the fields that it asks for.
+/// The dashboard's documents. They are part of the gateway, so they are always trusted.
 static DASHBOARD: LazyLock<HashMap<String, Arc<str>>> =
     LazyLock::new(|| serde_json::from_str(DASHBOARD_DOCUMENTS).expect("the page's build writes a map of texts"));
 
 /// Why the folder of trusted documents cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It, or a file in it, cannot be read.
+    /// The folder, or a file in it, cannot be read.
     #[error("cannot read {0}, of PERSISTED_DOCUMENTS_DIR: {1}")]
     Io(PathBuf, #[source] io::Error),
-    /// A file is in a form that is not known.
+    /// A file has an unknown format.
     #[error("{0}, of PERSISTED_DOCUMENTS_DIR, is neither a map from ids to documents nor a manifest of operations")]
     Form(PathBuf),
-    /// There is too much in it.
+    /// The folder is too large.
     #[error("PERSISTED_DOCUMENTS_DIR holds more than {FOLDER_BYTES} bytes")]
     TooLarge,
-    /// There is nothing in it.
+    /// The folder has no documents.
     #[error("PERSISTED_DOCUMENTS_DIR, {0}, holds no document: expected .graphql, .gql or .json files")]
     Empty(PathBuf),
 }
@@ -58,19 +58,19 @@ pub struct PersistedDocuments {
     registered: Cache<String, Arc<str>>,
 }
 
-/// The document that a request is about.
+/// The document of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) text: Arc<str>,
-    /// The hash to remember it by, once it proved to be valid.
+    /// The hash to register it under once it proved valid; none if it need not be registered.
     pub(super) register_as: Option<String>,
 }
 
 impl PersistedDocuments {
-    /// The documents of the configured folder, and an empty cache.
+    /// Reads the documents of the configured folder; the cache starts empty.
     ///
     /// # Errors
-    /// When the folder cannot be read, or holds what cannot be understood.
+    /// When the folder cannot be read, is too large, holds no document, or holds a file of an unknown format.
     pub fn read(config: &GraphqlConfig) -> Result<Self, FolderError> {
         let trusted = config.persisted_documents.as_deref().map(read_folder).transpose()?.unwrap_or_default();
         let bytes = if config.persisted_only { 0 } else { config.persisted_cache_bytes };
@@ -104,7 +104,7 @@ impl PersistedDocuments {
             }
             (None, Some(id)) => {
                 let text = self.trusted(id).cloned().or_else(|| self.registered.get(id));
-                // Clients of automatic persisted queries look for this very message.
+                // Clients of automatic persisted queries look for exactly this message.
                 let text = text.ok_or_else(|| not_found("PersistedQueryNotFound"))?;
                 Ok(Found { text, register_as: None })
             }
@@ -125,7 +125,7 @@ impl PersistedDocuments {
         }
     }
 
-    /// Keeps a document that proved to be valid.
+    /// Registers a document that proved valid.
     pub(super) fn remember(&self, found: &Found) {
         if let Some(hash) = &found.register_as {
             self.registered.insert(hash.clone(), Arc::clone(&found.text));
@@ -133,12 +133,12 @@ impl PersistedDocuments {
     }
 }
 
-/// Why there is no document to run.
+/// Why a request has no document to run.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// The request makes no sense.
+    /// The request is not valid.
     Failure(Failure),
-    /// GraphQL's own answer.
+    /// A GraphQL error.
     Error(ServerError),
 }
 
@@ -173,8 +173,8 @@ fn sha256(text: &str) -> String {
     format!("{:x}", Sha256::digest(text))
 }
 
-/// Reads `.graphql` and `.gql` files, a document each, known by the hash of its text, and `.json` files:
-/// a map from ids to documents, as code generators write it, or Apollo's manifest of operations.
+/// Reads the files of a folder. A `.graphql` or `.gql` file is one document, and its id is the hash of its text. A
+/// `.json` file is a map from ids to documents, as code generators write it, or Apollo's manifest of operations.
 fn read_folder(folder: &Path) -> Result<HashMap<String, Arc<str>>, FolderError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -195,7 +195,7 @@ fn read_folder(folder: &Path) -> Result<HashMap<String, Arc<str>>, FolderError> 
             let manifest = serde_json::from_str(&text).ok().and_then(|manifest| operations(&manifest));
             documents.extend(manifest.ok_or_else(|| FolderError::Form(path.clone()))?);
         } else {
-            // Editors end a file with a line break that clients do not send.
+            // Editors end a file with a line break that clients do not send, so both texts are accepted.
             for text in [text.as_str(), text.trim_end()] {
                 documents.insert(sha256(text), text.into());
             }
@@ -208,7 +208,7 @@ fn read_folder(folder: &Path) -> Result<HashMap<String, Arc<str>>, FolderError> 
 fn operations(manifest: &Value) -> Option<Vec<(String, Arc<str>)>> {
     let entry = |id: &str, text: &Value| {
         let text = text.as_str()?;
-        // Whoever sends the text itself is known by its hash.
+        // Under its hash too, for clients that send the text itself.
         Some([(without_prefix(id).to_owned(), text.into()), (sha256(text), text.into())])
     };
     let entries: Option<Vec<_>> = match manifest.get("operations") {

@@ -41,21 +41,22 @@ use crate::{
 };
 
 const PROTOCOL: &str = "graphql-transport-ws";
-/// How long a client may take to introduce itself.
+/// How long a client may take to send `connection_init`.
 const INITIALISATION: Duration = Duration::from_secs(3);
-/// How long a client may take to read a message, or to say goodbye.
+/// How long a client may take to receive a message, or to close the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// So often a client that says nothing is asked whether it is there; twice in vain, and it is not.
+/// How often the client is pinged. The connection ends when nothing arrived from the client for more than twice this
+/// time.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// What a connection reads at once; the library's own 128 KiB would be most of its memory.
+/// The read buffer of a connection. The library's default of 128 KiB would be most of a connection's memory.
 const BUFFER_BYTES: usize = 4 << 10;
-/// So many times the limit is read of a message that is too large: who sends much more finds the connection reset
-/// before the reason arrives.
+/// Messages of up to this many times the limit are read, so that the client gets a reason for the close. With a larger
+/// one, the connection may be reset before the reason arrives.
 const READABLE: usize = 2;
-/// The longest reason that fits a close frame.
+/// The longest reason that fits into a close frame.
 const REASON_BYTES: usize = 123;
 
-/// A message of a client.
+/// A message from a client.
 #[derive(Debug, Deserialize)]
 struct FromClient {
     #[serde(rename = "type")]
@@ -64,7 +65,7 @@ struct FromClient {
     payload: Option<Value>,
 }
 
-/// Why a connection ends, for the close frame.
+/// The code and the reason of a close frame.
 #[derive(Debug)]
 struct Close(u16, String);
 
@@ -74,7 +75,7 @@ impl Close {
     }
 }
 
-/// Why to stop serving: to say so, or because nobody listens any more.
+/// Why a connection ends: the gateway closes it, or the client is gone.
 #[derive(Debug)]
 enum Ended {
     Closing(Close),
@@ -87,7 +88,7 @@ impl From<Close> for Ended {
     }
 }
 
-/// Opens a WebSocket.
+/// Opens a WebSocket. Other requests are refused.
 pub(in crate::http) async fn connect(
     State(gateway): State<Gateway>,
     Extension(client): Extension<Client>,
@@ -135,7 +136,8 @@ async fn serve(gateway: Gateway, client: Client, socket: WebSocket) {
     debug!(code, reason, "closing a WebSocket");
     let frame = CloseFrame { code, reason: shortened(reason).into() };
     let mut socket = connection.socket;
-    // Read on until the client has seen it: what is dropped with unread data is reset.
+    // Read until the client has closed: dropping a socket with unread data resets the connection, and the client may
+    // lose the close frame.
     let goodbye = async {
         let _ = socket.send(Message::Close(Some(frame))).await;
         while let Some(Ok(_)) = socket.recv().await {}
@@ -143,7 +145,7 @@ async fn serve(gateway: Gateway, client: Client, socket: WebSocket) {
     let _ = timeout(PATIENCE, goodbye).await;
 }
 
-/// What a payload holds of the headers that say who asks; none where it holds neither.
+/// The headers with credentials in a payload; none if it has neither.
 fn headers(payload: &Value) -> Option<HeaderMap> {
     let found = payload.as_object()?.iter().filter_map(|(name, value)| {
         let name = name.to_ascii_lowercase();
@@ -158,13 +160,13 @@ fn shortened(mut reason: String) -> String {
     reason
 }
 
-/// An operation until it is completed: dropped, it is answered no more.
+/// An operation in progress. When it is dropped, no more answers are sent.
 struct Operation {
     _ends: DropGuard,
     _counted: Option<Counted>,
 }
 
-/// What is told about an operation, and what may follow.
+/// The next answer of an operation, and the source of those after it.
 struct Next {
     id: Arc<str>,
     completed: CancellationToken,
@@ -179,7 +181,7 @@ struct Connection {
     is_acknowledged: bool,
     operations: HashMap<Arc<str>, Operation>,
     room: Room,
-    /// The next answer of each operation; none where it was completed first.
+    /// The next answer of each operation; none for one that was completed first.
     answers: FuturesUnordered<BoxFuture<'static, Option<Next>>>,
 }
 
@@ -219,9 +221,9 @@ impl Connection {
                         }
                         Some(Ok(Message::Text(text))) => self.hear(text.as_str()).await,
                         Some(Ok(Message::Binary(_))) => Err(Close::invalid("Messages must be text").into()),
-                        // Pings and goodbyes are answered by the library as it reads on.
+                        // The library answers pings and close frames while it reads.
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => Ok(()),
-                        // What is no WebSocket's, or far too large, cannot be read on.
+                        // After a message that is not valid, or far too large, nothing more can be read.
                         Some(Err(_)) | None => Err(Ended::Gone),
                     }
                 }
@@ -247,7 +249,7 @@ impl Connection {
             }
             ("ping", _) => {
                 let mut pong = json!({ "type": "pong" });
-                // An echo waits for a slow reader like any answer.
+                // The echo takes memory until the client has read it, like any answer.
                 if let Some(payload) =
                     message.payload.filter(|_| self.gateway.live.memory().widen(&mut self.room, text.len()))
                 {
@@ -271,7 +273,7 @@ impl Connection {
         }
     }
 
-    /// Who asks: browsers can say so only here, not in the handshake.
+    /// Identifies the caller by the payload of `connection_init`: browsers cannot send headers in the handshake.
     async fn introduce(&mut self, payload: Option<&Value>) -> Result<(), Ended> {
         let headers = payload.and_then(|payload| headers(payload).or_else(|| headers(payload.get("headers")?)));
         let Some(headers) = headers else { return Ok(()) };
@@ -332,7 +334,7 @@ impl Connection {
             let crowded = crowded(&self.gateway).await;
             return self.refuse(&id, &crowded.body).await;
         }
-        // The answer is JSON already.
+        // The answer is JSON already, so it is inserted as text.
         let mut text = format!(r#"{{"id":{},"type":"next","payload":"#, Value::from(&*id));
         text.push_str(&String::from_utf8_lossy(&told.body));
         text.push('}');
@@ -342,7 +344,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells why an operation is not executed, or not any more.
+    /// Tells the client why an operation is not executed, or has ended.
     async fn refuse(&mut self, id: &str, body: &[u8]) -> Result<(), Ended> {
         let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
         self.say_json(&json!({ "id": id, "type": "error", "payload": body["errors"].take() })).await
@@ -352,7 +354,7 @@ impl Connection {
         self.say(Message::Text(message.to_string().into())).await
     }
 
-    /// Sends a message; whoever does not take it is given up.
+    /// Sends a message. A client that does not receive it in time is given up.
     async fn say(&mut self, message: Message) -> Result<(), Ended> {
         let sent = timeout(PATIENCE, self.socket.send(message)).await;
         sent.ok().and_then(Result::ok).ok_or(Ended::Gone)

@@ -1,4 +1,4 @@
-//! The status of an answer, by the publication of GraphQL over HTTP that is followed.
+//! The HTTP status of an answer, by the configured edition of GraphQL over HTTP.
 
 use async_graphql::{Response as Answer, Value};
 use axum::http::StatusCode;
@@ -10,28 +10,28 @@ use crate::{
     graphql::error::code_of,
 };
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Data, and no errors.
     Complete,
-    /// Data, and errors beside it.
+    /// Data, and errors.
     Partial,
-    /// The body, or a parameter, is not JSON.
+    /// The body, or a parameter in the query string, is not JSON.
     NoJson,
-    /// It is JSON, but no GraphQL request.
+    /// JSON, but not a GraphQL request.
     NoRequest,
-    /// The document is not GraphQL.
+    /// The document cannot be parsed.
     NoGraphql,
-    /// Nothing was executed: the document is not valid, the variables do not fit, a limit is exceeded.
+    /// Nothing was executed: the document is not valid, the variables do not fit, or a limit is exceeded.
     Refused,
-    /// Nothing was computed: the caller did not say who they are.
+    /// No data: the caller sent no credential, and a scope is missing.
     Unauthenticated,
-    /// Nothing was computed: the caller may see none of it.
+    /// No data: the caller lacks a scope.
     Forbidden,
-    /// Nothing was computed in time.
+    /// No data: the database did not answer in time.
     TimedOut,
-    /// Nothing could be computed: the database is out of reach.
+    /// No data: the database is not available.
     Unavailable,
 }
 
@@ -55,17 +55,17 @@ impl Outcome {
         }
     }
 
-    /// Whether the document is fit to be executed.
+    /// Whether the document is valid and could be executed.
     pub(super) fn is_valid(self) -> bool {
         !matches!(self, Self::NoJson | Self::NoRequest | Self::NoGraphql | Self::Refused)
     }
 
-    /// Whether the same request would be answered so however the data changes.
+    /// Whether the same request would get the same answer however the data changes.
     pub(super) fn is_final(self) -> bool {
         !self.is_valid() || matches!(self, Self::Unauthenticated | Self::Forbidden)
     }
 
-    /// Whether the answer has `data`, be it null.
+    /// Whether the body has `data`, possibly with null fields.
     pub(super) fn has_data(self) -> bool {
         matches!(self, Self::Complete | Self::Partial)
     }
@@ -81,13 +81,13 @@ pub(super) fn status(edition: Edition, outcome: Outcome, accepted: MediaType) ->
         (_, Outcome::Unauthenticated) => StatusCode::UNAUTHORIZED,
         (_, Outcome::Forbidden) => StatusCode::FORBIDDEN,
         (_, Outcome::Complete) | (Edition::Audits, Outcome::Partial) => StatusCode::OK,
-        // An outage is no success to load balancers and monitors, so `application/json` has it above.
+        // Above, `application/json` has 503 for an outage too, so that load balancers and monitors notice it.
         (Edition::Audits, Outcome::NoGraphql | Outcome::Refused) if accepted == MediaType::Json => StatusCode::OK,
         (Edition::Audits, _) | (_, Outcome::NoJson | Outcome::NoGraphql) => StatusCode::BAD_REQUEST,
         (Edition::September2026, Outcome::NoRequest | Outcome::Refused) => StatusCode::UNPROCESSABLE_ENTITY,
         (Edition::September2026, Outcome::Partial) => partial_success(),
     };
-    // Only with the status of a success may a client take `application/json` for an answer of GraphQL.
+    // Clients may read `application/json` as a GraphQL response only when the status is a success.
     let media_type = match edition {
         Edition::September2026 if !status.is_success() => MediaType::GraphqlJson,
         _ => accepted,
@@ -95,7 +95,7 @@ pub(super) fn status(edition: Edition, outcome: Outcome, accepted: MediaType) ->
     (status, media_type)
 }
 
-/// `294 Partial Success`, which the edition introduces.
+/// `294 Partial Success`, a status that the edition introduces.
 fn partial_success() -> StatusCode {
     StatusCode::from_u16(294).unwrap_or(StatusCode::OK)
 }
@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn both_editions_have_their_table() {
-        // For application/graphql-response+json and application/json, by the audits and by the edition.
+        // The statuses for `application/graphql-response+json` and `application/json`: first by the audits, then by the
+        // edition.
         for (outcome, expected) in [
             (Outcome::Complete, [200, 200, 200, 200]),
             (Outcome::Partial, [200, 200, 294, 294]),

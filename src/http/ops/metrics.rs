@@ -1,4 +1,4 @@
-//! `/metrics`, on a port of its own.
+//! `/metrics`, on its own port.
 
 use axum::{Router, extract::State, response::Response, routing::get};
 
@@ -8,7 +8,7 @@ use crate::{
     metrics::{self, Metrics},
 };
 
-/// What a scrape reads.
+/// The state of the route.
 #[derive(Clone)]
 struct Scrape {
     metrics: Metrics,

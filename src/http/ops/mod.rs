@@ -1,4 +1,4 @@
-//! For operators: probes, metrics, and the state of a replica.
+//! Routes for operators: probes, metrics, and the state of a replica.
 
 pub mod metrics;
 pub(in crate::http) mod probes;

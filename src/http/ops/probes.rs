@@ -1,4 +1,4 @@
-//! What Kubernetes asks: is the process alive, and can it serve.
+//! The probes of Kubernetes: liveness and readiness.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::{
     metrics,
 };
 
-/// How old an answer may be that shows a busy database at work.
+/// A database that gave an answer within this time counts as busy, not as unavailable.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Alive. The database is not asked: a database that hiccups is no reason to restart every replica.
+/// Liveness. The database is not checked: a short outage of the database is no reason to restart all replicas.
 pub(in crate::http) async fn health_check() -> Response {
     legacy_text(StatusCode::OK, "ok")
 }
 
-/// Able to serve: not about to stop, and the database has tokens to read.
+/// Readiness: the process is not about to stop, and the table of door codes can be read.
 pub(in crate::http) async fn readiness_check(State(gateway): State<Gateway>) -> Response {
     let ready = !gateway.ending.draining.is_cancelled() && can_read(&gateway).await;
     metrics::readiness(ready);
@@ -30,7 +30,8 @@ async fn can_read(gateway: &Gateway) -> bool {
     match timeout(gateway.readiness_timeout, gateway.reports.check()).await {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => warn!(error = error.in_full(), "not ready: the database cannot be read"),
-        // Every connection is busy, and answers come: were that a failure, load would end every replica.
+        // All connections are busy, and reports are being answered. A failure here would take every replica out of
+        // service under load.
         Err(_) if gateway.reports.answered_within(BUSY) => return true,
         Err(_) => warn!(timeout = ?gateway.readiness_timeout, "not ready: the database did not answer in time"),
     }

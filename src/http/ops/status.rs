@@ -1,4 +1,4 @@
-//! `/api/status`: what goes on inside, for operators.
+//! `/api/status`: the internal state of a replica, for operators.
 
 use axum::{
     Extension, Json,
@@ -13,7 +13,7 @@ use crate::{
     http::{Gateway, connections::admission::Client, error::Failure},
 };
 
-/// The state of this replica: needs the scope `admin`.
+/// The state of this replica. Needs the scope `admin`.
 pub(in crate::http) async fn status(
     State(gateway): State<Gateway>,
     Extension(client): Extension<Client>,

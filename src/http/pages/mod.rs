@@ -1,4 +1,4 @@
-//! The pages, from the binary: they work where there is no internet. The dashboard's files are built from `web/`.
+//! The web pages. They are part of the binary and need no internet access. The dashboard's files are built from `web/`.
 
 use std::sync::LazyLock;
 
@@ -15,11 +15,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::http::{body, error::Failure};
 
-/// What `GraphiQL` may do: run its own scripts and ask this service. Its styles are set from script.
+/// The content security policy of `GraphiQL`: it may run its own scripts and send requests to this service. Its scripts
+/// set styles, so inline styles are allowed.
 const GRAPHIQL_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                                img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
                                worker-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
-/// What the dashboard may do: the same, with the one style that comes with it; its pictures are drawn from `data:`.
+/// The content security policy of the dashboard: the same, but only with the page's own style sheet, by its hash. Its
+/// images may be `data:` URLs.
 static DASHBOARD_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let (_, style) = DASHBOARD.split_once("<style>").expect("the page has a style");
     let (style, _) = style.split_once("</style>").expect("which ends");
@@ -38,7 +40,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// A file of a page; `gzip` for those that are kept compressed, which every browser takes.
+/// A file of a page. Files with `gzip` are stored compressed, and sent so to every client, because all browsers support
+/// it.
 struct Asset {
     path: &'static str,
     media_type: &'static str,
@@ -67,7 +70,7 @@ const FILES: [Asset; 9] = [
     asset!("graphiql/react-dom.production.min.js", SCRIPT, gzip),
 ];
 
-/// The documents that the dashboard asks, by their hashes.
+/// The dashboard's GraphQL documents, by their hashes.
 pub(in crate::http) const DASHBOARD_DOCUMENTS: &str = include_str!("dashboard/documents.json");
 
 /// The dashboard.
@@ -91,7 +94,7 @@ fn page(html: &'static str, policy: HeaderValue) -> Response {
     response
 }
 
-/// The files' entity tags: of what they hold, so that browsers take what another build of the same version has.
+/// The files' entity tags: hashes of their contents, so that browsers notice a new build of the same version.
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     let tag = |asset: &Asset| format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(asset.bytes)));
     FILES.iter().map(|asset| HeaderValue::from_str(&tag(asset)).expect("Base64 is ASCII")).collect()

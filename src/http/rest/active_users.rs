@@ -1,4 +1,4 @@
-//! `/api/reports/active_users`: members active on a day, in the week and in the month that end with it.
+//! `/api/reports/active_users`: members who came on a day, in the week and in the month that end with it.
 
 use crate::{
     access::Scope,

@@ -1,4 +1,4 @@
-//! What fuzzers knock at, of the routes: each takes bytes, and panics where a promise is broken.
+//! Fuzz targets for the REST routes. Each takes bytes, and panics when a rule is broken.
 
 use crate::{
     http::{
@@ -12,7 +12,7 @@ use crate::{
     reports::{Session, fuzzing::Source},
 };
 
-/// Query strings: what is not understood is refused by the name of one of the route's parameters.
+/// Query strings: every failure is a short message that names a parameter of the route.
 pub fn query_strings(bytes: &[u8], session: &Session) {
     let mut source = Source(bytes);
     let report = source.pick(&REPORTS).0;
@@ -39,7 +39,7 @@ pub fn query_strings(bytes: &[u8], session: &Session) {
     check(asked.whole("first").err());
 }
 
-/// Tables as CSV: read back, they hold what was written, and no formula.
+/// Tables as CSV: parsing one gives the values that were written, and no cell is a formula.
 pub fn csv(bytes: &[u8]) {
     check_written(bytes, Format::Csv, ",");
     for (_, delimiter) in DELIMITERS {
@@ -68,20 +68,20 @@ fn check_written(bytes: &[u8], format: Format, delimiter: &str) {
     for (row, (a, b, c)) in read.iter().skip(1).zip(rows) {
         assert_eq!(row.len(), 3);
         for (cell, text) in row.iter().zip([a, b]) {
-            // However a spreadsheet cuts it, no piece of it begins a formula.
+            // Whatever separator a spreadsheet uses, no part of a cell begins a formula.
             for piece in cell.split([',', ';', '|', '\t', '\r', '\n']) {
                 let piece = piece.trim_start_matches(|letter: char| letter == '"' || letter.is_whitespace());
                 assert!(!piece.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']), "{cell:?}");
             }
             assert!(!cell.starts_with(['\t', '\r', '\n']), "{cell:?}");
-            // Apostrophes are all that is added.
+            // Nothing but apostrophes is added.
             assert_eq!(cell.replace('\'', ""), text.replace('\'', ""));
         }
         assert_eq!(row[2], c.to_string());
     }
 }
 
-/// RFC 4180, as its readers have it.
+/// A parser of RFC 4180.
 fn parse(text: &str, delimiter: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut letters = text.chars().peekable();

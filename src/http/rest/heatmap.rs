@@ -26,7 +26,7 @@ pub(in crate::http) static REPORT: Report = Report {
     is_list: false,
 };
 
-/// A cell, and its share of all visits.
+/// A cell and its share of all visits.
 struct Row {
     cell: HeatmapCell,
     share: Option<f64>,

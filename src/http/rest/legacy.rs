@@ -1,4 +1,4 @@
-//! The legacy reports, byte for byte. Only their JSON is made here; the numbers are `reports`' own.
+//! The legacy reports, byte for byte. This file only writes their JSON; the numbers come from `reports`.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode},
@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-/// What a legacy report costs its caller when it is made.
+/// What a legacy report costs its caller when it is computed. A cached one costs nothing extra.
 const LEGACY_COST: u64 = 10_000;
 
-/// `{"2024-03-01":18,…}`: tokens used, by the day of their issue. Days without are absent.
+/// `{"2024-03-01":18,…}`: door codes that were used, by the UTC day of their issue. Days without any are absent.
 pub(in crate::http) async fn daily_usage(
     gateway: &Gateway,
     client: &Client,
@@ -42,7 +42,7 @@ pub(in crate::http) async fn daily_usage(
     kept(gateway, "/api/reports/daily_usage", request, made).await
 }
 
-/// `{"1":{"joined_at":"…","visits":6},…}`: all tokens, used or not, of every member who has any.
+/// `{"1":{"joined_at":"…","visits":6},…}`: the number of door codes, used or not, of every member who has any.
 pub(in crate::http) async fn user_visits(
     gateway: &Gateway,
     client: &Client,
@@ -59,7 +59,7 @@ pub(in crate::http) async fn user_visits(
     kept(gateway, "/api/reports/user_visits", request, made).await
 }
 
-/// The report as it was made before, where nothing changed since.
+/// The report from the cache, or `made` when the data has changed since.
 async fn kept(
     gateway: &Gateway,
     path: &'static str,
@@ -72,7 +72,7 @@ async fn kept(
     if response.status() == StatusCode::NOT_MODIFIED { Ok(response) } else { gateway.load.send(response, &answer.body) }
 }
 
-/// A report that failed: the legacy service answered 500 whatever the cause.
+/// The legacy service answered 500 whatever the cause. Only a missing scope has its own status.
 fn failed(error: Error) -> Failure {
     match Failure::from(error) {
         Failure::NotGranted(missing) => Failure::NotGranted(missing),
@@ -80,7 +80,7 @@ fn failed(error: Error) -> Failure {
     }
 }
 
-/// Compact, and one newline at the end, as Flask's `jsonify` writes it.
+/// Compact JSON and a newline, as Flask's `jsonify` writes it.
 fn json(report: &impl Serialize) -> Result<Answer, Failure> {
     let mut bytes = serde_json::to_vec(report).map_err(|_| Failure::Internal)?;
     bytes.push(b'\n');
@@ -95,7 +95,7 @@ impl Serialize for LegacyUserVisits<'_> {
     }
 }
 
-/// What the legacy report says of a member.
+/// A member's entry in the legacy report.
 #[derive(Serialize)]
 pub(in crate::http) struct Entry {
     joined_at: String,
@@ -108,7 +108,7 @@ impl Entry {
     }
 }
 
-/// Python's `str(datetime)`: six digits of a second or none; and `str(None)`.
+/// Python's `str(datetime)`, with six digits of a second or none; `None` for a missing value.
 fn python_str(instant: Option<NaiveDateTime>) -> String {
     match instant {
         None => "None".to_owned(),

@@ -52,7 +52,7 @@ const SEGMENTS: [Parameter; 4] = [
     ),
 ];
 
-/// A member with the segment.
+/// A member with the member's segment.
 struct Row {
     member: UserVisits,
     segment: MemberSegment,

@@ -1,5 +1,6 @@
-//! The reports as plain HTTP: the legacy ones byte for byte when no parameter is given; with parameters filtered, and as
-//! CSV or lines of JSON for tools that speak no GraphQL. A report is a file, with the declaration that makes its route.
+//! The reports over plain HTTP, for tools without GraphQL. Without parameters, the legacy reports answer byte for byte
+//! as before. All reports take parameters and can be CSV or lines of JSON. Each report is a file with a declaration,
+//! from which its route is made.
 
 #[cfg(any(test, fuzzing))]
 pub(in crate::http) mod fuzzing;
@@ -42,7 +43,7 @@ use crate::{
 /// Answers requests for a report.
 type Answer = fn(Request) -> Answering;
 
-/// Every report, in the order in which they are listed, and what answers requests for it.
+/// All reports, in the order in which `/api/reports` lists them, with the functions that answer.
 static REPORTS: [(&Report, Answer); 9] = [
     (&daily_usage::REPORT, daily_usage::answer),
     (&user_visits::REPORT, user_visits::answer),
@@ -55,7 +56,7 @@ static REPORTS: [(&Report, Answer); 9] = [
     (&frequency::REPORT, frequency::answer),
 ];
 
-/// Where the reports are listed.
+/// The path of the list of reports.
 const INDEX: &str = "/api/reports";
 
 pub(in crate::http) fn routes() -> Router<Gateway> {
@@ -72,7 +73,7 @@ pub(in crate::http) fn routes() -> Router<Gateway> {
     })
 }
 
-/// Every report, and what can be asked of it.
+/// Lists all reports with their parameters, columns and formats.
 async fn index(Extension(client): Extension<Client>) -> Result<Response, Failure> {
     client.caller.require(Scope::Reports)?;
     let reports: Vec<_> = REPORTS.iter().map(|(report, _)| report.listed()).collect();

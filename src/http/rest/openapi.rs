@@ -1,4 +1,4 @@
-//! `/api/openapi.json`, made of the same declarations that requests are read by.
+//! `/api/openapi.json`, generated from the same declarations that requests are checked against.
 //! Source: <https://spec.openapis.org/oas/v3.1.0>
 
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use crate::http::{
     },
 };
 
-/// What a parameter that is a list may hold.
+/// The most items of a parameter that is a list.
 const MAX_ITEMS: usize = 1_000;
 
 /// The description as JSON.
@@ -84,7 +84,7 @@ fn one_error() -> Value {
     } })
 }
 
-/// The list of the reports.
+/// The operation of the list of reports.
 fn index() -> Value {
     let about = "The reports: where each is, what it answers, its parameters, columns and formats.";
     let names = json!({ "type": "array", "items": string() });
@@ -125,7 +125,7 @@ fn operation(report: &Report) -> Value {
     })
 }
 
-/// The answer, and the statuses of failures.
+/// The responses of an operation: the answer, and the failures with these statuses.
 fn responses(answer: Value, failures: &[&str]) -> Map<String, Value> {
     let failures = failures.iter().map(|status| ((*status).to_owned(), failure()));
     std::iter::once(("200".to_owned(), answer)).chain(failures).collect()
@@ -135,7 +135,7 @@ fn failure() -> Value {
     json!({ "$ref": "#/components/responses/Error" })
 }
 
-/// Nobody in particular, an API key, or a token.
+/// No credential, an API key, or an access token.
 fn securities() -> Value {
     json!([{}, { "apiKey": [] }, { "bearer": [] }])
 }
@@ -188,7 +188,7 @@ fn parameter(parameter: &Parameter) -> Value {
         "schema": schema,
     });
     if matches!(parameter.kind, Kind::Ids | Kind::Names(_)) {
-        // Its values are separated by commas.
+        // Items are separated by commas.
         described["style"] = json!("form");
         described["explode"] = json!(false);
     }

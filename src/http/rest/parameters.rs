@@ -1,5 +1,5 @@
-//! The parameters of the reports' routes: the arguments of the schema's fields, in `snake_case`. One table declares
-//! them, for the parser and for the description of the routes.
+//! The parameters of the reports' routes: the arguments of the GraphQL fields, in `snake_case`. One table declares them
+//! for the parser and for the `OpenAPI` description.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ use crate::{
 pub(in crate::http) struct Parameter {
     pub(in crate::http) name: &'static str,
     pub(in crate::http) kind: Kind,
-    /// What it is for, in a sentence.
+    /// Its description, in a sentence.
     pub(in crate::http) about: &'static str,
 }
 
-/// What a parameter takes.
+/// The kind of value that a parameter takes.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) enum Kind {
     /// `YYYY-MM-DD`, or milliseconds since 1970.
@@ -35,7 +35,7 @@ pub(in crate::http) enum Kind {
     Zone,
     /// `true` or `false`.
     Flag,
-    /// A whole number between these.
+    /// A whole number from the first to the second, both included.
     Whole(i32, i32),
     /// Ids, separated by commas.
     Ids,
@@ -118,7 +118,7 @@ pub(in crate::http) const LIST: [Parameter; 3] = [
     parameter("first", Kind::Whole(1, i32::MAX), "The most members to list: all when it is left out."),
 ];
 
-/// What a request gave for the parameters of its route.
+/// The parameters that a request has.
 #[derive(Debug)]
 pub(in crate::http) struct Asked {
     values: BTreeMap<&'static str, String>,
@@ -128,7 +128,7 @@ impl Asked {
     /// Reads a query string.
     ///
     /// # Errors
-    /// When a parameter is unknown, or comes twice.
+    /// When it cannot be decoded, or a parameter is unknown or occurs twice.
     pub(in crate::http) fn read(known: &[&[Parameter]], query: &str) -> Result<Self, Failure> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).map_err(|_| {
             Failure::BadParameters("The query string cannot be read: it is not percent-encoded UTF-8.".to_owned())
@@ -156,7 +156,7 @@ impl Asked {
         self.values.get(name).map(String::as_str)
     }
 
-    /// The format of the answer: as the parameters say, else as `accepted`, which is of `Accept`.
+    /// The format of the answer: that of the parameters, otherwise `accepted`, the preferred media type of `Accept`.
     pub(in crate::http) fn format(&self, accepted: Option<&str>) -> Result<Format, Failure> {
         let delimiter = self.text("delimiter");
         let format = match (self.text("format"), accepted) {
@@ -172,7 +172,7 @@ impl Asked {
         Ok(format)
     }
 
-    /// A value that the schema has a name for.
+    /// The value of a parameter that takes one of the schema's names.
     pub(in crate::http) fn one<T: Named>(&self, name: &'static str) -> Result<Option<T>, Failure> {
         self.text(name).map(|text| named(name, text)).transpose()
     }
@@ -224,7 +224,7 @@ impl Asked {
         Ok(here.range(self.relative()?, self.text("from"), self.text("to"))?)
     }
 
-    /// The members to list, of which segment, and the thresholds between segments.
+    /// The members of a segment, or all members, and the thresholds between segments.
     pub(in crate::http) fn segment(&self, session: &Session) -> Result<(UserVisitsFilter, Thresholds), Failure> {
         let here = self.here(session)?;
         let days = |name, usual| Ok::<_, Failure>(self.whole(name)?.unwrap_or(usual));
@@ -254,7 +254,7 @@ impl Asked {
         })
     }
 
-    /// The members to list, and the door codes of theirs that count.
+    /// The members to list, and which of their door codes count.
     pub(in crate::http) fn members(&self, session: &Session) -> Result<UserVisitsFilter, Failure> {
         let here = self.here(session)?;
         Ok(UserVisitsFilter {
@@ -278,7 +278,7 @@ impl Asked {
     }
 }
 
-/// A parameter with a value that no report can be made for; the problem is the rest of a sentence that begins with its name.
+/// A parameter with a value that cannot be used. The problem continues a sentence that begins with the name.
 pub(in crate::http) fn bad(name: impl Into<String>, problem: impl Into<String>) -> Failure {
     Failure::BadParameter { argument: name.into(), problem: problem.into() }
 }

@@ -1,5 +1,5 @@
-//! What a report is over plain HTTP. One declaration makes its route, its entry in the list of reports, and its part of
-//! the description of the routes.
+//! The declaration of a report's route. Its route, its entry in the list of reports, and its part of the `OpenAPI`
+//! description are made from it.
 
 use serde_json::{Value, json};
 
@@ -14,18 +14,18 @@ use crate::{
 /// A report's route.
 #[derive(Debug)]
 pub(in crate::http) struct Report {
-    /// The last part of its path, and the name of files that are saved.
+    /// The last part of its path, and the beginning of the name of saved files.
     pub(in crate::http) name: &'static str,
-    /// What it answers, in a sentence or two.
+    /// Its description, in a sentence or two.
     pub(in crate::http) about: &'static str,
     pub(in crate::http) parameters: &'static [&'static [Parameter]],
     pub(in crate::http) columns: fn() -> Vec<Heading>,
-    /// The schema of its JSON, where that is the legacy service's map instead of rows.
+    /// The schema of its JSON where that is the legacy service's map; none where the JSON is a list of rows.
     pub(in crate::http) legacy: Option<fn() -> Value>,
     /// The scope that every request for it needs.
     pub(in crate::http) scope: Scope,
-    /// Whether it is a list of members: it needs the scope `members`, unless it is asked as the legacy service was, and
-    /// is sent while it is read.
+    /// Whether it is a list of members. A list is sent while it is read. It needs the scope `members`, except a request
+    /// without parameters for JSON where the report is a legacy report.
     pub(in crate::http) is_list: bool,
 }
 

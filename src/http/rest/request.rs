@@ -1,4 +1,4 @@
-//! A request for a report, and its answer, as far as all reports are alike.
+//! What all report requests share: reading a request, and the headers of its answer.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// What a list of members costs its caller, of any length.
+/// What a list of members costs its caller, whatever its length.
 const LIST_COST: u64 = 50_000;
 
 /// An answer that is being made.
@@ -39,7 +39,7 @@ pub(in crate::http) struct Request {
     pub(in crate::http) headers: HeaderMap,
     pub(in crate::http) session: Arc<Session>,
     pub(in crate::http) format: Format,
-    /// Whether nothing is asked that the legacy service did not answer.
+    /// Whether the request is one that the legacy service answered: no parameters, and JSON.
     pub(in crate::http) is_legacy: bool,
     report: &'static Report,
     asked: Asked,
@@ -62,7 +62,7 @@ impl Request {
         if report.is_list && !is_legacy {
             client.caller.require(Scope::Members)?;
         }
-        // The legacy reports may be kept: they see to it themselves.
+        // Legacy reports may be cached, so they take a slot and charge the caller only when they are computed.
         let place = if is_legacy { None } else { Some(gateway.load.begin()?) };
         if !is_legacy {
             client.meter.charge(if report.is_list { LIST_COST } else { REPORT_COST as u64 });
@@ -71,7 +71,7 @@ impl Request {
         Ok(Self { gateway, client, headers, session, format, is_legacy, report, asked, _place: place })
     }
 
-    /// The value of a parameter that the schema has a name for.
+    /// The value of a parameter that takes one of the schema's names.
     pub(in crate::http) fn one<T: Named>(&self, name: &'static str) -> Result<Option<T>, Failure> {
         self.asked.one(name)
     }
@@ -92,21 +92,21 @@ impl Request {
         self.asked.order()
     }
 
-    /// The door codes that count, if the caller may ask for them.
+    /// The door codes that count, if the caller has the scope for this filter.
     pub(in crate::http) fn tokens(&self) -> Result<TokenFilter, Failure> {
         let filter = self.asked.tokens(&self.session)?;
         self.permit(&filter.users)?;
         Ok(filter)
     }
 
-    /// The members to list, if the caller may ask for them.
+    /// The members to list, if the caller has the scope for this filter.
     pub(in crate::http) fn members(&self) -> Result<UserVisitsFilter, Failure> {
         let filter = self.asked.members(&self.session)?;
         self.permit(&filter.users)?;
         Ok(filter)
     }
 
-    /// The members of a segment, if the caller may ask for them, and the thresholds between segments.
+    /// The members of a segment, if the caller has the scope for this filter, and the thresholds between segments.
     pub(in crate::http) fn segment(&self) -> Result<(UserVisitsFilter, Thresholds), Failure> {
         let (filter, thresholds) = self.asked.segment(&self.session)?;
         self.permit(&filter.users)?;
@@ -117,7 +117,7 @@ impl Request {
         Ok(self.client.caller.require(users.scope())?)
     }
 
-    /// The answer, with the name of a file for those who save it; the range is part of the name.
+    /// The answer. Formats other than JSON have a file name, which includes the range.
     pub(in crate::http) fn answer(&self, body: impl Into<axum::body::Body>, range: DateRange) -> Response {
         let mut response = (StatusCode::OK, body.into()).into_response();
         let headers = response.headers_mut();

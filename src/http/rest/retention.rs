@@ -1,4 +1,4 @@
-//! `/api/reports/retention`: the members of a cohort who came in each later period.
+//! `/api/reports/retention`: the number of members of a cohort who came in each later period.
 
 use chrono::NaiveDate;
 
@@ -42,7 +42,7 @@ const COHORTS: [Parameter; 3] = [
     ),
 ];
 
-/// A cohort in one of its periods.
+/// A cohort in one of its periods; one row of the table.
 struct Row {
     cohort_start: NaiveDate,
     cohort_label: String,

@@ -1,4 +1,4 @@
-//! Lists of members of any length, sent while they are read: never more of them in memory than a few chunks.
+//! Sends lists of members of any length while they are read. Only a few chunks are in memory at a time.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -20,29 +20,29 @@ use crate::{
     },
 };
 
-/// What is sent at once.
+/// The least bytes in a chunk, except the last.
 const CHUNK: usize = 32 << 10;
-/// Chunks that wait for the client.
+/// The most chunks that wait for the client.
 const WAITING: usize = 4;
-/// A client that takes nothing for so long has gone.
+/// A client that accepts no data for this time is considered gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A list of members on its way out.
+/// A writer for a list of members.
 pub(in crate::http) trait List: Send + 'static {
-    /// Whether it tells names and times of visits.
+    /// Whether the list has the members' names and the times of their visits.
     const TELLS_MORE: bool;
 
     fn add(&mut self, member: UserVisits);
 
-    /// What is written so far, once it is a chunk.
+    /// The bytes so far, if they are enough for a chunk.
     fn full(&mut self) -> Option<Bytes>;
 
-    /// The rest.
+    /// The remaining bytes.
     fn finish(self) -> Bytes;
 }
 
-/// The members as a body. What fails before the first chunk is a failure of the request; after it, the body breaks
-/// off, and no client takes it for whole.
+/// The list as a body. A failure before the first chunk is a failure of the request. A later failure aborts the body,
+/// so that clients notice that it is incomplete.
 pub(in crate::http) async fn members<L: List>(
     request: &Request,
     filter: UserVisitsFilter,
@@ -64,7 +64,7 @@ pub(in crate::http) async fn members<L: List>(
     };
     let (sender, mut chunks) = mpsc::channel::<Result<Bytes, Failure>>(WAITING);
     let session = Arc::clone(&request.session);
-    // A stop waits for it, as for any request.
+    // The process waits for this task before it ends, as for any request.
     gateway.ending.tasks.spawn(async move {
         let _under_way = under_way;
         let read = session.each_user_visits(&filter, order, &page, parts, |member| {
@@ -74,7 +74,7 @@ pub(in crate::http) async fn members<L: List>(
             Some(Box::pin(async move {
                 match timeout(PATIENCE, sender.send(Ok(chunk))).await {
                     Ok(Ok(())) => Ok(()),
-                    // Nobody reads any more: the rest need not be read either.
+                    // The client is gone, so stop reading.
                     _ => Err(Error::Unavailable(None)),
                 }
             }))
@@ -94,7 +94,7 @@ pub(in crate::http) async fn members<L: List>(
     Ok(Body::from_stream(stream::iter([Ok(begin)]).chain(rest)))
 }
 
-/// A body that broke off.
+/// The error of an aborted body.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Broken(String);
@@ -115,7 +115,7 @@ impl List for Writer<UserVisits> {
     }
 }
 
-/// Rows that are made of members.
+/// A list of rows that are made from members.
 pub(in crate::http) struct Mapped<R: 'static, F>(pub(in crate::http) Writer<R>, pub(in crate::http) F);
 
 impl<R: 'static, F: Fn(UserVisits) -> R + Send + 'static> List for Mapped<R, F> {
@@ -134,7 +134,7 @@ impl<R: 'static, F: Fn(UserVisits) -> R + Send + 'static> List for Mapped<R, F> 
     }
 }
 
-/// The legacy service's map.
+/// The map of the legacy service.
 #[derive(Debug)]
 pub(in crate::http) struct Map(String);
 

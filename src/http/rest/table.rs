@@ -1,4 +1,4 @@
-//! Rows of a report as JSON, as a line of JSON each, or as CSV for programs and for spreadsheets.
+//! Writes rows of a report as JSON, as lines of JSON, or as CSV for programs and for spreadsheets.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -6,23 +6,23 @@ use axum::http::HeaderValue;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-/// Every format, by the name that a request gives it.
+/// The formats, by their names in requests.
 pub(in crate::http) const FORMATS: [&str; 4] = ["json", "csv", "ndjson", "excel"];
-/// What may separate the cells of a spreadsheet's file, by the name that a request gives it.
+/// The delimiters of CSV for spreadsheets: their names in requests, and the delimiters.
 pub(in crate::http) const DELIMITERS: [(&str, &str); 3] = [(";", ";"), (",", ","), ("tab", "\t")];
 
-/// How rows are written.
+/// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Format {
     /// An array of objects, and a newline.
     Json,
-    /// An object a line.
+    /// One object per line.
     Ndjson,
-    /// By RFC 4180, with a header.
+    /// CSV by RFC 4180, with a header.
     /// Source: <https://www.rfc-editor.org/rfc/rfc4180>
     Csv,
-    /// The same for spreadsheets that are opened by a double click: cells separated by this, and a byte order mark,
-    /// without which Excel takes the file for another encoding than UTF-8.
+    /// CSV for spreadsheets that open it by a double click: with this delimiter, and with a byte order mark, without
+    /// which Excel does not read the file as UTF-8.
     Excel(&'static str),
 }
 
@@ -52,7 +52,8 @@ impl Format {
         if let Self::Excel(delimiter) = self { delimiter } else { "," }
     }
 
-    /// Whether numbers are written as `0,5`: so they are read where `;` separates cells, and `0.5` is a text or a date.
+    /// Whether numbers have a decimal comma, as in `0,5`. Spreadsheets that expect `;` as the delimiter read `0.5` as a
+    /// text or a date.
     fn has_decimal_comma(self) -> bool {
         self == Self::Excel(";")
     }
@@ -65,21 +66,21 @@ pub(in crate::http) struct Column<R> {
     cell: fn(&R) -> Cell<'_>,
 }
 
-/// What a column is.
+/// The description of a column.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct Heading {
     pub(in crate::http) name: &'static str,
     pub(in crate::http) holds: Holds,
-    /// What it holds, in a sentence.
+    /// Its description, in a sentence.
     pub(in crate::http) about: &'static str,
 }
 
-/// What a column holds, besides nothing.
+/// The type of a column's values; every value can also be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Holds {
     Text,
     Date,
-    /// An instant in UTC by RFC 3339.
+    /// An instant in UTC, in the format of RFC 3339.
     Instant,
     Whole,
     Number,
@@ -97,7 +98,7 @@ impl<R> Column<R> {
     }
 }
 
-/// What the columns are.
+/// The descriptions of the columns.
 pub(in crate::http) fn headings<R>(columns: &[Column<R>]) -> Vec<Heading> {
     columns.iter().map(|column| column.heading).collect()
 }
@@ -110,7 +111,7 @@ pub(in crate::http) enum Cell<'a> {
     Whole(i64),
     Number(f64),
     Flag(bool),
-    /// `null`, and empty in CSV.
+    /// `null` in JSON, and empty in CSV.
     Absent,
 }
 
@@ -186,7 +187,7 @@ impl From<NaiveDateTime> for Cell<'_> {
     }
 }
 
-/// All rows, written.
+/// Writes a whole table.
 pub(in crate::http) fn written<R>(
     format: Format,
     columns: &'static [Column<R>],
@@ -254,12 +255,12 @@ impl<R> Writer<R> {
         self.has_rows = true;
     }
 
-    /// What is written so far, once it is so much.
+    /// What was written so far, if it is at least this number of bytes.
     pub(in crate::http) fn full(&mut self, bytes: usize) -> Option<String> {
         (self.written.len() >= bytes).then(|| std::mem::replace(&mut self.written, String::with_capacity(bytes + 512)))
     }
 
-    /// Ends the table; the rest of what is written.
+    /// Ends the table, and returns what was written since the last [`Self::full`].
     pub(in crate::http) fn finish(mut self) -> String {
         if self.format == Format::Json {
             self.written.push_str("]\n");
@@ -268,12 +269,12 @@ impl<R> Writer<R> {
     }
 }
 
-/// What begins a formula in some spreadsheet: the full-width forms do in some languages.
+/// Characters that begin a formula in some spreadsheet. The full-width forms do so in some languages.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-/// Where some spreadsheet begins a cell, whichever separator the file is written with: in half of Europe it is `;`.
+/// Characters that may separate cells in some spreadsheet, whatever the delimiter of the file. Much of Europe uses `;`.
 const SEPARATORS: [char; 6] = [',', ';', '|', '\t', '\r', '\n'];
 
-/// Text with an apostrophe before whatever a spreadsheet would take for a formula.
+/// The text, with an apostrophe before everything that a spreadsheet could take for a formula.
 fn guarded(text: &str) -> String {
     let mut guarded = String::with_capacity(text.len() + 1);
     if text.starts_with(['\t', '\r', '\n']) {
@@ -295,8 +296,9 @@ fn json(cell: &Cell<'_>) -> String {
     serde_json::to_string(cell).unwrap_or_default()
 }
 
-/// A field of CSV. Text that a spreadsheet would take for a formula, at its beginning or behind what may separate cells,
-/// has an apostrophe before it; numbers are never touched. Source: <https://owasp.org/www-community/attacks/CSV_Injection>
+/// Writes a CSV field. Text that a spreadsheet could take for a formula, at its beginning or after a possible
+/// separator, gets an apostrophe before it; numbers do not.
+/// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
 fn field(line: &mut String, cell: &Cell<'_>, has_decimal_comma: bool) {
     let Cell::Text(text) = cell else {
         match cell {

@@ -1,4 +1,4 @@
-//! `/api/reports/token_funnel`: from the issue of door codes to their use.
+//! `/api/reports/token_funnel`: the use of door codes, and the time from their issue to their use.
 
 use crate::{
     access::Scope,
