@@ -1,5 +1,5 @@
-//! Entry points for fuzzers, in `fuzz/` and in the test below: each takes bytes, and panics where a promise is broken.
-//! They are compiled for tests and for `cargo fuzz` alone.
+//! Fuzz targets, for `fuzz/` and for the test below. Each takes bytes, and panics when a rule is broken. They are
+//! compiled only for tests and for `cargo fuzz`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,10 +13,10 @@ use crate::{
     reports::{Reports, Session},
 };
 
-/// Takes bytes.
+/// A fuzz target.
 pub type Door = fn(&[u8]);
 
-/// Every door by its name.
+/// All fuzz targets, by name.
 pub const DOORS: [(&str, Door); 5] = [
     ("filters", |bytes| reports::fuzzing::filters(bytes, &SESSION.1)),
     ("cursors", reports::fuzzing::cursors),
@@ -25,7 +25,7 @@ pub const DOORS: [(&str, Door); 5] = [
     ("csv", http::fuzzing::csv),
 ];
 
-/// A session that nothing is asked of: it knows what time it is.
+/// A session that no report uses; the targets need its time.
 static SESSION: LazyLock<(Runtime, Arc<Session>)> = LazyLock::new(|| {
     let runtime = Runtime::new().unwrap_or_else(|error| panic!("{error}"));
     let session = runtime.block_on(async {
@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    /// Mutations of each door's corpus.
+    /// The number of mutations that the test tries per target.
     const MUTATIONS: usize = 20_000;
 
     #[test]
@@ -72,7 +72,8 @@ mod tests {
         files.iter().map(|file| fs::read(file).unwrap()).collect()
     }
 
-    /// One of the corpus, with a few bytes changed, taken away, doubled, or from another one.
+    /// A file of the corpus with a few random changes: bytes inserted, replaced or removed, the end cut off, or bytes
+    /// of another file inserted.
     fn mutated(corpus: &[Vec<u8>], random: &mut fastrand::Rng) -> Vec<u8> {
         let mut bytes = random.choice(corpus).unwrap().clone();
         for _ in 0..random.usize(1..6) {

@@ -1,4 +1,4 @@
-//! Asks a running service for its health, as a container without `curl` has to.
+//! A health check of a running service, for containers without `curl`.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -16,21 +16,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Why the service is not healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Nothing listens there.
+    /// The connection was refused or failed.
     #[error("no service answers on {0}: {1}; does it run, and with this APP_PORT?")]
     Connect(SocketAddr, #[source] std::io::Error),
-    /// What listens there does not speak HTTP.
+    /// The connection broke off, or the service does not use HTTP.
     #[error("the service on {0} broke off: {1}")]
     Http(SocketAddr, #[source] hyper::Error),
-    /// The probe failed.
+    /// The answer is not 200.
     #[error("{1} on {0} answered {2} {3:?}")]
     Unhealthy(SocketAddr, &'static str, StatusCode, String),
-    /// There was no answer.
+    /// There was no answer in time.
     #[error("no answer from {0} within {PATIENCE:?}")]
     TimedOut(SocketAddr),
 }
 
-/// Gets `path` from the service that listens on `service`.
+/// Sends a GET request for `path` to the service that listens on `service`.
 ///
 /// # Errors
 /// Unless the answer is 200 within three seconds.
@@ -57,7 +57,7 @@ async fn get(address: SocketAddr, path: &'static str) -> Result<(), ProbeError> 
     Err(ProbeError::Unhealthy(address, path, status, body))
 }
 
-/// A service on every interface is reached through the loopback one.
+/// The address at which a service is reached that listens on all interfaces: the loopback address.
 fn reachable(listening: IpAddr) -> IpAddr {
     match listening {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

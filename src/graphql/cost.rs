@@ -1,11 +1,11 @@
-//! What fields cost, in the units of the limit on complexity and of a caller's budget.
+//! The cost of fields, in the units of the complexity limit and of callers' budgets.
 
-/// What a report costs by itself, in the units of the limit on complexity.
+/// The cost of a report itself, without its rows.
 pub const REPORT_COST: usize = 1_000;
-/// More than any limit, and so little that sums of costs never overflow.
+/// More than any limit, and small enough that sums of costs do not overflow.
 const COST_MAX: usize = 1 << 40;
 
-/// What a report of so many rows costs, each of which holds so many values.
+/// The cost of a report with this number of rows, and this number of values per row.
 pub(in crate::graphql) fn of(rows: usize, values: usize) -> usize {
     rows.saturating_mul(values).saturating_add(REPORT_COST).min(COST_MAX)
 }

@@ -1,4 +1,4 @@
-//! How errors come by their code and their sentence.
+//! Codes and messages of errors.
 
 use async_graphql::{ErrorExtensionValues, ServerError};
 
@@ -11,15 +11,14 @@ use crate::{
     reports::{self, Argument},
 };
 
-/// The code of an error, as one of [`codes`].
+/// The code of an error: one of [`codes`].
 #[must_use]
 pub fn code_of(error: &ServerError) -> &'static str {
     let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
     codes::ALL.iter().copied().find(|known| code == Some(&(*known).into())).unwrap_or(INTERNAL_SERVER_ERROR)
 }
 
-/// The one place where a report's error becomes a client's: a fixed sentence and a code. What the
-/// database said goes to the log, and only there.
+/// Converts a report's error into a client's error: a code and a fixed sentence. The database's message is only logged.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
     error.log();
@@ -49,13 +48,13 @@ pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
     async_graphql::Error { message, source: None, extensions: Some(extensions) }
 }
 
-/// An argument by its name in the schema: `filter.joinedFrom`.
+/// The argument's name in the schema, such as `filter.joinedFrom`.
 fn spelled(argument: Argument) -> String {
     let place = if argument.is_of_filter() { "filter." } else { "" };
     place.to_owned() + &camel_case(argument.words())
 }
 
-/// The code of a missing scope.
+/// The error code for a missing scope.
 #[must_use]
 pub fn code_of_missing(missing: NotGranted) -> &'static str {
     match missing {
@@ -64,7 +63,7 @@ pub fn code_of_missing(missing: NotGranted) -> &'static str {
     }
 }
 
-/// The same error, with a code unless it has one.
+/// The error, with `code` unless it has a code already.
 #[must_use]
 pub fn with_code(mut error: ServerError, code: &'static str) -> ServerError {
     let extensions = error.extensions.get_or_insert_default();

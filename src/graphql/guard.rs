@@ -1,4 +1,4 @@
-//! What a field needs of its caller.
+//! Checks of the scopes that fields need.
 
 use async_graphql::Context;
 
@@ -7,17 +7,17 @@ use crate::{
     reports::filter::UserFilter,
 };
 
-/// The root of a report that tells nothing of single members, unless its filter picks them out.
+/// The check for the root field of an aggregate report. Filters that select members are checked by [`permitted`].
 pub(in crate::graphql) fn reports(ctx: &Context<'_>) -> Result<(), NotGranted> {
     require(ctx, Scope::Reports)
 }
 
-/// What tells of single members.
+/// The check for data about individual members.
 pub(in crate::graphql) fn members(ctx: &Context<'_>) -> Result<(), NotGranted> {
     require(ctx, Scope::Members)
 }
 
-/// A filter that the caller may use.
+/// Returns the filter if the caller has the scope that it needs.
 pub(in crate::graphql) fn permitted(ctx: &Context<'_>, users: UserFilter) -> Result<UserFilter, NotGranted> {
     require(ctx, users.scope())?;
     Ok(users)

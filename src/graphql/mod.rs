@@ -1,6 +1,7 @@
-//! The GraphQL face. It holds no numbers and no SQL of its own. Descriptions here are what people read in `GraphiQL`.
+//! The GraphQL interface. It computes nothing itself and contains no SQL. Doc comments of GraphQL types are the
+//! schema's descriptions, which `GraphiQL` shows.
 //!
-//! [`execution`] reads a document and runs it; the fields that it asks for are in `reports`, which share `types`.
+//! [`execution`] reads and runs documents. The fields are in `reports`, and the types that they share in `types`.
 
 mod cost;
 pub mod error;

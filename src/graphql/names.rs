@@ -1,20 +1,20 @@
-//! Names as the schema spells them, for the other faces that take the same arguments.
+//! The names of the schema, for the other interfaces that take the same arguments.
 
 use async_graphql::resolver_utils::EnumType;
 
-/// Values with names in the schema.
+/// A type whose values have names in the schema.
 pub trait Named: Sized {
-    /// Every name, in the schema's order.
+    /// All names, in the schema's order.
     fn names() -> Vec<&'static str>;
 
-    /// The value of that name, if there is one.
+    /// The value with that name, if there is one.
     fn named(name: &str) -> Option<Self>;
 
     /// The value's name.
     fn name(self) -> &'static str;
 }
 
-/// Words as a name in the schema: `rollingAverage`.
+/// Joins words into a name of the schema, such as `rollingAverage`.
 pub(in crate::graphql) fn camel_case<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let mut name = String::new();
     for word in words {
@@ -41,7 +41,7 @@ pub(in crate::graphql) fn named<E: EnumType>(name: &str) -> Option<E> {
     E::items().iter().find(|item| item.name == name).map(|item| item.value)
 }
 
-/// Gives the values of a report's enum the names that the schema's enum has for them.
+/// Implements [`Named`] for an enum of `reports`, with the names of the schema's enum.
 macro_rules! give_names {
     ($value:ty as $schema:ty) => {
         impl crate::graphql::names::Named for $value {

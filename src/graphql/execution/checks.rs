@@ -1,4 +1,4 @@
-//! The checks that need the library's own view of the schema, hooked in where it passes by.
+//! Checks that need the library's registry of the schema, as an extension of the library.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use crate::{
     },
 };
 
-/// Holds values against their types, and what a document costs against the limit, and charges it; gives the errors of
-/// the library's validation their code.
+/// Checks values against their types, and the document's cost against the limit; charges the cost to the caller's
+/// budget; and gives the errors of the library's validation their code.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::graphql) struct Checks {
-    /// The most that a document may cost.
+    /// The highest cost of a document.
     pub(in crate::graphql) complexity: usize,
-    /// The length of a page whose length a client does not give.
+    /// The size of a page when the client gives none.
     pub(in crate::graphql) page_size: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What the specification says of execution, held against this schema with fields that are made to fail.
+//! Tests of execution against the specification, on this schema, with fields that are made to fail or to be slow.
 //! Sources: <https://spec.graphql.org/September2025/#sec-Handling-Execution-Errors>,
 //! <https://spec.graphql.org/September2025/#sec-Serialized-Map-Ordering>
 
@@ -19,7 +19,7 @@ use crate::{
     database::{Access, Database},
 };
 
-/// Fails, or delays, the field at a path such as `userVisits.nodes.0.userId`.
+/// Makes the field at one path fail, and the field at another path slow. A path looks like `userVisits.nodes.0.userId`.
 #[derive(Debug, Clone, Copy)]
 struct Trouble {
     fails: &'static str,
@@ -45,7 +45,7 @@ impl Extension for Trouble {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if path == self.fails {
-            // As the library does for the error of a resolver.
+            // The library reports the error of a resolver in the same way.
             let segment =
                 |part: &str| part.parse().map_or_else(|_| PathSegment::Field(part.to_owned()), PathSegment::Index);
             let path = path.split('.').map(segment).collect();
@@ -55,7 +55,7 @@ impl Extension for Trouble {
     }
 }
 
-/// A schema on the recorded data, with trouble in it.
+/// The schema on the recorded data.
 struct Troubled {
     database: Database,
     _folder: TempDir,
@@ -104,13 +104,13 @@ async fn a_failing_field_nulls_its_nearest_nullable_parent_and_no_more() {
     let troubled = Troubled::new().await;
     let whole = troubled.json(NO_TROUBLE, document).await["data"].take();
     for (fails, nulled, reported) in [
-        // Of these, everything up to the root field is there for sure.
+        // Between these and the root field, no field is nullable.
         ("userVisits.totalCount", "/userVisits", "userVisits.totalCount"),
         ("userVisits.nodes", "/userVisits", "userVisits.nodes"),
         // In a row these are plain values, which never fail: the library would report the path of the row. (Rows of
-        // nothing else are written down without it.)
+        // plain values only are written without the library's resolvers.)
         ("userVisits.nodes.1.userId", "/userVisits", "userVisits.nodes.1"),
-        // A member may be missing.
+        // A user is nullable.
         ("userVisits.nodes.1.user.id", "/userVisits/nodes/1/user", "userVisits.nodes.1.user.id"),
         ("userVisits.nodes.1.user.firstName", "/userVisits/nodes/1/user", "userVisits.nodes.1.user.firstName"),
     ] {

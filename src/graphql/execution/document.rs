@@ -1,4 +1,4 @@
-//! From a text to a document that may be executed: bounded before it is parsed, and measured after.
+//! From a text to a document: limits are checked before it is parsed, and again on the parsed document.
 
 use async_graphql::{
     ServerError, ServerResult,
@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// Reads a document.
+/// Parses a document.
 ///
 /// # Errors
-/// When it is no GraphQL, or asks for more than `limits` allow.
+/// When the text is not GraphQL, or exceeds one of the `limits`.
 pub(in crate::graphql) fn read(text: &str, limits: &Limits) -> ServerResult<ExecutableDocument> {
     Limit::DocumentBytes.check(text.len(), limits.document_bytes, None)?;
     let size = lexing::count(text);
@@ -32,8 +32,8 @@ pub(in crate::graphql) fn read(text: &str, limits: &Limits) -> ServerResult<Exec
     Limit::Nesting.check(size.nesting, MAX_NESTING, None)?;
     let document = parse_query(text).map_err(|error| {
         let mut error = ServerError::from(error);
-        // The parser draws the line in question, which may be the whole document; its last line says
-        // what it expected there, and the position stands beside the message.
+        // The parser's message contains the whole line, which may be the whole document. Keep only its last line, which
+        // says what was expected; the position is given beside the message.
         if let Some((_, expected)) = error.message.rsplit_once("\n  = ") {
             error.message = format!("The document is not GraphQL: {expected}");
         }
@@ -43,7 +43,7 @@ pub(in crate::graphql) fn read(text: &str, limits: &Limits) -> ServerResult<Exec
     Ok(document)
 }
 
-/// Whether a field, in whichever operation or fragment, is one that `is_sought`.
+/// Whether any field, in any operation or fragment, satisfies `is_sought`.
 pub(in crate::graphql) fn any_field(document: &ExecutableDocument, is_sought: impl Fn(&Field) -> bool) -> bool {
     let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
     let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);

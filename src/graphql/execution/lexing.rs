@@ -1,7 +1,7 @@
 //! A document's tokens and brackets, counted in one pass before anything is parsed or kept.
 //! Source: <https://spec.graphql.org/September2025/#sec-Language.Source-Text.Lexical-Tokens>
 
-/// How many tokens a text has, and how deep its brackets go.
+/// The number of tokens in a text, and the depth of its brackets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::graphql) struct Tokens {
     pub(in crate::graphql) count: usize,
@@ -43,7 +43,7 @@ pub(in crate::graphql) fn count(text: &str) -> Tokens {
     tokens
 }
 
-/// A name or a number, or what is neither but stands together.
+/// Part of a name or a number. Bytes outside ASCII count as one word, although they are not valid there.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
@@ -52,7 +52,7 @@ fn until(bytes: &[u8], ends: impl Fn(u8) -> bool) -> usize {
     bytes.iter().position(|byte| ends(*byte)).unwrap_or(bytes.len())
 }
 
-/// The length of the string that `bytes` begin with; all of them where it never ends.
+/// The length of the string at the beginning of `bytes`; all bytes if the string does not end.
 fn string(bytes: &[u8]) -> usize {
     const BLOCK: &[u8] = b"\"\"\"";
     let is_block = bytes.starts_with(BLOCK);

@@ -1,5 +1,4 @@
-//! The limits of a request and of its answer: their names for clients, and the sentence that tells
-//! which one was exceeded.
+//! The limits of requests and answers: their names for clients, and their error messages.
 
 use async_graphql::{Pos, Response, ServerError};
 
@@ -8,10 +7,10 @@ use crate::{
     graphql::error::with_code,
 };
 
-/// Brackets within one another, which the parser goes down; deeper than the limit on depth lets pass.
+/// The most nested brackets, because the parser is recursive. It is more than the limit on depth allows.
 pub(in crate::graphql) const MAX_NESTING: usize = 64;
 
-/// What a request may not ask too much of.
+/// A limit of a request or of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Bytes of the request's body.
@@ -22,19 +21,19 @@ pub enum Limit {
     DocumentBytes,
     /// Tokens of the document.
     DocumentTokens,
-    /// Brackets of the document within one another, and fragments that use fragments.
+    /// Nested brackets of the document, and nested selections with fragments expanded.
     Nesting,
-    /// Fields within one another.
+    /// Nested fields.
     Depth,
     /// Fields of the operation, fragments expanded.
     Selections,
     /// Fields at the operation's root.
     RootFields,
-    /// Fields with another name.
+    /// Fields with an alias.
     Aliases,
     /// Directives.
     Directives,
-    /// What the fields cost together.
+    /// The cost of all fields together.
     Complexity,
     /// Errors in one answer.
     Errors,
@@ -44,14 +43,14 @@ pub enum Limit {
     Connections,
     /// Operations at once on one WebSocket.
     Subscriptions,
-    /// Lists of members that are on their way as a file.
+    /// Lists of members that are being sent at the same time.
     Exports,
-    /// Bytes of all answers that are followed, and of those on their way to followers.
+    /// Bytes of the answers to all live questions, and of the answers that are being sent to their subscribers.
     LiveBytes,
 }
 
 impl Limit {
-    /// All of them.
+    /// All limits.
     pub const ALL: [Self; 17] = [
         Self::BodyBytes,
         Self::InputValues,
@@ -72,7 +71,7 @@ impl Limit {
         Self::Exports,
     ];
 
-    /// The limit as `extensions.limit` names it.
+    /// The name of the limit in `extensions.limit`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -96,7 +95,7 @@ impl Limit {
         }
     }
 
-    /// What to tell a client that exceeded `maximum`.
+    /// The message for a client that exceeded `maximum`.
     #[must_use]
     pub fn message(self, maximum: usize) -> String {
         match self {
@@ -137,17 +136,17 @@ impl Limit {
         error
     }
 
-    /// Fails where `count` is beyond `maximum`.
+    /// Fails when `count` is more than `maximum`.
     pub(in crate::graphql) fn check(self, count: usize, maximum: usize, at: Option<Pos>) -> Result<(), ServerError> {
         if count > maximum { Err(self.exceeded(maximum, at)) } else { Ok(()) }
     }
 }
 
-/// Codes what has none, and bounds messages and their number.
+/// Gives a code to errors without one, and limits the number of errors and the length of their messages.
 pub(in crate::graphql) fn present(answer: &mut Response, maximum: usize) {
     let beyond = answer.errors.len() > maximum;
     answer.errors.truncate(maximum);
-    // What is left uncoded are arguments that a resolver could not read.
+    // Errors without a code are those of arguments that the library could not convert.
     let errors = std::mem::take(&mut answer.errors).into_iter();
     answer.errors = errors.map(|error| shortened(with_code(error, BAD_USER_INPUT))).collect();
     if beyond {
@@ -155,7 +154,7 @@ pub(in crate::graphql) fn present(answer: &mut Response, maximum: usize) {
     }
 }
 
-/// Messages quote what a client sent, which may be a megabyte.
+/// Shortens the message: messages quote what a client sent, which may be a megabyte.
 fn shortened(mut error: ServerError) -> ServerError {
     const MAX: usize = 500;
     if let Some((end, _)) = error.message.char_indices().nth(MAX) {

@@ -1,5 +1,5 @@
-//! How much an operation asks for once its fragments are expanded, measured in time linear in the
-//! document: each fragment is measured once, since walking the expansion can take exponential time.
+//! Measures an operation with its fragments expanded, in time linear in the document. Each fragment is measured once,
+//! because walking the expansion can take exponential time.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Fails where an operation of the document exceeds a limit, or fragments use each other in a circle.
+/// Fails when an operation exceeds a limit, or when fragments form a cycle.
 pub(in crate::graphql) fn check(document: &ExecutableDocument, limits: &Limits) -> ServerResult<()> {
     let mut measuring = Measuring { document, known: HashMap::new() };
     for (_, Positioned { pos, node: operation }) in document.operations.iter() {
@@ -35,7 +35,7 @@ pub(in crate::graphql) fn check(document: &ExecutableDocument, limits: &Limits) 
     Ok(())
 }
 
-/// What a set of selections comes to.
+/// The size of a selection set.
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
     /// Fields of the set itself.
@@ -44,9 +44,9 @@ struct Size {
     selections: usize,
     aliases: usize,
     directives: usize,
-    /// Fields within one another.
+    /// Nested fields.
     depth: usize,
-    /// Sets within one another, those of fragments too.
+    /// Nested selection sets, including those of fragments.
     nesting: usize,
 }
 
@@ -63,7 +63,7 @@ impl Size {
 
 struct Measuring<'a> {
     document: &'a ExecutableDocument,
-    /// The size of each fragment; none while it is being measured.
+    /// The sizes of fragments; none for a fragment that is being measured.
     known: HashMap<&'a Name, Option<Size>>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Measuring<'a> {
     }
 
     fn set(&mut self, set: &'a SelectionSet, pos: Pos, level: usize) -> ServerResult<Size> {
-        // So deep does the recursion go, and no deeper.
+        // The recursion is no deeper than this.
         Limit::Nesting.check(level, MAX_NESTING, Some(pos))?;
         let mut sum = Size::default();
         for Positioned { pos, node: selection } in &set.items {
@@ -107,7 +107,7 @@ impl<'a> Measuring<'a> {
             }
             None => {}
         }
-        // An unknown fragment is the validation's business.
+        // The library's validation rejects unknown fragments.
         let Some(fragment) = self.document.fragments.get(name) else { return Ok(Size::default()) };
         self.known.insert(name, None);
         let mut size = self.set(&fragment.node.selection_set.node, pos, level)?;

@@ -1,4 +1,4 @@
-//! From a document to its answer: read within limits, checked, and run on one state of the database.
+//! Executes documents: parses them within limits, checks them, and runs them on one snapshot of the database.
 
 mod checks;
 #[cfg(test)]
@@ -36,7 +36,7 @@ use crate::{
     reports::{Reports, Session},
 };
 
-/// What executes documents, within limits. Cheap to clone.
+/// Executes documents within limits. Cheap to clone.
 #[derive(Clone)]
 pub struct Executor {
     schema: Schema,
@@ -44,7 +44,7 @@ pub struct Executor {
     introspection: bool,
 }
 
-/// A document that passed every check that needs no database, with what it runs on.
+/// A document that passed all checks that need no execution, with its variables and operation.
 pub struct Prepared {
     request: async_graphql::Request,
     operation: RequestedOperation,
@@ -52,7 +52,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// The operation that will run.
+    /// The operation to run.
     #[must_use]
     pub fn operation(&self) -> &RequestedOperation {
         &self.operation
@@ -60,20 +60,20 @@ impl Prepared {
 }
 
 impl Executor {
-    /// An executor for a gateway whose pages are bounded by `pages`.
+    /// An executor with the limits of `config` and `pages`.
     #[must_use]
     pub fn new(config: &GraphqlConfig, pages: PageLimits) -> Self {
         let checks = Checks { complexity: config.limits.complexity, page_size: pages.default };
-        // The library's own limits walk every expansion of a fragment; by then there is little to walk.
+        // The library's own limit walks all expansions of fragments. It runs after ours, on documents that are small.
         let builder = builder().data(pages).limit_recursive_depth(MAX_NESTING).extension(checks);
         let builder = if config.introspection { builder } else { builder.disable_suggestions() };
         Self { schema: builder.finish(), limits: config.limits, introspection: config.introspection }
     }
 
-    /// Reads a document, and finds the operation to run.
+    /// Parses a document and finds the operation to run.
     ///
     /// # Errors
-    /// When the document is no GraphQL, exceeds a limit, or has no such operation.
+    /// When the document is not GraphQL, exceeds a limit, or has no such operation.
     pub fn prepare(
         &self,
         document: &str,
@@ -103,8 +103,8 @@ impl Executor {
         Err(with_code(ServerError::new(problem, None), VALIDATION_FAILED))
     }
 
-    /// Runs a document on reports that share one session; a subscription, once. What it costs is taken from the
-    /// caller's budget.
+    /// Runs a document on reports that share one session. A subscription runs once and gives one answer. The cost is
+    /// charged to `meter`.
     pub async fn execute(&self, prepared: Prepared, reports: &Reports, caller: Caller, meter: Meter) -> Response {
         let is_subscription = prepared.operation.is_subscription();
         let session: Arc<Session> =
@@ -119,7 +119,7 @@ impl Executor {
         self.present(answer)
     }
 
-    /// The answer to a request of which nothing was executed.
+    /// The answer to a request that is not executed.
     #[must_use]
     pub fn refuse(&self, error: ServerError) -> Response {
         self.present(Response::from_errors(vec![error]))

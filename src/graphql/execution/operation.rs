@@ -1,4 +1,4 @@
-//! Which operation of its document a request runs.
+//! Finds the operation that a request runs.
 
 use async_graphql::{
     Positioned, ServerError, ServerResult,
@@ -9,7 +9,7 @@ use crate::{codes::BAD_USER_INPUT, graphql::error::with_code};
 
 const SUBSCRIPTION: &str = "subscription";
 
-/// The operation that a request runs.
+/// The operation that a request runs: its name and its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedOperation {
     name: Option<String>,
@@ -21,26 +21,26 @@ impl RequestedOperation {
         Self { name: name.map(ToOwned::to_owned), kind: kind(definition) }
     }
 
-    /// The name that the operation goes by in its document; none for an anonymous one.
+    /// The name of the operation; none for an anonymous one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// What kind of operation it is, in a word of ours.
+    /// The kind of the operation: `query`, `mutation`, `subscription` or `introspection`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Whether it is to be followed rather than answered once.
+    /// Whether the operation is a subscription.
     #[must_use]
     pub fn is_subscription(&self) -> bool {
         self.kind == SUBSCRIPTION
     }
 }
 
-/// The operation that goes by `requested`, or the only one, with its name.
+/// The operation named `requested`, or the only one, with its name.
 /// Source: <https://spec.graphql.org/September2025/#GetOperation()>
 pub(in crate::graphql) fn find<'a>(
     document: &'a ExecutableDocument,

@@ -1,4 +1,4 @@
-//! Pages have a size before they are priced: where a client gives none, it is the one that is configured.
+//! Gives every page a size before its cost is computed: the configured size where the client gives none.
 
 use async_graphql::{
     Name, Positioned,
@@ -7,7 +7,7 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-/// Adds `first` to the fields at the roots that are connections and have neither `first` nor `last`.
+/// Adds `first` to the connections at the root that have neither `first` nor `last`.
 pub(in crate::graphql) fn give_size(document: &mut ExecutableDocument, registry: &Registry, size: usize) {
     let root = |name: Option<&String>| name.and_then(|name| registry.types.get(name));
     let operations: Vec<_> = match &mut document.operations {
@@ -56,5 +56,5 @@ fn give(set: &mut SelectionSet, root: &MetaType, size: usize) {
     }
 }
 
-/// The arguments that say how long a page is.
+/// The arguments for the size of a page.
 const SIZES: [&str; 2] = ["first", "last"];

@@ -1,5 +1,5 @@
-//! Documents read one snapshot of the database, unless they are known to take a single statement: that agrees with itself,
-//! and is spared the transaction. A second statement outside of a snapshot is a panic in debug builds.
+//! Documents read one snapshot of the database, unless they are known to need only one statement. One statement is
+//! consistent by itself, and needs no transaction. In debug builds, a second statement outside of a snapshot panics.
 
 use async_graphql::{
     Positioned,
@@ -8,13 +8,13 @@ use async_graphql::{
 
 use crate::graphql::execution::document::any_field;
 
-/// Root fields that take one statement.
+/// Root fields that need one statement.
 const ONE_STATEMENT: [&str; 5] = ["dailyUsage", "userVisits", "members", "tokenFunnel", "frequency"];
-/// Fields of these that take another.
+/// Fields of these that need another statement.
 const ANOTHER_STATEMENT: [&str; 4] = ["user", "rollingAverage", "cumulative", "uniqueVisitors"];
 
-/// Whether the document may take several statements. Errs on the side of a transaction: fragments at the root are not
-/// expanded, and an order may need any measure.
+/// Whether the document may need several statements. True in doubt: fragments at the root are not expanded, and the
+/// order of `dailyUsage` may need a measure that takes another statement.
 pub(in crate::graphql) fn may_need_several_statements(document: &ExecutableDocument) -> bool {
     let is_report = |selection: &&Positioned<Selection>| match &selection.node {
         Selection::Field(field) => !field.node.name.node.starts_with("__"),

@@ -1,5 +1,5 @@
-//! The root of subscriptions: the reports of the root of queries, field by field, so that whatever can be
-//! asked can be followed. One execution gives one answer; when to execute again is the transport's affair.
+//! The root type of subscriptions. It has all fields of the root type of queries, so every report can be subscribed to.
+//! One execution gives one answer; the transport decides when to execute again.
 
 use std::{borrow::Cow, collections::HashSet, pin::Pin};
 
@@ -24,7 +24,7 @@ const DESCRIPTION: &str = "The reports, live: the current answer at once, then e
                            text/event-stream`. A subscription follows one report. Each report needs the same scopes \
                            as in `Query`.";
 
-/// The reports of the root of queries, to be followed.
+/// The reports of the root type of queries, as subscriptions.
 #[derive(Debug, Default)]
 pub struct Subscription(Query);
 
@@ -68,11 +68,11 @@ impl SubscriptionType for Subscription {
     }
 }
 
-/// Brings the one field of each subscription up to its root, out of the fragments around it: the library
-/// passes over fragments there without a word.
+/// Moves the field of each subscription out of fragments to its root, because the library ignores fragments there
+/// without an error.
 ///
 /// # Errors
-/// When a subscription asks for more than one field, or leaves one to a condition.
+/// When a subscription has more than one root field, or a directive at its root.
 /// Source: <https://spec.graphql.org/September2025/#sec-Single-Root-Field>
 pub(in crate::graphql) fn unfold(document: &mut ExecutableDocument) -> ServerResult<()> {
     let mut unfolded = HashSet::new();
@@ -118,7 +118,7 @@ fn is_of_root(condition: Option<&Positioned<TypeCondition>>) -> bool {
     condition.is_none_or(|condition| condition.node.on.node == TYPE)
 }
 
-/// Adds a selection to a root that holds nothing else than the same field.
+/// Adds a selection to the root of a subscription, or merges it into the same field.
 fn add(root: &mut Vec<Positioned<Selection>>, selection: Positioned<Selection>) -> ServerResult<()> {
     match (root.first_mut().map(|first| &mut first.node), selection.node) {
         (Some(Selection::Field(first)), Selection::Field(field)) => {
@@ -130,7 +130,7 @@ fn add(root: &mut Vec<Positioned<Selection>>, selection: Positioned<Selection>) 
             }
             first.selection_set.node.items.extend(field.selection_set.node.items);
         }
-        // What is no field here is refused by the library's validation.
+        // The library's validation rejects anything else.
         (_, node) => root.push(Positioned::new(node, selection.pos)),
     }
     Ok(())

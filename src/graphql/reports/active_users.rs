@@ -1,4 +1,4 @@
-//! `activeUsers`: members active on a day, in the week and in the month that end with it.
+//! `activeUsers`: members who came on a day, in the week and in the month that end with it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     reports::{self, Argument, Session},
 };
 
-/// What a list is taken to hold.
+/// The number of rows that the cost assumes.
 const USUAL_DAYS: usize = 366;
 
 /// The root of `activeUsers`.

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What a list is taken to hold when `first` does not say.
+/// The number of rows that the cost assumes when `first` is not given.
 const USUAL_DAYS: usize = 366;
 
 /// The root of `dailyUsage`.

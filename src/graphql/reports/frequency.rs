@@ -18,7 +18,7 @@ use crate::{
     reports::{self, Argument, Session},
 };
 
-/// What a list is taken to hold.
+/// The number of rows that the cost assumes.
 const USUAL_ROWS: usize = 100;
 
 /// The root of `frequency`.

@@ -1,4 +1,4 @@
-//! `members`: who is new, who comes, who stopped, who never came, as a Relay connection.
+//! `members`: members by the time since their last visit, as a Relay connection.
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl MembersQuery {
         #[graphql(desc = "The cursor of the member before which the page ends.")] before: Option<String>,
     ) -> Option<Result<MemberConnection>> {
         let order = order_by.map_or_else(UserVisitsOrder::default, Into::into);
-        // Every row has a segment.
+        // Every row has a segment, which needs the times of visits.
         let parts = UserVisitsParts { visit_times: true, ..parts(&ctx.look_ahead()) };
         let page = async {
             guard::members(ctx)?;

@@ -1,5 +1,5 @@
-//! The reports as fields of the schema: a file each, with the field, its inputs and its types. A resolver converts its
-//! arguments into a question of [`crate::reports`], asks it, and converts the answer.
+//! The reports as fields of the schema. Each is a file with the field, its inputs and its types. A resolver converts
+//! its arguments into a question of [`crate::reports`], asks it, and converts the answer.
 
 mod active_users;
 mod daily_usage;

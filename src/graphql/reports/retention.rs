@@ -1,4 +1,5 @@
-//! `retention`: of the members who joined, or first came, in the same period, how many came in each later one.
+//! `retention`: members by the period in which they joined or first came, and how many of them came in each later
+//! period.
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::{
     },
 };
 
-/// What a list of cohorts is taken to hold.
+/// The number of cohorts that the cost assumes.
 const USUAL_COHORTS: usize = 36;
 
 /// The root of `retention`.

@@ -1,4 +1,4 @@
-//! What the rows of a series have in common: which measures were asked for, and what runs along them.
+//! What the series of `dailyUsage` and `usage` share: the selected measures, and running averages and sums.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     reports::{self, Argument, InvalidArgument, Measures, Running, SeriesRow, checked_average},
 };
 
-/// Averages over so many rows, when the argument does not say.
+/// The default of the argument of averages: the number of rows.
 const USUAL_AVERAGE: u32 = 7;
 
 /// The measures that can be added up.
@@ -25,11 +25,11 @@ pub(in crate::graphql) enum AdditiveMeasure {
     TokensUnused,
 }
 
-/// The measures that the client selected of rows, and how far back their averages go: none where nothing runs along
-/// the rows. `average` is the field of averages, and its argument.
+/// The measures that the client selected on rows, and the most rows that an average or a sum looks back over; none when
+/// neither is selected. `average` is the name of the field of averages, and `argument` is its argument.
 ///
 /// # Errors
-/// When an average goes over too many rows, or none.
+/// When the number of rows of an average is not allowed.
 pub(in crate::graphql) fn asked(
     rows: &Lookahead<'_>,
     (argument, average): (Argument, &str),
@@ -68,7 +68,7 @@ pub(in crate::graphql) fn asked(
     Ok((measures, look_back))
 }
 
-/// A row's place in its series; empty where nothing runs along the rows.
+/// A row with its series, for running averages and sums; empty when none is selected.
 #[derive(Debug)]
 pub(in crate::graphql) struct Along(Option<(SeriesRow, Arc<Running>)>);
 

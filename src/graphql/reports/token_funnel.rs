@@ -1,4 +1,4 @@
-//! `tokenFunnel`: from the issue of a token to its use.
+//! `tokenFunnel`: the use of door codes, and the time from their issue to their use.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Inputs that several reports share, and their way into the domain.
+//! Inputs that several reports share, and their conversion into those of `reports`.
 
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ pub(in crate::graphql) enum RelativeRange {
 
 give_names!(range::RelativeRange as RelativeRange);
 
-/// The zone that an argument gave, when the request looks at the world.
+/// The zone and the week of the arguments, at the time of the request.
 pub(in crate::graphql) fn here(
     ctx: &Context<'_>,
     argument: Argument,
@@ -140,12 +140,12 @@ pub(in crate::graphql) fn here(
     Here::new(ctx.data_unchecked::<Arc<Session>>(), argument, &time_zone.0, week(week_start))
 }
 
-/// The day on which weeks start, where it was given.
+/// The first day of weeks, if it was given.
 pub(in crate::graphql) fn week(day: Option<Weekday>) -> Option<Week> {
     day.map(|day| Week(day.into()))
 }
 
-/// What was written for a date.
+/// The text of a date.
 pub(in crate::graphql) fn text(date: Option<&Date>) -> Option<&str> {
     date.map(|Date(text)| text.as_str())
 }

@@ -1,4 +1,4 @@
-//! Members by id, in one statement for a whole list.
+//! Loads members by id, in one statement for a whole list.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,10 +9,10 @@ use async_graphql::{
 
 use crate::reports::{self, Member, Session};
 
-/// Bounded by the largest page; PostgreSQL takes 65,535 bound values, SQLite 32,766.
+/// The most ids in one statement: not less than the largest page. PostgreSQL allows 65,535 bound values, SQLite 32,766.
 const BATCH: usize = 10_000;
 
-/// Loads members from the request's own session.
+/// Loads members through the request's session.
 #[derive(Debug)]
 pub(in crate::graphql) struct UserLoader(Arc<Session>);
 

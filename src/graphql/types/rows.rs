@@ -1,5 +1,5 @@
-//! Lists of plain rows, written down at once. The library resolves a list one field of one row at a time, each a
-//! future of its own; rows whose values are there already need none.
+//! Lists of plain rows that are written directly. The library resolves lists one field of one row at a time, each as a
+//! future. Rows whose values are already known do not need that.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use async_graphql::{
 
 use crate::graphql::names::camel_case;
 
-/// An object type with fields that are values already.
+/// An object type with fields whose values are already known.
 pub(in crate::graphql) trait Row: OutputType {
     /// The names of these fields in Rust.
     const FIELDS: &'static [&'static str];
@@ -21,8 +21,8 @@ pub(in crate::graphql) trait Row: OutputType {
     fn value(&self, field: usize) -> Value;
 }
 
-/// Makes a type a [`Row`]: names the fields that are values already, and those that are resolved. A field that is
-/// forgotten does not compile.
+/// Implements [`Row`] for a type: lists the fields that are values, and those that are resolved. A missing field is a
+/// compile error.
 macro_rules! row {
     ($row:ident: $($value:ident),+ $(; resolved: $($resolved:ident),+)?) => {
         impl crate::graphql::types::rows::Row for $row {
@@ -45,7 +45,7 @@ macro_rules! row {
 
 pub(in crate::graphql) use row;
 
-/// A list of rows. Selections with anything to resolve are left to the library.
+/// A list of rows. When a selected field must be resolved, the library resolves the list.
 #[derive(Debug)]
 pub(in crate::graphql) struct Rows<T>(pub(in crate::graphql) Vec<T>);
 
@@ -74,8 +74,8 @@ impl<T: Row> OutputType for Rows<T> {
     }
 }
 
-/// Collects the keys and fields of a selection on rows, fragments expanded: rows are of one type, so that all of them
-/// apply. False where a field is more than a value.
+/// Collects the keys and fields of a selection, with fragments expanded; rows have only one type, so every fragment
+/// applies. False when a field has arguments, directives or a selection of its own.
 fn select<'a>(ctx: &ContextSelectionSet<'a>, set: &'a SelectionSet, selected: &mut Vec<(&'a Name, &'a str)>) -> bool {
     set.items.iter().all(|selection| match &selection.node {
         Selection::Field(field) => {
@@ -98,7 +98,7 @@ enum Selected {
     Value(usize),
 }
 
-/// The field that has this name in the schema, if it is a value already.
+/// The field with this name in the schema, if it is a plain value.
 fn field_of<T: Row>(name: &str) -> Option<Selected> {
     if name == "__typename" {
         return Some(Selected::TypeName);

@@ -1,5 +1,5 @@
-//! Scalars with a name of the field's own. Inputs keep their text: the report's filter parses them,
-//! since only it knows which argument they stand in.
+//! The custom scalars. `Date` and `TimeZone` keep the text of the input; the report's filter parses it, because it
+//! knows which argument an error belongs to.
 
 use async_graphql::{InputType, InputValueError, InputValueResult, Number, Scalar, ScalarType, Value};
 use chrono::{DateTime as Instant, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
@@ -34,7 +34,7 @@ impl ScalarType for Date {
     }
 }
 
-/// Dates written without dashes are no milliseconds of 1970.
+/// Numbers below 10,000,000,000 are rejected: they may be dates written without dashes, such as 20261101.
 fn is_millis(number: &Number) -> bool {
     number.as_i64().is_some_and(|millis| millis.unsigned_abs() >= 10_000_000_000)
 }
@@ -70,7 +70,7 @@ impl From<NaiveDateTime> for DateTime {
     }
 }
 
-/// A scalar made of a whole number.
+/// Reads a scalar that is a whole number.
 fn whole<T: InputType>(value: Value, scalar: fn(i64) -> T) -> InputValueResult<T> {
     match &value {
         Value::Number(number) => number.as_i64().map(scalar).ok_or_else(|| InputValueError::expected_type(value)),

@@ -1,4 +1,4 @@
-//! Members themselves, wherever a list names them.
+//! The type of members.
 
 use async_graphql::{Context, Result, SimpleObject, dataloader::DataLoader};
 
@@ -39,7 +39,7 @@ impl From<Member> for User {
     }
 }
 
-/// The member with that id; all members of a list are loaded at once.
+/// The member with that id. All members of a list are loaded in one statement.
 pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: i32) -> Option<Result<User>> {
     if let Err(missing) = guard::members(ctx) {
         return Some(Err(client_error(missing.into())));

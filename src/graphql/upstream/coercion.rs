@@ -1,5 +1,5 @@
-//! Values against their types, before anything is executed: the library leaves some mistakes, such as
-//! an `Int` beyond 32 bits, to the resolvers, where they would concern a field and not the request.
+//! Checks values against their types before anything is executed. The library leaves some errors, such as an `Int`
+//! beyond 32 bits, to the resolvers; then they would be errors of a field instead of the request.
 //! Source: <https://spec.graphql.org/September2025/#sec-Input-Values>
 
 use async_graphql::{
@@ -16,8 +16,7 @@ use crate::{
     graphql::error::with_code,
 };
 
-/// Checks what was given for the variables of `operation`. Types that the schema does not know are the
-/// validation's business.
+/// Checks the values of the variables of `operation`. Unknown types are left to the library's validation.
 pub(in crate::graphql) fn check_variables(
     registry: &Registry,
     operation: &OperationDefinition,
@@ -35,8 +34,8 @@ pub(in crate::graphql) fn check_variables(
     Ok(())
 }
 
-/// Checks the values that are written in the document itself, and that the variables of `operation` stand
-/// where their type may: those that were left out are gone before the library looks.
+/// Checks the values in the document, and whether the variables of `operation` are allowed where they are used. The
+/// library cannot check variables that were omitted, because they are removed before its validation.
 pub(in crate::graphql) fn check_document(
     registry: &Registry,
     document: &ExecutableDocument,
@@ -59,7 +58,7 @@ pub(in crate::graphql) fn check_document(
     Ok(())
 }
 
-/// Values of a document, or those of variables, where names of an enum come as strings.
+/// Checks values of a document (`literal`), or of variables, in which enum values are strings.
 struct Values<'a> {
     registry: &'a Registry,
     definitions: &'a [Positioned<VariableDefinition>],
@@ -111,12 +110,13 @@ impl Values<'_> {
         Ok(())
     }
 
-    /// Fails with a sentence that begins with the `place` of what is wrong.
+    /// Checks a value. The error message begins with its `place`.
     fn check(&self, ty: &str, value: &Value, place: &str) -> Result<(), String> {
         let expected = |got: &str| Err(format!("`{place}` must be of type {ty}{got}."));
         match (MetaTypeName::create(ty), value) {
             (_, Value::Variable(name)) => {
-                // What is not defined here belongs to another operation, or is the validation's business.
+                // A variable without a definition here belongs to another operation, or is left to the library's
+                // validation.
                 let definition = self.definitions.iter().find(|definition| definition.node.name.node == *name);
                 match definition.filter(|definition| !may_stand(&definition.node, ty)) {
                     Some(other) => expected(&format!(", and `${name}` is of type {}", other.node.var_type.node)),
@@ -138,7 +138,7 @@ impl Values<'_> {
                 (Some(MetaType::Scalar { is_valid, .. }), value) => {
                     let constant = value.clone().into_const();
                     let fits = |value: &ConstValue| is_valid.as_ref().is_none_or(|is_valid| is_valid(value));
-                    // What holds variables is a list or an object: no scalar of this schema.
+                    // Only lists and objects can contain variables, and no scalar of this schema is one of these.
                     if constant.as_ref().is_some_and(fits) { Ok(()) } else { expected("") }
                 }
                 (Some(MetaType::Enum { enum_values, .. }), value) => {
@@ -187,7 +187,7 @@ impl Values<'_> {
     }
 }
 
-/// The type of a place; a variable that is left out does not harm where there is a default.
+/// The type that a value must have. A nullable variable is allowed where the argument or field has a default.
 fn expected<'a>(place: &'a MetaInputValue, value: &Value) -> &'a str {
     match (&place.default_value, value) {
         (Some(_), Value::Variable(_)) => place.ty.trim_end_matches('!'),
@@ -195,7 +195,7 @@ fn expected<'a>(place: &'a MetaInputValue, value: &Value) -> &'a str {
     }
 }
 
-/// Whether a variable may stand where a value of type `ty` is expected.
+/// Whether a variable is allowed where a value of type `ty` is expected.
 /// Source: <https://spec.graphql.org/September2025/#IsVariableUsageAllowed()>
 fn may_stand(variable: &VariableDefinition, ty: &str) -> bool {
     let given = variable.var_type.node.to_string();

@@ -1,9 +1,8 @@
-//! Variables that a client left out. A required one is an error of the request. Otherwise, by the
-//! specification, the variable's default stands for it; without one, an argument whose variable was
-//! left out counts as left out itself, so that its own default applies. The library gets four cases
-//! wrong: required variables count as null, `@include` and `@skip` ignore the variable's default,
-//! arguments with a default get null, and arguments that a field's cost depends on fail. So the
-//! document is rewritten without such variables before the library looks at it.
+//! Handles variables that a client omitted. A required one is an error of the request. For others, the specification
+//! says: the variable's default is used; without one, an argument with the variable counts as omitted, so that the
+//! argument's default is used. The library has four errors: required variables count as null, `@include` and `@skip`
+//! ignore the variable's default, arguments with a default get null, and arguments that a field's cost depends on fail.
+//! Therefore such variables are removed from the document before the library reads it.
 //! Source: <https://spec.graphql.org/September2025/#CoerceArgumentValues()>
 
 use std::collections::HashMap;
@@ -21,19 +20,19 @@ use crate::{
     graphql::error::with_code,
 };
 
-/// The variables of an operation that were left out.
+/// The variables of an operation that were omitted.
 #[derive(Debug, Default)]
 pub(in crate::graphql) struct Omitted {
-    /// What stands for each: its default, or nothing.
+    /// The default of each; none for a variable without one.
     defaults: HashMap<Name, Option<Value>>,
-    /// Those that the document does not use, as far as it was looked through, and where they are defined.
+    /// Those that have not been found in the document so far, and where they are defined.
     unused: HashMap<Name, Pos>,
 }
 
-/// The variables of `operation` that were left out.
+/// The variables of `operation` that were omitted.
 ///
 /// # Errors
-/// When one of them is required.
+/// When one of them is required, or a required one is null.
 pub(in crate::graphql) fn omitted(operation: &OperationDefinition, variables: &Variables) -> ServerResult<Omitted> {
     let mut omitted = Omitted::default();
     for Positioned { pos, node: definition } in &operation.variable_definitions {
@@ -52,15 +51,15 @@ pub(in crate::graphql) fn omitted(operation: &OperationDefinition, variables: &V
     Ok(omitted)
 }
 
-/// Takes the variables that were left out out of the document.
+/// Replaces omitted variables by their defaults, or removes them.
 ///
 /// # Errors
-/// When one of them is used nowhere: the library's validation does not get to see it any more.
+/// When one of them is never used: the library's validation cannot find it any more.
 pub(in crate::graphql) fn remove(document: &mut ExecutableDocument, mut omitted: Omitted) -> ServerResult<()> {
     if omitted.defaults.is_empty() {
         return Ok(());
     }
-    // The other operations share the fragments, so they lose the variables too.
+    // All operations share the fragments, so the variables are removed from all of them.
     let operations: Vec<_> = match &mut document.operations {
         DocumentOperations::Single(operation) => vec![operation],
         DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
@@ -114,8 +113,8 @@ fn remove_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>, 
     arguments.retain_mut(|(_, value)| keep(&mut value.node, omitted));
 }
 
-/// Puts defaults in place, and tells whether anything is left of a value. Objects lose the fields of
-/// which nothing is; in lists those are null.
+/// Replaces variables by defaults. Returns whether a value is left: without one, a field of an object is removed, and
+/// an item of a list becomes null.
 fn keep(value: &mut Value, omitted: &mut Omitted) -> bool {
     match value {
         Value::Variable(name) => {

@@ -1,4 +1,4 @@
-//! What a series is compared with: the same question about a period before.
+//! `usage { previous }`: the same series for an earlier period, and the differences.
 
 use std::sync::Arc;
 
@@ -118,7 +118,7 @@ impl UsageComparison {
         };
         let changes = compared(&selection);
         let own = changes.and(asked(&selection.field("current").field("totals"), AVERAGE)?.0);
-        // The series' own totals serve where all of its range is compared, and they hold what is asked here.
+        // Reuse the series' totals when the whole range is compared and they have all measures that are needed here.
         let are_known = !before.is_part() && usage.in_totals.and(own) == usage.in_totals;
         let now = if are_known { usage.totals } else { totals(before.now(), own).await? };
         let then = totals(before.then(), changes.and(asked(&selection.field("totals"), AVERAGE)?.0)).await?;

@@ -1,4 +1,5 @@
-//! `usage`: the series by hour, day, week, month, quarter or year, its totals, and what it is compared with.
+//! `usage`: the series by hour, day, week, month, quarter or year, its totals, and its comparisons with earlier
+//! periods.
 
 mod comparison;
 
@@ -26,9 +27,9 @@ use crate::{
     reports::{self, Argument, Measures, Running, Series, SeriesRow, Session, UsageQuestion, model::Figures},
 };
 
-/// What a list of buckets is taken to hold.
+/// The number of buckets that the cost assumes.
 const USUAL_BUCKETS: usize = 366;
-/// The rows of this field, and averages over how many of them.
+/// The field of averages, and its argument: the number of buckets.
 const AVERAGE: (Argument, &str) = (Argument::BUCKETS, "rollingAverage");
 
 /// The root of `usage`.
@@ -103,15 +104,15 @@ give_names!(reports::Granularity as Granularity);
 struct Usage {
     question: UsageQuestion,
     series: Series,
-    /// What of the totals was asked for.
+    /// The measures that are selected in `totals`.
     in_totals: Measures,
     totals: Figures,
-    /// Its first date and its last.
+    /// The first and the last date of the range, if they are selected.
     dates: (Option<NaiveDate>, Option<NaiveDate>),
 }
 
 impl Usage {
-    /// Asks for what was selected, here or in a comparison.
+    /// Computes what is selected, here or in `previous`.
     async fn of(ctx: &Context<'_>, question: UsageQuestion) -> Result<Self, reports::Error> {
         let session = ctx.data_unchecked::<Arc<Session>>();
         let selection = ctx.look_ahead();

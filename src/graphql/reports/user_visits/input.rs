@@ -1,4 +1,4 @@
-//! What `userVisits` is asked: its filter and its order.
+//! The filter and the order of `userVisits`.
 
 use async_graphql::{Context, Enum, InputObject};
 

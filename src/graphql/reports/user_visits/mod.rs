@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// What the legacy report said of each member, and what stands around it.
+/// The fields of members that the scope `reports` is enough for: those of the legacy report, and `__typename`.
 const LEGACY: [&str; 4] = ["userId", "tokensIssued", "joinedAt", "__typename"];
 
 /// The root of `userVisits`.
@@ -279,7 +279,8 @@ pub(in crate::graphql) fn cost(first: Option<i32>, last: Option<i32>, child_comp
     cost::of(rows, child_complexity)
 }
 
-/// The scope `reports` is enough for what the legacy report said, of all and of each member; anything more needs `members`.
+/// The scope `reports` is enough for what the legacy report published: the list, its totals, and [`LEGACY`] of each
+/// member. Everything else needs `members`.
 fn check_access(ctx: &Context<'_>) -> Result<(), NotGranted> {
     guard::reports(ctx)?;
     let selection = ctx.look_ahead();
@@ -301,7 +302,7 @@ fn check_access(ctx: &Context<'_>) -> Result<(), NotGranted> {
     if asks_more { guard::members(ctx) } else { Ok(()) }
 }
 
-/// An argument of the field, with its variables filled in.
+/// An argument of the field, with the values of its variables.
 fn argument(ctx: &Context<'_>, name: &str) -> Option<Value> {
     let arguments = ctx.field().arguments().unwrap_or_default();
     arguments.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
