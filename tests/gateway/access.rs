@@ -1,4 +1,4 @@
-//! Who may see what: scopes and API keys.
+//! Access control: scopes and API keys.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{net::TcpStream, time::timeout};
@@ -18,7 +18,7 @@ use crate::support::{
     requests::{ask, in_snake_case, post, refusal, until},
 };
 
-/// A question to each report that says nothing of single members.
+/// For each aggregate report, a query that needs the scope `reports` only.
 const AGGREGATES: [(&str, &str); 8] = [
     ("dailyUsage", "dailyUsage(filter: { from: \"2024-03-01\" }) { date visits }"),
     (
@@ -33,7 +33,7 @@ const AGGREGATES: [(&str, &str); 8] = [
     ("userVisits", "userVisits { totalCount totals { visits } nodes { userId tokensIssued joinedAt } }"),
 ];
 
-/// Questions that say more of single members than the legacy report did.
+/// Queries that need the scope `members`, because they tell more about individual members than the legacy reports did.
 const PERSONAL: [(&str, &str); 15] = [
     ("members", "members { totalCount }"),
     ("dailyUsage", "dailyUsage(filter: { userIds: [1] }) { date }"),
@@ -77,7 +77,7 @@ async fn every_root_of_the_schema_needs_a_scope() {
         assert_eq!(refusal(&answer), (401, "UNAUTHENTICATED".into(), scope.into(), json!([name])), "{document}");
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"coworking-analytics\"");
         assert_eq!(answer.json().get("data"), None);
-        // The same as a stream, which ends.
+        // The same as an event stream, which ends after the error.
         let followed = post(&format!("subscription {{ {document} }}"), &[("accept", "text/event-stream")]);
         let followed = gateway.send(followed).await.body;
         assert!(followed.contains("UNAUTHENTICATED") && followed.contains("event: complete"), "{followed}");
@@ -118,7 +118,7 @@ async fn reports_are_for_all_and_members_for_those_who_may() {
         let allowed = ask(&gateway, &document, &[("authorization", &bearer)]).await;
         assert_eq!((allowed.status.as_u16(), allowed.json().get("errors")), (200, None), "{document}");
     }
-    // Variables are no way around, and siblings are answered.
+    // Variables do not circumvent the check, and other fields are answered.
     let document = "query($ids: [Int!], $filter: DailyUsageFilterInput) {
         one: dailyUsage(filter: { userIds: $ids }) { date } other: dailyUsage(filter: $filter) { date } heatmap { visits }
         userVisits(first: 2) { nodes { userId user { firstName } } } }";
@@ -130,7 +130,7 @@ async fn reports_are_for_all_and_members_for_those_who_may() {
     assert_eq!(paths, ["[\"one\"]", "[\"other\"]", "[\"userVisits\"]"]);
     assert_eq!((&answer["data"]["one"], &answer["data"]["userVisits"]), (&Value::Null, &Value::Null));
     assert!(answer["data"]["heatmap"]["visits"].as_i64() > Some(0));
-    // What is given as null is not given.
+    // A filter that is null counts as no filter.
     let answer = gateway.post(document, json!({ "ids": null, "filter": null })).await.json();
     assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{answer}");
 }
@@ -205,7 +205,7 @@ async fn only_operators_see_the_state_and_the_schema_where_it_is_off() {
     );
     let answer = ask(&gateway, introspection, &[("x-api-key", &operator.key)]).await.json();
     assert_eq!(answer["data"]["__schema"]["queryType"]["name"], "Query");
-    // Suggestions would give names away.
+    // Suggestions would reveal names of the schema.
     let answer = ask(&gateway, "{ dailyUsag { date } }", &[]).await;
     assert!(!answer.body.contains("dailyUsage"), "{}", answer.body);
 }
@@ -230,7 +230,7 @@ async fn credentials_that_are_no_good_are_refused_whatever_is_asked() {
         assert!(!answer.body.contains("cwa_"), "{}", answer.body);
     }
     assert_eq!(ask(&gateway, "{ members { totalCount } }", &[("x-api-key", &last.key)]).await.status, 200);
-    // Other schemes are not ours to judge.
+    // Other authentication schemes are ignored.
     assert_eq!(ask(&gateway, "{ heatmap { visits } }", &[("authorization", "Basic eDp5")]).await.status, 200);
 }
 
@@ -254,12 +254,12 @@ async fn keys_come_and_go_without_a_restart() {
     becomes(401, &key).await;
     std::fs::write(&file, &line).unwrap();
     becomes(200, &key).await;
-    // Two at once: nobody is left without while keys are handed over.
+    // Two keys are valid at once, so that keys can be exchanged without an interruption.
     let next = invent("board", "members");
     std::fs::write(&file, format!("{line}\n{}\n", next.line)).unwrap();
     becomes(200, &next.key).await;
     assert_eq!(asked(&key).await, 200);
-    // A mistake in the file takes nobody's key away.
+    // After an error in the file, the old keys stay valid.
     std::fs::write(&file, format!("nonsense\n{}\n", next.line)).unwrap();
     until(async || service.log().contains("API keys not read again")).await;
     assert_eq!(asked(&key).await, 200);
@@ -279,7 +279,7 @@ async fn streams_end_with_the_key_that_began_them() {
     let mut body = response.into_body();
     let first = tokio::time::timeout(PATIENCE, body.frame()).await.unwrap().unwrap().unwrap().into_data().unwrap();
     assert!(String::from_utf8_lossy(&first).contains("totalCount"), "{first:?}");
-    // The key's last day ends; the next change is told to nobody any more.
+    // After the key's last day, no further change is sent.
     *gateway.now.lock().unwrap() = "2024-04-15T00:00:01Z".parse().unwrap();
     gateway
         .database
@@ -290,7 +290,7 @@ async fn streams_end_with_the_key_that_began_them() {
     assert!(rest.contains("UNAUTHENTICATED") && rest.matches("event:").count() <= 2, "{rest}");
 }
 
-/// Asks for members over a WebSocket: what the server said, up to its close.
+/// Asks for members over a WebSocket; returns the messages of the server, up to its close.
 async fn over_websocket(service: &Service, payload: Value) -> Vec<String> {
     let mut request = format!("ws://{}/graphql/ws", service.address).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());

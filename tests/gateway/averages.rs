@@ -1,5 +1,5 @@
-//! What is averaged over, what is expected, and what nobody can know: days that are not over, days before anything was
-//! recorded, and numbers that are larger than usual.
+//! Averages, and unknown values: days that are not over, days before the first door code, and numbers that exceed the
+//! usual range.
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};
@@ -16,7 +16,8 @@ on_both_databases!(
     open_ranges_say_where_they_begin_and_end,
 );
 
-/// One member who joined long ago, and their codes, used at once: so many at each of these instants.
+/// A space with one member who joined long ago, and with the given number of door codes at each instant, used when they
+/// were issued.
 async fn space(backend: Backend, codes: &[(&str, usize)]) -> TestGateway {
     let gateway = TestGateway::empty(backend).await;
     let mut rows = Vec::new();
@@ -39,7 +40,7 @@ fn at(gateway: &TestGateway, now: &str) {
 }
 
 async fn heatmaps_average_over_recorded_hours_that_are_over(backend: Backend) {
-    // Ten visits each Monday at nine, for a while.
+    // Ten visits each Monday at nine, for twelve weeks.
     let mondays: Vec<String> = "2026-09-07"
         .parse::<NaiveDate>()
         .unwrap()
@@ -58,13 +59,13 @@ async fn heatmaps_average_over_recorded_hours_that_are_over(backend: Backend) {
         (heatmap["cells"][9].clone(), heatmap["cells"][24 + 9].clone())
     };
     let cell = |visits: i64, occurrences: i64, average: Value| json!({ "weekday": "MONDAY", "hour": 9, "visits": visits, "occurrences": occurrences, "average": average, "share": 1.0 });
-    // November has five Mondays, of which four have come.
+    // November has five Mondays; four of them have come.
     at(&gateway, "2026-11-24T12:00:00Z");
     for filter in ["from: \"2026-11-01\", to: \"2026-11-30\"", "range: THIS_MONTH"] {
         assert_eq!(nine(filter).await.0, cell(40, 4, json!(10.0)), "{filter}");
     }
     assert_eq!(nine("from: \"2026-01-01\", to: \"2026-12-31\"").await.0, cell(120, 12, json!(10.0)));
-    // In the middle of the fourth, and after it.
+    // In the middle of the hour on the fourth Monday, and after it.
     at(&gateway, "2026-11-23T09:59:59Z");
     assert_eq!(nine("from: \"2026-11-01\", to: \"2026-11-30\"").await.0, cell(40, 3, json!(10.0)));
     at(&gateway, "2026-11-23T10:00:00Z");
@@ -115,7 +116,7 @@ async fn nobody_is_kept_before_anything_was_recorded(backend: Backend) {
 }
 
 async fn hours_are_in_order_where_clocks_go_back_across_midnight(backend: Backend) {
-    // The first two minutes of the 7th, the last hour of the 6th again, and the first of the 7th again.
+    // The first two minutes of the 7th, the repeated last hour of the 6th, and the repeated first hour of the 7th.
     let codes = [
         ("2010-11-07 02:30:30", 1),
         ("2010-11-07 03:00:30", 2),
@@ -154,7 +155,7 @@ async fn a_visit_in_the_future_is_one_of_today(backend: Backend) {
     assert_eq!(answer["members"]["nodes"], json!([{ "segment": "ACTIVE", "daysSinceLastVisit": 0 }]));
 }
 
-/// More than 68 years are more seconds than an `Int` holds.
+/// More than 68 years are more seconds than an `Int` can hold.
 async fn seconds_may_be_many(backend: Backend) {
     let gateway = space(backend, &[("2026-01-01 00:00:00", 1)]).await;
     gateway.database.execute("UPDATE tokens SET created_at = '1900-01-01 00:00:00'").await;

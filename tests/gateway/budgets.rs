@@ -1,4 +1,4 @@
-//! How much of the gateway a caller may use within a minute.
+//! The budget of cost that each caller has per minute.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +10,7 @@ use coworking_analytics::{
 
 use crate::support::{Answer, TestGateway, requests::heatmap};
 
-/// A request as it comes from an address.
+/// A request from an address.
 fn from(address: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
     let mut request = Request::get(path);
     for (name, value) in headers {
@@ -20,11 +20,11 @@ fn from(address: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
     request.extension(Peer { address, terms: Terms::All }).body(Body::empty()).unwrap()
 }
 
-/// Asks for more than the whole budget of a minute, which is answered, and once more: the refusal.
+/// Sends a request that costs more than the budget of a minute, and another one; returns the refusal of the second.
 async fn exhaust(gateway: &TestGateway, address: &str, headers: &[(&str, &str)]) -> Answer {
     let document = "{ dailyUsage(first: 3700) { date visits tokensIssued } }";
     let path = format!("/graphql?{}", serde_urlencoded::to_string([("query", document)]).unwrap());
-    // Kept answers cost next to nothing.
+    // Cached answers cost almost nothing.
     let headers: Vec<_> = headers.iter().copied().chain([("cache-control", "no-cache")]).collect();
     assert_eq!(gateway.send(from(address, &path, &headers)).await.status, 200);
     gateway.send(from(address, &path, &headers)).await
@@ -40,20 +40,20 @@ async fn each_caller_has_a_budget_of_cost() {
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert_eq!(error["extensions"]["retryAfter"], wait);
     assert!((30..=61).contains(&wait), "{wait}");
-    // On every route but the probes.
+    // Every route except the probes.
     for (path, status) in
         [("/api/reports/daily_usage", 429), ("/graphiql", 429), ("/health_check", 200), ("/readiness_check", 200)]
     {
         assert_eq!(gateway.send(from("203.0.113.7", path, &[])).await.status, status, "{path}");
     }
-    // Others have theirs: another address, and a key, from whichever address.
+    // Another address has its own budget, and so has a key, from any address.
     assert_eq!(gateway.send(from("203.0.113.8", &heatmap(), &[])).await.status, 200);
     let as_key = [("x-api-key", key.key.as_str())];
     assert_eq!(gateway.send(from("203.0.113.7", &heatmap(), &as_key)).await.status, 200);
     exhaust(&gateway, "203.0.113.9", &as_key).await;
     assert_eq!(gateway.send(from("203.0.113.10", &heatmap(), &as_key)).await.status, 429, "one key, one budget");
     assert_eq!(gateway.send(from("203.0.113.10", &heatmap(), &[])).await.status, 200);
-    // What a stranger writes into X-Forwarded-For is not believed.
+    // The header X-Forwarded-For is not trusted.
     let forged = [("x-forwarded-for", "198.51.100.1")];
     assert_eq!(gateway.send(from("203.0.113.7", &heatmap(), &forged)).await.status, 429);
 }
@@ -97,6 +97,6 @@ async fn guessing_keys_is_slow() {
     let tried = refused.iter().filter(|status| **status == 401).count();
     assert!((60..80).contains(&tried), "{tried}");
     assert_eq!(refused.last(), Some(&429));
-    // Who does not guess is not in the way of it.
+    // Requests without a credential from the same address are not affected.
     assert_eq!(gateway.send(from("203.0.113.7", &heatmap(), &[])).await.status, 200);
 }

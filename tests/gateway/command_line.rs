@@ -1,4 +1,4 @@
-//! The commands, as a person types them.
+//! The commands of the binary.
 
 use std::net::TcpListener;
 
@@ -54,7 +54,7 @@ async fn health_asks_the_running_service() {
     assert!(code == 1 && err.contains("no service answers"), "{err}");
 }
 
-/// Before anything is made.
+/// The check comes before any file is created.
 #[test]
 fn a_taken_port_is_told_and_leaves_nothing_behind() {
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
@@ -67,17 +67,17 @@ fn a_taken_port_is_told_and_leaves_nothing_behind() {
     }
 }
 
-/// What libraries say of errors before they come to the point.
+/// Prefixes of libraries' error messages, which must not be shown.
 const NOISE: [&str; 6] = ["Error:", "error returned", "error communicating", "timed out", "(code: ", "{\""];
 
-/// A failure is one sentence for people.
+/// Checks that a failure is one sentence without a password.
 fn assert_plain(err: &str) {
     assert_eq!(err.lines().count(), 1, "{err}");
     assert!(!NOISE.iter().any(|noise| err.contains(noise)), "{err}");
     assert!(!err.contains("secret"), "a password in {err}");
 }
 
-/// Whatever the format of the service's log, and piped as here.
+/// For every format of the service's log, with output to a pipe.
 #[test]
 fn commands_that_fail_say_why_in_a_sentence() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
@@ -147,7 +147,7 @@ fn a_service_that_cannot_start_says_why() {
     for format in ["auto", "text"] {
         assert_plain(&start(format));
     }
-    // Who asks for JSON has a machine that reads it.
+    // With the format JSON, the error is a line of JSON.
     let line: Value = serde_json::from_str(&start("json")).unwrap();
     assert_eq!(line["level"], "ERROR");
 }
@@ -164,7 +164,7 @@ async fn a_service_that_waits_for_its_database_says_why() {
     assert!(!log.contains("secret"), "{log}");
 }
 
-/// Permissions do not bind root, who may run these tests; no right helps where there can be no such file.
+/// Uses folders in which no file can be created by anyone, because root ignores permissions and may run these tests.
 #[test]
 fn a_folder_that_cannot_be_written_is_told() {
     use std::os::unix::fs::symlink;
@@ -230,7 +230,7 @@ async fn migrate_adopts_without_touching_a_row(backend: Backend) {
     let (code, out, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
     assert_eq!((code, out.starts_with("applied")), (0, true), "{err}");
     assert_eq!(contents(&database).await, before);
-    // Tables that are not what they should be are told, not adopted.
+    // Tables with other columns are reported, not adopted.
     database.execute(&format!("{unmade}; ALTER TABLE tokens RENAME COLUMN used_at TO opened_at")).await;
     let (code, _, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
     assert!(code == 1 && err.contains("used_at"), "{err}");

@@ -1,4 +1,4 @@
-//! What a range is compared with, and which day with which.
+//! Comparisons of a range with an earlier one, and of each bucket with its counterpart.
 
 use chrono::{NaiveDate, TimeZone as _};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ on_both_databases!(
     days_that_are_alike_have_not_changed,
 );
 
-/// Visits on these days, so many each.
+/// A space with the given number of visits on each day.
 async fn space(backend: Backend, days: &[(&str, usize)]) -> TestGateway {
     let gateway = TestGateway::empty(backend).await;
     gateway.database.execute("INSERT INTO users (id, first_name, last_name, joined_at) VALUES (1, 'First', 'Last', '2020-01-01 00:00:00')").await;
@@ -75,7 +75,7 @@ async fn a_leap_day_has_no_counterpart_and_moves_no_other(backend: Backend) {
 }
 
 async fn days_that_are_left_out_are_no_counterparts(backend: Backend) {
-    // A Monday of April, and the Friday of March with its number.
+    // A Monday in April, and the Friday in March with the same day number.
     let gateway = space(backend, &[("2024-04-01", 4), ("2024-03-01", 7), ("2024-03-04", 5)]).await;
     let answer = gateway
         .query(
@@ -91,12 +91,12 @@ async fn days_that_are_left_out_are_no_counterparts(backend: Backend) {
     }
 }
 
-/// A day that is not over beside the same hours of the day before, and a range that lies partly in the future.
+/// A day that is not over is compared with the same hours of the day before; also a range that is partly in the future.
 async fn what_has_elapsed_is_compared(backend: Backend) {
     let days: Vec<String> = (1..=30).map(|day| format!("2026-11-{day:02}")).collect();
     let days: Vec<_> = days.iter().map(|day| (day.as_str(), 1)).collect();
     let gateway = space(backend, &days).await;
-    // Today's is at nine, and so was yesterday's.
+    // Each day has one visit, issued at nine.
     for (now, visits, up_to) in [
         ("2026-11-25T08:59:59Z", 0, "2026-11-24T08:45:00Z"),
         ("2026-11-25T09:14:59Z", 0, "2026-11-24T09:00:00Z"),
@@ -164,13 +164,13 @@ const RANGES: [&str; 14] = [
     "LAST_YEAR",
 ];
 
-/// Where every day is like every other, nothing has changed: at any instant, whatever is compared with what.
+/// When all days are alike, no comparison shows a change, at any instant.
 async fn days_that_are_alike_have_not_changed(backend: Backend) {
     for zone in ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia"] {
         let mut random = fastrand::Rng::with_seed(17);
         let clock: chrono_tz::Tz = zone.parse().unwrap();
         let gateway = space(backend, &[]).await;
-        // Leap days, and the day that Apia skipped.
+        // Includes a leap day, and the day that Apia skipped.
         let days = "2009-12-01".parse::<NaiveDate>().unwrap().iter_days().take(910);
         let rows: Vec<_> = days
             .flat_map(|day| {

@@ -1,4 +1,4 @@
-//! What can be configured: variables, their defaults, and what is said of mistakes.
+//! The configuration: variables, their defaults, and the messages about mistakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,7 +57,7 @@ fn variables_are_read_from_a_file() {
     assert!(code == 2 && err.contains("let this user read it, or start in another folder"), "{err}");
 }
 
-/// The settings of `.env.example`, as if each was set.
+/// The settings of `.env.example`, without the comment signs.
 fn example() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let settings = text.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
@@ -68,7 +68,7 @@ fn is_name(text: &str) -> bool {
     text.len() > 5 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// The configuration as text, and the names that reading it asked for.
+/// The configuration as text, and the names of the variables that were read.
 fn read(variables: &BTreeMap<String, String>) -> (String, BTreeSet<String>) {
     let variables = variables.clone();
     let environment = Environment::new(move |name| variables.get(name).cloned());
@@ -76,7 +76,7 @@ fn read(variables: &BTreeMap<String, String>) -> (String, BTreeSet<String>) {
     (format!("{config:?}"), environment.asked().into_iter().map(str::to_owned).collect())
 }
 
-/// Whatever is set: the names that are asked for tell misspellings, too.
+/// All variables are read whatever is set, because misspelled names are compared with the names that were read.
 #[test]
 fn the_example_of_a_configuration_names_every_variable() {
     let example = example();
@@ -92,7 +92,7 @@ fn the_example_of_a_configuration_names_every_variable() {
 #[test]
 fn the_example_of_a_configuration_is_accepted() {
     let folder = TempDir::new().unwrap();
-    // Of the two ways to name a PostgreSQL, and a certificate that is not there, only the names count.
+    // Without the second way to name a PostgreSQL, and without a certificate file that does not exist.
     let mut usable = example();
     usable.retain(|name, _| name != "DB_SSLROOTCERT" && name != "DATABASE_URL");
     let lines: Vec<_> = usable.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -101,7 +101,7 @@ fn the_example_of_a_configuration_is_accepted() {
     assert_eq!(err.lines().count(), 2, "only APP_PORT is wrong: {err}");
 }
 
-/// Variables without a default, and `prefer`, which is the driver's.
+/// Variables whose example is not the default. The default of `DB_SSLMODE` is the driver's `prefer`.
 const NO_DEFAULT: [&str; 15] = [
     "API_KEYS_FILE",
     "CORS_ORIGINS",
@@ -122,11 +122,11 @@ const NO_DEFAULT: [&str; 15] = [
 
 #[test]
 fn the_example_of_a_configuration_shows_the_defaults() {
-    // On a PostgreSQL: on the sample, names may be seen by everybody.
+    // With PostgreSQL, because on the sample database everyone may see names.
     let role = BTreeMap::from(
         [("DB_USERNAME", "somebody"), ("DB_PASSWORD", "")].map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
-    // A port that was chosen has to be free.
+    // A metrics port that is set explicitly must be free, so this flag differs.
     let read = |variables| read(&variables).0.replace("metrics_required: true", "metrics_required: false");
     let nothing_set = read(role.clone());
     for (name, value) in example() {
@@ -180,7 +180,7 @@ async fn a_misspelt_variable_is_told_when_the_service_starts() {
         told.iter().map(|line| [&line["variable"], &line["meant"]].map(|name| name.as_str().unwrap())).collect();
     assert_eq!(told, slips.map(|(slip, meant)| [slip, meant]).into(), "{log}");
     assert!(!log.contains("hidden"), "a value in {log}");
-    // Where the right one is needed, and where a command speaks.
+    // A misspelled required variable, and a misspelled variable of a command.
     let folder = TempDir::new().unwrap();
     let (code, _, err) = run(folder.path(), &[("DB_USERNAM", "hidden"), ("DB_PASSWORD", "hidden")], &[]);
     assert!(code == 2 && err.contains("was DB_USERNAME meant?") && !err.contains("hidden"), "{err}");
@@ -188,7 +188,7 @@ async fn a_misspelt_variable_is_told_when_the_service_starts() {
     assert!(code == 0 && err.contains("DB_HOST") && !err.contains("hidden"), "{err}");
 }
 
-/// What cargo itself insists on.
+/// The version that cargo requires.
 #[test]
 fn the_readme_says_which_rust_is_needed() {
     let readme = include_str!("../../README.md");

@@ -1,4 +1,4 @@
-//! Connections and the pace of their clients, and what is done at once.
+//! Limits on connections, on the pace of clients, and on concurrent work.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn large_answers_are_counted_until_they_are_taken() {
     };
     assert_eq!(refused.status(), 503);
     assert!(held.len() > 2, "{}", held.len());
-    // Those that were begun are whole, and what was taken makes room.
+    // Answers that have begun arrive complete, and reading them frees memory.
     for response in held {
         let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), length);
@@ -147,7 +147,7 @@ async fn readers_that_stop_reading_are_let_go() {
     let service = Service::start(&variables).await;
     let script = "GET /graphiql/graphiql.min.js HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut stream = TcpStream::connect(service.address).await.unwrap();
-    // More than the buffers in between hold; none of it is read.
+    // More than the buffers in between hold; the test reads none of it.
     stream.write_all(script.repeat(200).as_bytes()).await.unwrap();
     let counted = async {
         while !get(metrics, "/metrics")
@@ -165,7 +165,7 @@ async fn readers_that_stop_reading_are_let_go() {
 #[tokio::test]
 async fn connections_are_bounded_and_probes_still_get_through() {
     let service = Service::start(&[("MAX_CONNECTIONS", "4"), ("USAGE_LOG_INTERVAL", "off")]).await;
-    // Those of the readiness probe are gone in a moment.
+    // The connections of the readiness probe close within a moment.
     let mut held = Vec::new();
     let refused = loop {
         let (mut sender, connection) =
@@ -223,7 +223,7 @@ async fn http2_is_spoken_and_floods_of_resets_end_their_connection_alone() {
     tokio::spawn(connection);
     let (status, answer) = ask_http2(&mut sender, service.address).await.unwrap();
     assert_eq!((status, answer.get("errors")), (200, None));
-    // What is sent between requests is not the head of one.
+    // Data between requests, such as HTTP/2 control frames, does not count as the start of a request.
     sleep(Duration::from_secs(3)).await;
     let many = join_all((0..200).map(|_| {
         let mut sender = sender.clone();
@@ -231,10 +231,10 @@ async fn http2_is_spoken_and_floods_of_resets_end_their_connection_alone() {
     }));
     assert!(many.await.into_iter().all(|status| status == 200));
 
-    // As a hostile client does it: HEADERS and RST_STREAM, again and again.
+    // The attack "rapid reset": HEADERS and RST_STREAM, again and again.
     let mut flood = TcpStream::connect(service.address).await.unwrap();
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00".to_vec();
-    // GET, http, /, and authority "a", by the static table and one literal.
+    // GET, http, / and the authority "a", encoded with the static table and one literal.
     let block = [0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
     for stream in (1..40_000_u32).step_by(2) {
         bytes.extend([0, 0, 6, 0x1, 0x5]);

@@ -1,4 +1,4 @@
-//! `dailyUsage` on the recorded data: whole answers, and what its arguments do.
+//! `dailyUsage` on the recorded data: complete answers, and the effect of its arguments.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ async fn every_measure_of_a_week(backend: Backend) {
 
 async fn days_are_cut_where_the_zone_cuts_them(backend: Backend) {
     let database = TestDatabase::empty(backend).await;
-    // Berlin's 23-hour day begins at 23:00 UTC, its 25-hour day at 22:00 UTC of the day before.
+    // In Berlin, the 23-hour day begins at 23:00 UTC of the day before, the 25-hour day at 22:00 UTC of the day before.
     database
         .execute(
             "INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2020-01-01 00:00:00');
@@ -87,7 +87,7 @@ async fn an_open_end_is_filled_up_to_today(backend: Backend) {
         let date = |row: Option<&Value>| row.map(|row| row["date"].as_str().unwrap().to_owned()).unwrap_or_default();
         (date(rows.first()), date(rows.last()), rows.len())
     };
-    // The test's clock says noon of April 14 in UTC, which is the evening of that day in Tokyo.
+    // The test's clock shows noon of April 14 in UTC, which is the evening of that day in Tokyo.
     assert_eq!(dates("from: \"2024-04-10\", userIds: []").await, ("2024-04-10".into(), "2024-04-14".into(), 5));
     assert_eq!(dates("to: \"2024-03-02\"").await, ("2024-03-01".into(), "2024-03-02".into(), 2));
     assert_eq!(dates("from: \"2024-05-01\"").await, (String::new(), String::new(), 0));
@@ -105,7 +105,7 @@ async fn rows_are_sorted_and_limited(backend: Backend) {
         { "date": "2024-03-27", "visits": 21 },
     ]);
     assert_eq!(top("field: VISITS, direction: DESC", "visits").await, busiest);
-    // Sorted by what was not selected, too.
+    // Sorting by a measure works without selecting it.
     let dates = |rows: &Value| rows.as_array().unwrap().iter().map(|row| row["date"].clone()).collect::<Vec<_>>();
     assert_eq!(dates(&top("field: VISITS, direction: DESC", "").await), dates(&busiest));
     assert_eq!(dates(&top("direction: DESC", "").await), ["2024-04-14", "2024-04-13", "2024-04-12"]);
@@ -125,7 +125,7 @@ async fn the_day_that_is_not_over_is_partial(backend: Backend) {
             .collect::<Vec<_>>()
     };
     assert_eq!(partial("UTC").await, ["2024-04-14"]);
-    // 12:00 UTC is the first instant of the 15th in Auckland's winter: the 14th is over.
+    // 12:00 UTC is the first instant of the 15th in Auckland, where it is winter time, so the 14th is over.
     assert_eq!(partial("Pacific/Auckland").await, ["2024-04-15"]);
 }
 

@@ -1,4 +1,4 @@
-//! Which part of the crate may import which: downwards alone, so there are no circles.
+//! The rule for imports between parts of the crate: downwards only, so that there are no circles.
 
 use std::{
     collections::BTreeSet,
@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The parts of the crate, or of one of its folders, from the ground up. A part imports from lower floors; parts of one
-/// floor do not know each other.
+/// The parts of the crate, or of one of its folders, by layers from the bottom up. A part may import from lower layers
+/// only, not from its own.
 struct House {
     folder: &'static str,
     floors: &'static [&'static [&'static str]],
@@ -32,7 +32,7 @@ const HOUSES: [House; 3] = [
         folder: "graphql",
         floors: &[&["cost", "guard", "names"], &["error"], &["types", "upstream"], &["reports"], &["execution"]],
     },
-    // Handlers of every part take the whole `Gateway`, which `http/mod.rs` puts together.
+    // Handlers of all parts use `Gateway`, which `http/mod.rs` defines.
     House {
         folder: "http",
         floors: &[&["error"], &["connections"], &["answers", "ops", "pages"], &["graphql"], &["rest"]],
@@ -49,7 +49,7 @@ fn imports_go_downwards() {
         for file in files {
             let path = file.strip_prefix(source.join(folder)).unwrap();
             let part = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-            // What fuzzers and tests alone compile may reach for anything.
+            // Code that is compiled only for fuzzing and tests may import anything.
             let is_exempt = path.ends_with("fuzzing.rs") || path.ends_with("conformance.rs");
             if ["lib", "main", "mod"].contains(&part.as_str()) || is_exempt {
                 continue;
@@ -72,7 +72,7 @@ fn imports_go_downwards() {
                 seen.insert((part.clone(), imported));
             }
         }
-        // So the test can fail.
+        // Checks that the test finds imports at all.
         assert!(
             seen.iter().filter(|(from, to)| from != to).count() > 5,
             "src/{folder} is not seen to import: {seen:?}"
@@ -84,7 +84,7 @@ fn floor(floors: &[&[&str]], part: &str) -> usize {
     floors.iter().position(|parts| parts.contains(&part)).unwrap_or_else(|| panic!("{part} is on no floor"))
 }
 
-/// The parts that some code names after `root`, alone or in braces.
+/// The parts that the code names after `root`, alone or in braces.
 fn imports(code: &str, root: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for after in code.split(root).skip(1) {
@@ -113,7 +113,7 @@ fn imports(code: &str, root: &str) -> BTreeSet<String> {
 
 fn name(text: &str) -> Option<String> {
     let name: String = text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect();
-    // Types, macros and what is re-exported at the top are no parts.
+    // Types, macros and re-exports at the top are not parts.
     (!name.is_empty() && name.starts_with(char::is_lowercase)).then_some(name)
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong is told with a code and a sentence that names the argument, and nothing is computed.
+//! Errors have a code and a sentence that names the argument, and nothing is computed.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Backend, TestDatabase, TestGateway, snapshot, snapshot_text};
 
-/// Documents whose only mistake is an argument's value.
+/// Documents whose only error is an argument's value.
 const BAD_INPUT: [(&str, &str); 20] = [
     ("from_after_to", "{ dailyUsage(filter: { from: \"2024-03-02\", to: \"2024-03-01\" }) { date } }"),
     (
@@ -40,7 +40,7 @@ const BAD_INPUT: [(&str, &str); 20] = [
     ("year_zero", "{ dailyUsage(filter: { from: \"0000-01-01\" }) { date } }"),
 ];
 
-/// The same of the further reports: their mistakes are told apart by the argument.
+/// The same for the other reports. `extensions.argument` tells the errors apart.
 const BAD_QUESTIONS: [&str; 26] = [
     "{ dailyUsage(filter: { range: TODAY, from: \"2024-03-01\" }) { date } }",
     "{ userVisits(filter: { range: TODAY, to: \"2024-03-01\" }) { totalCount } }",
@@ -70,7 +70,7 @@ const BAD_QUESTIONS: [&str; 26] = [
     "{ tokenFunnel(filter: { userIds: [], joinedTo: \"2024-02-30\" }) { issued } }",
 ];
 
-/// On tables that are gone: whoever asks the database anyway gets another error.
+/// A gateway whose tables are gone: a query of the database would give another error.
 async fn without_tables() -> TestGateway {
     let gateway = TestGateway::empty(Backend::Sqlite).await;
     gateway.database.execute("DROP TABLE tokens; DROP TABLE users").await;
@@ -104,7 +104,7 @@ async fn bad_questions_are_told_apart_by_name() {
         writeln!(said, "{document}\n  {}: {}", argument.unwrap(), message.unwrap()).unwrap();
     }
     snapshot_text("bad_questions", &said);
-    // Without an end, how many hours there are is known once they are counted.
+    // Without an end of the range, the number of hours is only known after they were counted.
     let gateway = TestGateway::empty(Backend::Sqlite).await;
     gateway.database.execute(&hourly_tokens(4_000)).await;
     let answer = gateway.answer("{ usage(granularity: HOUR) { buckets { label } } }").await;
@@ -165,14 +165,14 @@ async fn what_a_client_sent_is_not_sent_back_at_length() {
 #[tokio::test]
 async fn fragments_that_expand_without_end_are_refused() {
     let gateway = without_tables().await;
-    // Each of them uses the next one twice: 2^40 selections in two kilobytes.
+    // Each fragment uses the next one twice: 2^40 selections in two kilobytes.
     let bomb: Vec<_> = (0..40).map(|i| format!("fragment F{i} on Query {{ ...F{} ...F{} }}", i + 1, i + 1)).collect();
     let bomb = format!("{{ ...F0 }} {} fragment F40 on Query {{ __typename }}", bomb.join(" "));
-    // Shallow enough for a limit on depth, and ten billion wide.
+    // Shallow enough for the limit on depth, and ten billion fields wide.
     let wide: Vec<_> =
         (0..10).map(|i| format!("fragment W{i} on Query {{ {} }}", format!("...W{} ", i + 1).repeat(10))).collect();
     let wide = format!("{{ ...W0 }} {} fragment W10 on Query {{ __typename }}", wide.join(" "));
-    // Five hundred in a row, and three in a circle.
+    // Five hundred fragments in a chain, and three in a cycle.
     let chain: Vec<_> = (0..500).map(|i| format!("fragment C{i} on Query {{ ...C{} }}", i + 1)).collect();
     let chain = format!("{{ ...C0 }} {} fragment C500 on Query {{ __typename }}", chain.join(" "));
     let circle = "{ ...A } fragment A on Query { ...B } fragment B on Query { ...C } fragment C on Query { ...A }";

@@ -1,4 +1,4 @@
-//! The reports for tools that speak no GraphQL: the same numbers as CSV, lines of JSON and filtered JSON.
+//! The reports over plain HTTP: the same numbers as CSV, as lines of JSON, and as filtered JSON.
 
 use std::fmt::Write as _;
 
@@ -37,7 +37,7 @@ async fn parameters_filter_the_legacy_maps(backend: Backend) {
     let two = gateway.get("/api/reports/user_visits?user_ids=2,3&format=json").await;
     assert_eq!(two.json(), json!({ "2": all["2"], "3": all["3"] }));
     assert!(two.body.ends_with("}\n"), "a newline ends it, as ever");
-    // Every member in one stream is the legacy report, byte for byte.
+    // Streamed with all members, the report is the legacy report, byte for byte.
     let streamed = gateway.get("/api/reports/user_visits?direction=ASC").await;
     assert_eq!(streamed.body, fixture("user_visits.json"));
 }
@@ -135,7 +135,7 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
     }
 }
 
-/// Rows with what lies within an object of theirs.
+/// Rows with the fields of an inner object moved to the row.
 fn flat(rows: &Value, inner: &str) -> Value {
     let mut rows = rows.clone();
     for row in rows.as_array_mut().unwrap() {
@@ -145,14 +145,14 @@ fn flat(rows: &Value, inner: &str) -> Value {
     rows
 }
 
-/// The route has these rows, in every format.
+/// Checks that the route has these rows, in every format.
 async fn holds_rows(gateway: &TestGateway, path: &str, rows: &[Value]) {
     assert!(!rows.is_empty(), "{path}");
     let lines = gateway.get(&format!("/api/reports/{path}&format=ndjson")).await;
     assert_eq!(lines.header("content-type"), "application/x-ndjson");
     let read: Vec<Value> = lines.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(&read, rows, "{path}");
-    // The two oldest ones have the legacy service's map.
+    // As JSON, the two legacy reports have the legacy service's map.
     if !path.starts_with("daily_usage") && !path.starts_with("user_visits") {
         assert_eq!(gateway.get(&format!("/api/reports/{path}")).await.json(), json!(rows), "{path}");
     }
@@ -164,7 +164,7 @@ async fn holds_rows(gateway: &TestGateway, path: &str, rows: &[Value]) {
     for row in rows {
         let line = lines.next().unwrap();
         for (name, cell) in names.iter().zip(line.split(',')) {
-            // Read as the answer of GraphQL was.
+            // Parsed with the same JSON parser as the GraphQL answer.
             let cell = match &row[*name] {
                 Value::Null if cell.is_empty() => Value::Null,
                 Value::String(_) => json!(cell),
@@ -175,13 +175,13 @@ async fn holds_rows(gateway: &TestGateway, path: &str, rows: &[Value]) {
         assert_eq!(line.split(',').count(), names.len(), "{path}: {line}");
     }
     assert_eq!(lines.next(), None, "{path}");
-    // The same cells for a spreadsheet: none here needs quotes.
+    // The same cells for a spreadsheet; no cell here needs quotes.
     let excel = gateway.get(&format!("/api/reports/{path}&format=excel")).await;
     let (cells, excel) = (csv.body.split([',', '\r']), excel.body.strip_prefix('\u{feff}').unwrap().split([';', '\r']));
     assert!(cells.eq(excel.map(|cell| cell.replace(',', "."))), "{path}");
 }
 
-/// More than fits into what is sent at once, and names that a spreadsheet would compute.
+/// A list that needs several chunks, with names that a spreadsheet would take for formulas.
 async fn a_list_of_any_length_arrives_whole(backend: Backend) {
     let gateway = TestGateway::empty(backend).await;
     let member = |n: u32| format!("({n}, '=1+{n}', 'O''Neill, \"Jo\"', '2024-01-01 00:00:00', true)");
@@ -228,7 +228,7 @@ async fn a_spreadsheet_opens_every_report(backend: Backend) {
     {
         let list = format!("/api/reports/user_visits?include_users_without_visits=true&format=excel{query}");
         let list = accepting(&gateway, &list, "application/json").await;
-        // What is a part of a name stays.
+        // A separator that is part of a name is kept.
         let expected = members.replace(';', delimiter).replace(&format!("a{delimiter}b"), "a;b");
         assert_eq!(list.body, expected, "{query}");
         assert_eq!(list.header("content-type"), "text/csv; charset=utf-8");
@@ -238,7 +238,7 @@ async fn a_spreadsheet_opens_every_report(backend: Backend) {
         let days = gateway.get(&format!("/api/reports/daily_usage?format=excel{query}")).await;
         assert_eq!(days.body.lines().nth(1), Some(day.as_str()), "{query}");
     }
-    // Programs get what they got before.
+    // The format for programs is unchanged.
     let csv = gateway.get("/api/reports/daily_usage?format=csv").await;
     assert!(csv.body.starts_with("date,") && csv.body.contains(",0.5,"));
 }
@@ -293,7 +293,7 @@ async fn mistakes_in_parameters_are_told_apart_by_name() {
         writeln!(said, "{path}\n  {}: {}", argument.unwrap(), message.unwrap()).unwrap();
     }
     snapshot_text("bad_parameters", &said);
-    // What fails for another reason says so, and is no file.
+    // Failures for other reasons have their own code, and are not sent as a file.
     for report in gateway.get("/api/reports").await.json().as_array().unwrap() {
         let report = report["path"].as_str().unwrap();
         let answer = gateway.get(&format!("{report}?format=excel")).await;
@@ -303,7 +303,7 @@ async fn mistakes_in_parameters_are_told_apart_by_name() {
     }
 }
 
-/// A reader that stops keeps a bounded number of rows waiting, and a place among the exports only for so long.
+/// When a reader stops, a bounded number of rows wait for it, and its slot is released after a while.
 #[tokio::test]
 async fn exports_are_bounded() {
     let gateway = TestGateway::empty(Backend::Sqlite).await;
@@ -317,12 +317,12 @@ async fn exports_are_bounded() {
         let request = Request::get(path).body(Body::empty()).unwrap();
         tower::ServiceExt::oneshot(gateway.router.clone(), request).await.unwrap()
     };
-    // Four connections: two exports at once.
+    // Four database connections allow two exports at once.
     let (first, second) = (begin().await, begin().await);
     let third = crate::support::read(begin().await).await;
     assert_eq!(third.status, 503);
     assert_eq!(third.json()["errors"][0]["extensions"]["limit"], "exports");
-    // Reports go on meanwhile.
+    // Reports are still answered.
     assert_eq!(gateway.query("{ userVisits { totalCount } }").await["userVisits"]["totalCount"], 0);
     drop(first);
     let read = crate::support::read(second).await;
@@ -347,7 +347,7 @@ async fn every_route_is_described() {
     for path in ["/health_check", "/readiness_check", "/api/status", "/api/reports"] {
         assert!(paths.contains_key(path), "{path}");
     }
-    // What is listed is what is described, and what is answered.
+    // The listed reports are those of the description, and each is answered.
     let listed = gateway.get("/api/reports").await;
     assert_eq!((listed.status.as_u16(), listed.header("content-type")), (200, "application/json"));
     assert_eq!(gateway.get("/api/reports/").await.body, listed.body);

@@ -1,4 +1,4 @@
-//! Answers are kept while the data is the same, and not a moment longer.
+//! The cache of answers: valid exactly as long as the data does not change.
 
 use std::collections::BTreeSet;
 
@@ -50,10 +50,11 @@ async fn asked(gateway: &TestGateway, path: &str, headers: &[(&str, &str)]) -> A
     gateway.send(request.body(Body::empty()).unwrap()).await
 }
 
-/// The age of an answer tells whether it was kept.
+/// The header `Age` shows whether an answer is from the cache.
 async fn the_same_question_is_computed_once_while_nothing_changes(backend: Backend) {
     let gateway = TestGateway::recorded(backend).await;
-    // Every test has a database of its own, but PostgreSQL tells changes of the whole cluster.
+    // Every test has its own database, but on PostgreSQL without a rollup, a change in any database of the cluster
+    // counts as a change.
     if backend == Backend::Postgres {
         coworking_analytics::reports::rollup::create(&gateway.database.owner, PATIENCE).await.unwrap();
         while coworking_analytics::reports::rollup::refresh(&gateway.database.owner).await.unwrap()
@@ -69,7 +70,7 @@ async fn the_same_question_is_computed_once_while_nothing_changes(backend: Backe
     assert_eq!(second.body, first.body);
     assert_ne!(second.header("age"), "0", "it was kept");
     assert_eq!(asked(&gateway, day, &[("cache-control", "no-cache")]).await.header("age"), "0", "it was computed anew");
-    // Other variables, another operation and another media type are other questions.
+    // Other variables, another operation and another media type make another question.
     for (body, expected) in [
         (json!({ "query": "query($n: Int) { dailyUsage(first: $n) { visits } }", "variables": { "n": 1 } }), 1),
         (json!({ "query": "query($n: Int) { dailyUsage(first: $n) { visits } }", "variables": { "n": 2 } }), 2),
@@ -89,7 +90,7 @@ async fn the_same_question_is_computed_once_while_nothing_changes(backend: Backe
             assert!(answer.header("content-type").starts_with(accept));
         }
     }
-    // What fails is not kept.
+    // Failures are not cached.
     let failing = "{ dailyUsage(first: 0) { date } }";
     assert_eq!(gateway.post(failing, json!({})).await.header("age"), "0");
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
@@ -112,7 +113,7 @@ async fn clients_may_keep_answers_as_well(backend: Backend) {
         assert_eq!(asked(&gateway, path, &[("if-none-match", "\"other\"")]).await.body, first.body);
         gateway.database.execute(ONE_MORE).await;
         let changed = asked(&gateway, path, &[("if-none-match", &tag)]).await;
-        // The new token was not used: the legacy report of visits is the same.
+        // The new door code was not used, so the legacy report of visits is unchanged.
         assert_eq!(changed.status, if path.ends_with("daily_usage") { 304 } else { 200 }, "{path}");
     }
 }
@@ -145,13 +146,13 @@ async fn many_who_ask_at_once_cost_the_database_little() {
         let answers = futures_util::future::join_all((0..crowd).map(|_| query(service.address, &document))).await;
         let after = counted().await;
         let [executed, missed, hit, bypassed, checked, _] = std::array::from_fn(|at| after[at] - before[at]);
-        // Those who went on without a check may be more than are computed at once.
+        // Requests that continued without a version check may exceed the limit on concurrent requests.
         let is_busy = |status: StatusCode| status == StatusCode::SERVICE_UNAVAILABLE && bypassed > 0;
         let answers = answers.into_iter().map(Result::unwrap).filter(|answer| !is_busy(answer.status));
         let bodies: BTreeSet<_> = answers.map(|answer| answer.body).collect();
         assert_eq!(bodies.len(), 1, "{bodies:?}");
-        // A check took longer than it may, on a machine that is busy, and whoever waited for it went on without: less is
-        // asked of that machine.
+        // On a busy machine a version check can time out; its waiters then compute the answer themselves. Repeat with
+        // fewer requests.
         if bypassed > 0 {
             continue;
         }

@@ -1,5 +1,5 @@
-//! The protocol, beside what the official audits look at: negotiation, the published edition's statuses,
-//! pages of other sites, values held against their types.
+//! GraphQL over HTTP, beyond the official audits: negotiation, the statuses of the published edition, requests from
+//! other sites, and checks of values against their types.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, TestGateway, snapshot};
 
-/// What answers differ by.
+/// The headers that answers depend on.
 const VARY: &str = "Accept, Authorization, X-Api-Key";
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
 
@@ -91,7 +91,8 @@ async fn answers_are_in_the_preferred_media_type() {
 async fn statuses_are_those_of_the_chosen_edition() {
     let editions =
         [TestGateway::configured(&[]).await, TestGateway::configured(&[("GRAPHQL_HTTP_EDITION", "2026-09")]).await];
-    // For application/graphql-response+json and application/json, by the audits and by the edition.
+    // The statuses for application/graphql-response+json and application/json: first by the audits, then by the
+    // edition.
     for (body, expected) in [
         (r#"{"query":"{ dailyUsage { date } }"}"#, [200, 200, 200, 200]),
         (r#"{"query":"{ __typename dailyUsage(first: 0) { date } }"}"#, [200, 200, 294, 294]),

@@ -1,5 +1,5 @@
-//! What strangers send on purpose, to the real binary: each is refused with a code, for little processor time
-//! and memory, and honest queries beside it are answered.
+//! Hostile requests to the real binary. Each is refused with a code, takes little processor time and memory, and does
+//! not disturb other queries.
 
 use std::{
     net::SocketAddr,
@@ -23,11 +23,10 @@ use crate::support::{
     repeated,
 };
 
-/// How much the process may grow over all of them, in KiB.
+/// How much the memory of the process may grow over all requests, in KiB.
 const GROWTH: u64 = 32 * 1024;
-/// How long the processor may be busy with one of them, in milliseconds. Not time on the clock, which
-/// depends on what else the machine does. Unoptimized code takes up to 610 ms for the dearest, with what
-/// is asked beside it.
+/// The processor time that one request may take, in milliseconds. Wall-clock time would depend on other load of the
+/// machine. Unoptimized code takes up to 610 ms for the most expensive request, including the honest queries beside it.
 const BUSY: u64 = if cfg!(debug_assertions) { 1_200 } else { 100 };
 
 const HONEST: &str = "{ dailyUsage(first: 3) { date visits } }";
@@ -65,10 +64,10 @@ type Case = (&'static str, &'static str, Request<Body>);
 
 const LIMIT: &str = "LIMIT_EXCEEDED";
 
-/// Each with its name and the code that it is refused with.
+/// The requests, each with its name and the code that it is refused with.
 fn requests() -> Vec<Case> {
     let documents = documents().into_iter().map(|(name, code, document)| {
-        // Of several operations, the first one is asked for.
+        // Of several operations, the first one is requested.
         let operation = document.starts_with("query Q0").then_some("Q0");
         (name, code, post(json!({ "query": document, "operationName": operation }).to_string()))
     });
@@ -187,7 +186,7 @@ fn post_with(headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
     request.body(body.into()).unwrap()
 }
 
-/// What is no HTTP is closed, with or without an answer.
+/// Checks that data that is not HTTP closes the connection, with or without an answer.
 async fn no_http(address: SocketAddr) {
     for bytes in [
         vec![0_u8; 100_000],
@@ -204,7 +203,7 @@ async fn no_http(address: SocketAddr) {
     }
 }
 
-/// Asks over and over; an answer that is not the expected one panics.
+/// Sends the honest query repeatedly; panics when an answer is not the expected one.
 async fn ask_until(address: SocketAddr, expected: String, stop: Arc<AtomicBool>, answered: Arc<AtomicUsize>) {
     while !stop.load(Ordering::Relaxed) {
         assert_eq!(query(address, HONEST).await.unwrap().body, expected);
@@ -213,7 +212,7 @@ async fn ask_until(address: SocketAddr, expected: String, stop: Arc<AtomicBool>,
     }
 }
 
-/// Waits until honest queries were answered once more.
+/// Waits for two more answers to honest queries, so that at least one of these queries began after the call.
 async fn settled(answered: &AtomicUsize) {
     let before = answered.load(Ordering::Relaxed);
     tokio::time::timeout(PATIENCE, async {

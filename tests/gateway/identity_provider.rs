@@ -28,7 +28,7 @@ use crate::support::{
     requests::{ask, refusal, until},
 };
 
-/// An identity provider: what it publishes, and how often it was asked.
+/// A test identity provider: its published keys, and how often they were fetched.
 #[derive(Clone, Default)]
 struct Provider(Arc<Published>);
 
@@ -70,7 +70,7 @@ impl Provider {
         }
     }
 
-    /// A new pair of keys, whose public one is published from now on.
+    /// Creates a key pair and publishes its public key.
     fn invent(&self, id: &str) -> Signer {
         let random = SystemRandom::new();
         let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
@@ -103,7 +103,7 @@ fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-/// The library judges tokens by the machine's clock.
+/// The library compares expiry times with the machine's clock.
 #[expect(clippy::disallowed_methods, reason = "the machine's clock is what tokens are judged by")]
 fn seconds() -> i64 {
     chrono::Utc::now().timestamp()
@@ -134,7 +134,7 @@ async fn tokens_of_the_identity_provider_are_checked() {
     let heatmap = "{ heatmap { visits } }";
     let claims = json!({ "iss": issuer, "aud": ["other", "analytics"], "sub": "ada", "exp": seconds() + 600, "groups": ["analyst"] });
 
-    // Who has no keys to check with says so, and does not let anybody in.
+    // A gateway without the provider's keys answers that it cannot check, and admits nobody.
     let unpublished = Provider::default();
     let signer = unpublished.invent("first");
     let answer = ask_with(&early, heatmap, &signer.sign(&claims)).await;
@@ -190,12 +190,12 @@ async fn tokens_of_the_identity_provider_are_checked() {
         assert!(answer.body.to_lowercase().contains(what), "{what}: {}", answer.body);
         assert!(!answer.body.contains(&token), "{}", answer.body);
     }
-    // A little leeway, for clocks that differ.
+    // A few seconds of leeway, because clocks differ.
     assert_eq!(asked(heatmap, &signer.sign(&with(claims.clone(), "exp", json!(seconds() - 10)))).await.status, 200);
 
-    // Who had no keys asks the provider again.
+    // A gateway without keys fetches them again.
     until(async || ask_with(&early, heatmap, &signer.sign(&claims)).await.status == 200).await;
-    // A key that is not known has it asked as well, though not for everybody who names one: once in five seconds.
+    // An unknown key id also makes the gateway fetch the keys, but at most once in five seconds.
     let second = provider.invent("second");
     let (before, begun) = (provider.0.fetched.load(Ordering::SeqCst), Instant::now());
     until(async || asked(heatmap, &second.sign(&claims)).await.status == 200).await;

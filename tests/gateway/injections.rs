@@ -1,4 +1,4 @@
-//! SQL in the values that strangers send: it stays text.
+//! SQL in values from clients is treated as text.
 
 use coworking_analytics::database::{Access, Database};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
@@ -20,7 +20,7 @@ const INJECTIONS: [&str; 8] = [
     "0x27; SET default_transaction_read_only = off",
 ];
 
-/// Of a role that might: the sessions may not, whatever the role may do, and no text becomes a statement.
+/// The role may write here. The gateway's sessions are read-only anyway, and no text becomes a statement.
 async fn nothing_that_is_sent_can_write() {
     let gateway = TestGateway::on(TestDatabase::recorded(Backend::Postgres).await, &[]).await;
     let database = Database::connect(&config(&gateway.database.url, &[]).database, Access::Report).await.unwrap();

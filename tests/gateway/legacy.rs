@@ -1,5 +1,5 @@
-//! The replacement as its operators make it: a database that `psql` made from the legacy statements,
-//! the legacy variables, a role that may only read, and not even the door codes, and the real binary.
+//! The replacement of the legacy service, with the real binary: a database made by `psql` from the legacy statements,
+//! the legacy variables, and a role that may only read, and not the column with the door codes.
 
 use std::process::Command;
 
@@ -16,9 +16,9 @@ use crate::support::{
 
 on_postgres!(the_legacy_environment_is_all_it_takes, connections_are_encrypted_and_the_server_is_checked,);
 
-/// A password that would break an address it stood in unescaped.
+/// A password that would be misread in a URL without escaping.
 const PASSWORD: &str = "p@ss/w%rd:#?&' \"";
-/// What stands in `tokens.token` here, and must stand nowhere else.
+/// The value of `tokens.token` in this test. It must appear in no answer and no log line.
 const DOOR_CODE: &str = "QX7Z2K";
 
 async fn the_legacy_environment_is_all_it_takes() {
@@ -61,7 +61,7 @@ async fn the_legacy_environment_is_all_it_takes() {
 
     let daily = service.query("{ dailyUsage(timeZone: \"America/New_York\", basis: USED_AT) { date visits tokensIssued tokensUnused uniqueVisitors } }").await.unwrap();
     assert_eq!(daily.json()["data"]["dailyUsage"], rows(&url, DAILY_BY_HAND));
-    // Names are new, and not for everybody.
+    // Names are new, so they need a scope.
     let name = service.query("{ userVisits(first: 1) { nodes { user { firstName } } } }").await.unwrap();
     assert_eq!(
         (name.status.as_u16(), name.json()["errors"][0]["extensions"]["scope"].as_str()),
@@ -77,7 +77,7 @@ async fn the_legacy_environment_is_all_it_takes() {
     said += &service.query(INTROSPECTION).await.unwrap().body;
     said += &service.query("{ dailyUsage(filter: { from: \"x\" }) { date token } }").await.unwrap().body;
 
-    // Whatever there is to ask, in whatever form.
+    // All reports, in all formats.
     for path in [
         "user_visits?format=csv",
         "user_visits?format=ndjson",
@@ -100,7 +100,7 @@ async fn the_legacy_environment_is_all_it_takes() {
     }
     said += &get(metrics, "/metrics").await.unwrap().body;
 
-    // The legacy map is in the log, for who asks for it.
+    // With its setting, the log has the legacy map.
     let legacy: Value = serde_json::from_str(&fixture("daily_usage.json")).unwrap();
     service.wait_for("/readiness_check", 200).await;
     let log = service.log();
@@ -115,7 +115,7 @@ async fn the_legacy_environment_is_all_it_takes() {
     assert!(!said.contains(PASSWORD), "the password got out");
 }
 
-/// As `docs/postgresql.md` says: not even the column with the door codes.
+/// The grants of `docs/postgresql.md`, without the column of door codes.
 fn create_reader(url: &str, role: &str) {
     let password = PASSWORD.replace('\'', "''");
     let columns = "GRANT SELECT (id, first_name, last_name, joined_at, is_active) ON users TO";
@@ -147,7 +147,7 @@ async fn connections_are_encrypted_and_the_server_is_checked() {
         format!("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = '{role}'");
     assert_eq!(psql(&url, &["-c", &encrypted]), "t\n");
     drop(checked);
-    // The server's own certificate is nobody's authority.
+    // The server's own certificate is not an authority.
     let stranger = authority.replace("authority.pem", "server.pem");
     let refused = with(&stranger, "verify-full");
     refused.wait_for("/health_check", 200).await;
@@ -155,7 +155,7 @@ async fn connections_are_encrypted_and_the_server_is_checked() {
     assert!(refused.log().contains("certificate"), "{}", refused.log());
 }
 
-/// As an analyst would write them: nothing in common with the gateway's own statements.
+/// Independent SQL, as an analyst would write it.
 const DAILY_BY_HAND: &str = "
     SELECT to_char(day, 'YYYY-MM-DD') AS date,
            (SELECT count(*) FROM tokens WHERE (used_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::date = day) AS visits,

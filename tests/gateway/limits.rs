@@ -1,5 +1,4 @@
-//! Every limit on a request, and on its answer, has a code, a name and a sentence; what keeps to it is
-//! answered.
+//! Every limit on requests and answers has a code, a name and a sentence; requests within it are answered.
 
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ async fn limited(variable: &str, value: &str) -> TestGateway {
     TestGateway::on(TestDatabase::recorded(Backend::Sqlite).await, &[(variable, value)]).await
 }
 
-/// The error of a request that exceeds a limit, and nothing else.
+/// The error of a request that exceeds a limit; checks that there is no data.
 fn exceeded(answer: &Value) -> &Value {
     assert_eq!(answer.get("data"), None, "{answer}");
     let error = &answer["errors"][0];
@@ -76,14 +75,14 @@ async fn requests_keep_to_the_limits_before_their_document_is_read() {
     let answer = post(&gateway, body(1_024)).await;
     assert_eq!(answer.status, 413);
     snapshot("limit_bodyBytes", &answer.json());
-    // Without a length that could be looked at first.
+    // A body without `Content-Length`.
     let chunks = (0..100).map(|_| Ok::<_, std::io::Error>(" ".repeat(100)));
     let chunked = Body::from_stream(futures_util::stream::iter(chunks));
     let request = Request::post("/graphql").header("content-type", "application/json").body(chunked).unwrap();
     assert_eq!(gateway.send(request).await.status, 413);
 
     let gateway = limited("MAX_INPUT_VALUES", "100").await;
-    // Four of them are the body, its document, the variables and the list.
+    // Four values are the body, its document, the variables and the list.
     let listing = |count: usize| json!({ "query": "query($ids: [Int!]) { userVisits(filter: { userIds: $ids }) { totalCount } }", "variables": { "ids": vec![1; count] } });
     assert_eq!(post(&gateway, listing(95).to_string()).await.json().get("errors"), None);
     let answer = post(&gateway, listing(97).to_string()).await;
@@ -114,7 +113,8 @@ async fn answers_keep_to_the_limits() {
 
 #[tokio::test]
 async fn tools_of_today_stay_within_the_limits() {
-    // As GraphiQL, graphql-js and Apollo's tools ask: types nine deep, deprecated fields, one-of inputs.
+    // The introspection query of GraphiQL, graphql-js and Apollo's tools: types nested nine deep, deprecated fields,
+    // one-of inputs.
     let introspection =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/introspection.graphql"));
     let gateway = TestGateway::empty(Backend::Sqlite).await;

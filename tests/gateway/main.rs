@@ -1,5 +1,5 @@
-//! The gateway as its users meet it: through the real router, on both databases, and as a process.
-//! Run by `make test`, which starts the PostgreSQL that these tests need.
+//! Tests of the gateway from outside: through the real router, on both databases, and as a process. `make test` runs
+//! them, and starts the PostgreSQL that they need.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;

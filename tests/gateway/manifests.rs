@@ -1,5 +1,5 @@
-//! What validators of manifests cannot see: that names, ports, paths and times fit each other, and the
-//! code. Reads what `make manifests` rendered from `k8s/`, which it has held against Kubernetes' schemas.
+//! Checks of the manifests that schemas cannot make: names, ports, paths and times must fit each other and the code.
+//! Reads the manifests that `make manifests` rendered from `k8s/` and checked against Kubernetes' schemas.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -14,14 +14,14 @@ use crate::support::{Backend, TestGateway};
 const NAME: &str = "coworking-analytics";
 type Labels = BTreeMap<String, String>;
 
-/// A place in a manifest, which knows where it is: what is missing there, or of another kind, is told with its path.
+/// A value in a manifest with its path, which failures show.
 struct Node<'a> {
     path: String,
     value: &'a Value,
 }
 
 impl<'a> Node<'a> {
-    /// What is at a JSON pointer below; nothing where the manifest says nothing, or null.
+    /// The value at a JSON pointer; none when it is missing or null.
     fn find(&self, pointer: &str) -> Option<Self> {
         let value = self.value.pointer(pointer).filter(|value| !value.is_null())?;
         Some(Self { path: format!("{}{pointer}", self.path), value })
@@ -44,14 +44,14 @@ impl<'a> Node<'a> {
         self.read(pointer, Value::as_u64)
     }
 
-    /// The items of a list; none where there is no list.
+    /// The items of a list; empty when there is no list.
     fn items(&self, pointer: &str) -> Vec<Self> {
         let Some(list) = self.find(pointer) else { return Vec::new() };
         let count = list.read("", Value::as_array).len();
         (0..count).map(|index| list.at(&format!("/{index}"))).collect()
     }
 
-    /// The names and texts of an object; none where there is no object.
+    /// The entries of an object of texts; empty when there is no object.
     fn texts(&self, pointer: &str) -> Labels {
         let Some(object) = self.find(pointer) else { return Labels::new() };
         let names = object.read("", Value::as_object).keys();
@@ -59,7 +59,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Everything that one overlay applies.
+/// All resources of one overlay.
 struct Overlay {
     name: &'static str,
     resources: Vec<Value>,
@@ -111,7 +111,7 @@ impl Overlay {
         all.map(|each| each.at("/spec/template/metadata/labels").texts("")).collect()
     }
 
-    /// What the pods' environment holds, from every `ConfigMap` and `Secret` that they name.
+    /// The environment of the pods, with every `ConfigMap` and `Secret` that they name.
     fn environment(&self) -> Labels {
         let mut environment = Labels::new();
         let named =
@@ -124,7 +124,7 @@ impl Overlay {
             }
             if let Some(secret) = source.find("/secretRef") {
                 let Some(found) = named("Secret", secret.text("/name")) else {
-                    // Made apart from what is applied: see k8s/base/secret.example.yaml.
+                    // This secret is created separately: see k8s/base/secret.example.yaml.
                     environment.insert("DB_PASSWORD".to_owned(), "secret".to_owned());
                     continue;
                 };
@@ -139,7 +139,7 @@ impl Overlay {
         environment
     }
 
-    /// The gateway's configuration in such a pod.
+    /// The gateway's configuration in this environment.
     fn config(&self) -> Config {
         let environment = self.environment();
         Config::read(&Environment::new(move |name| environment.get(name).cloned()))
@@ -225,7 +225,7 @@ fn every_variable_is_known_and_makes_sense() {
         for name in environment.keys() {
             assert!(example.contains(&format!("\n#{name}=")), "{}: {name} is no variable of the gateway", overlay.name);
         }
-        // Refused configurations panic.
+        // Panics when the configuration is refused.
         let _ = overlay.config();
     }
 }
@@ -242,7 +242,7 @@ fn requests_do_not_exceed_limits() {
     }
 }
 
-/// A quantity in thousandths.
+/// A quantity in thousandths of its base unit.
 fn amount(quantity: &str) -> u64 {
     let units = [("Mi", 1_000 << 20), ("Gi", 1_000 << 30), ("m", 1), ("", 1_000)];
     let (unit, factor) = units.into_iter().find(|(unit, _)| quantity.ends_with(unit)).unwrap();
@@ -260,7 +260,7 @@ fn the_autoscaler_scales_what_is_there() {
         let deployment = overlay.deployment();
         let expected = ("Deployment", deployment.text("/metadata/name"));
         assert_eq!((target.text("/kind"), target.text("/name")), expected, "{}", target.path);
-        // Replicas are the autoscaler's: a number here would undo its work at every apply.
+        // The autoscaler sets the number of replicas; a number here would reset it at every apply.
         assert!(deployment.find("/spec/replicas").is_none(), "{}", deployment.path);
     }
 }

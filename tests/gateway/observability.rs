@@ -1,4 +1,4 @@
-//! What operators see: metrics, traces, log lines.
+//! Metrics, traces and log lines.
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +29,7 @@ on_postgres!(a_request_is_traced_down_to_its_statement_without_values,);
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
-/// The metrics, once they have that one: jobs run when they come to it.
+/// The metrics, once they have this series; it appears after the first run of a job.
 async fn measured(port: SocketAddr, series: &str) -> Answer {
     let started = Instant::now();
     loop {
@@ -48,7 +48,7 @@ async fn metrics_are_well_formed_and_bounded() {
     let service = Service::start(&[("METRICS_PORT", &port.port().to_string())]).await;
     let ask = async |times: usize| {
         for i in 0..times {
-            // Whatever strangers send, in paths, methods and names of operations.
+            // Arbitrary paths, methods and operation names, as strangers can send.
             let _ = service.get(&format!("/nothing/{i}")).await;
             let method = format!("M{i}");
             let strange =
@@ -62,7 +62,7 @@ async fn metrics_are_well_formed_and_bounded() {
             );
         }
     };
-    // Twice: the second time, the answer is kept.
+    // Twice, so that the second answer comes from the cache.
     ask(1).await;
     ask(1).await;
     let first = measured(port, "coworking_job_runs_total{task=\"usage_log\"").await;
@@ -93,12 +93,12 @@ async fn metrics_are_well_formed_and_bounded() {
     assert_eq!(service.get("/metrics").await.status, 404, "not on the service's own port");
 }
 
-/// Names and labels of everything measured, without the numbers.
+/// The names and labels of all series, without their values.
 fn series(text: &str) -> BTreeSet<&str> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect()
 }
 
-/// Prometheus' own opinion.
+/// Checks the metrics with Prometheus' `promtool`.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
 async fn promtool_accepts_the_metrics() {
@@ -123,7 +123,7 @@ async fn promtool_accepts_the_metrics() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Whatever the history: a line of plain numbers, those of the report.
+/// A line of plain numbers, equal to those of the report, however long the history is.
 #[tokio::test]
 async fn the_heartbeat_is_a_few_numbers() {
     let service = Service::start(&[("LOG_FORMAT", "json"), ("USAGE_LOG_INTERVAL", "1s")]).await;
@@ -216,7 +216,7 @@ async fn without_a_collector_there_nothing_is_lost_but_traces() {
     }
 }
 
-/// A collector of our own: its address, and the spans that it was sent.
+/// A test collector: its address, and the spans that it received.
 async fn collector() -> (String, Arc<Mutex<Vec<Span>>>) {
     let received = Arc::default();
     let take = async |State(received): State<Arc<Mutex<Vec<Span>>>>, body: Bytes| {

@@ -1,5 +1,6 @@
-//! Rows that nobody meant to write, and every real database has: times at the ends of what a column holds, times that are
-//! none, and, on SQLite, times as other programs write them. Each report answers, and counts them as the documentation says.
+//! Unusual rows, as real databases have them: times at the limits of the column type, values that are not times, and,
+//! on SQLite, times in the formats of other programs. Each report answers, and counts these rows as the documentation
+//! says.
 
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ const BUCKETS: &str = "{ buckets { start visits tokensIssued tokensUnused unique
 const MEMBERS: &str =
     "{ totalCount nodes { userId visits tokensIssued firstVisitAt lastVisitAt joinedAt user { firstName joinedAt } } }";
 
-/// All reports, by both bases, of all time and of a range.
+/// All reports, by both bases, for all time and for a range.
 fn questions() -> Vec<String> {
     let mut questions = vec![
         "{ retention(anchor: JOINED_AT, filter: { from: \"2024-01-01\" }) { label members periods { active } } }".to_owned(),
@@ -37,7 +38,7 @@ fn questions() -> Vec<String> {
             questions.push(format!(
                 "{{ dailyUsage(basis: {basis}{filter}) {{ date visits tokensIssued tokensUnused uniqueVisitors }} }}"
             ));
-            // A zone of many changes, of which those in the range are asked.
+            // With a range, a zone with many changes of its clocks.
             let zone = if filter.contains("from") { "America/St_Johns" } else { "Asia/Kathmandu" };
             questions.push(format!(
                 "{{ heatmap(basis: {basis}, timeZone: \"{zone}\"{filter}) {{ from to visits cells {{ visits }} }} }}"
@@ -55,12 +56,12 @@ fn questions() -> Vec<String> {
     questions
 }
 
-/// Every answer; a report that fails is none.
+/// The answers to all questions; panics when a report fails.
 async fn answers(gateway: &TestGateway, context: &str) -> Vec<Value> {
     let mut answers = Vec::new();
     for question in questions() {
         let answer = gateway.post(&question, json!({})).await;
-        // An open range that a row far away makes too long is refused with a sentence; nothing else is.
+        // Only an open range that a distant row makes too long may be refused.
         let is_refused = answer.body.contains("BAD_USER_INPUT");
         let is_answered = !answer.body.contains("\"errors\"");
         assert!(answer.status == 200 && (is_answered || is_refused), "{context}: {question}\n{}", answer.body);
@@ -74,7 +75,7 @@ async fn answers(gateway: &TestGateway, context: &str) -> Vec<Value> {
     answers
 }
 
-/// What the type holds: on SQLite, anything.
+/// The extreme values of the column type; on SQLite, any value.
 fn extremes(backend: Backend) -> Vec<&'static str> {
     let dates = ["'0001-01-01'", "'9999-12-31 23:59:59.999999'", "'1900-01-01'", "'2999-12-31'"];
     let others: &[&str] = if backend == Backend::Postgres {
@@ -104,12 +105,12 @@ fn extremes(backend: Backend) -> Vec<&'static str> {
     dates.into_iter().chain(others.iter().copied()).collect()
 }
 
-/// Fewer rows of those that were recorded.
+/// Keeps only some of the recorded rows.
 const FEW: &str = "DELETE FROM tokens WHERE user_id > 60; DELETE FROM users WHERE id > 60";
 
 async fn no_value_that_a_column_holds_breaks_a_report(backend: Backend) {
     let gateway = TestGateway::recorded(backend).await;
-    // Few rows, since there are many questions.
+    // Few rows, because there are many questions.
     gateway.database.execute(FEW).await;
     let sound = answers(&gateway, "at first").await;
     for value in extremes(backend) {
@@ -134,7 +135,8 @@ async fn no_value_that_a_column_holds_breaks_a_report(backend: Backend) {
     assert_eq!(answers(&gateway, "and back").await, sound);
 }
 
-/// A use at a time that cannot be told is a visit by the time of issue, and on no date by the time of use.
+/// A door code used at a time that cannot be read is a visit by the time of issue, and is on no date by the time of
+/// use.
 async fn a_time_that_cannot_be_told_is_none(backend: Backend) {
     let gateway = TestGateway::empty(backend).await;
     gateway
@@ -193,17 +195,17 @@ async fn the_last_day_of_the_calendar_counts(backend: Backend) {
         let before = gateway.query(&totals("9999-12-30")).await["usage"]["totals"]["tokensIssued"].as_i64().unwrap();
         let all = gateway.query(&format!("{{ usage(timeZone: \"{zone}\") {{ totals {{ tokensIssued }} }} }}")).await;
         assert_eq!(last, all["usage"]["totals"]["tokensIssued"].as_i64().unwrap(), "{zone}");
-        // It is the year 10000 by then, where the sun rises first.
+        // In the easternmost zone it is already the year 10000 then.
         assert_eq!(last - before, i64::from(zone != "Pacific/Kiritimati"), "{zone}");
         assert!(before > 500, "{before}");
     }
 }
 
-/// The same instants in every form that other programs write.
+/// The same instants in all formats that other programs write.
 #[tokio::test]
 async fn sqlite_compares_instants_in_whatever_form() {
     let sound = TestGateway::recorded(Backend::Sqlite).await;
-    // Some at midnight, which can be written as a date alone.
+    // Some instants at midnight, which can be written as a date alone.
     let midnights = "UPDATE tokens SET created_at = substr(created_at, 1, 10) || ' 00:00:00' WHERE id % 9 = 0; \
                      UPDATE users SET joined_at = substr(joined_at, 1, 10) || ' 00:00:00' WHERE id % 3 = 0";
     sound.database.execute(FEW).await;
@@ -229,7 +231,7 @@ async fn sqlite_compares_instants_in_whatever_form() {
     }
 }
 
-/// The ids of a list, page by page, forwards and backwards, by each order.
+/// The ids of a list, page by page, forwards and backwards, by two orders.
 async fn pages(gateway: &TestGateway) -> Vec<i64> {
     let mut ids = Vec::new();
     for field in ["JOINED_AT", "LAST_VISIT_AT"] {

@@ -1,4 +1,4 @@
-//! The bad days: stops, slow statements, databases that go away, on the real binary.
+//! Failures in operation, with the real binary: stops, slow statements, and databases that become unavailable.
 
 use std::{
     path::Path,
@@ -39,13 +39,13 @@ async fn a_stop_lets_requests_in_flight_finish() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let mut service =
         Service::start(&[("DATABASE_URL", &database.url), ("USAGE_LOG_INTERVAL", "off"), ("LOG_FORMAT", "json")]).await;
-    // Whoever reads tokens now waits for this transaction.
+    // Reads of door codes now wait for this transaction.
     let lock = database.owner.begin().await.unwrap();
     lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let (answer, ()) = tokio::join!(service.query(DAILY), async {
         waits_for_a_lock(&lock).await;
         service.signal("TERM");
-        // Still served while load balancers find out.
+        // Requests are still served while load balancers notice the stop.
         service.wait_for("/readiness_check", 500).await;
         assert_eq!(service.get("/health_check").await.status, 200);
         lock.commit().await.unwrap();
@@ -107,12 +107,12 @@ async fn a_request_timeout_ends_what_waits_for_a_connection() {
 
 async fn a_busy_pool_is_no_outage() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
-    // An answer that is kept would not wait.
+    // Cached answers would not wait for the database.
     let variables = [("DB_MAX_CONNECTIONS", "1"), ("READINESS_TIMEOUT", "100ms"), ("CACHE_BYTES", "0")];
     let gateway = TestGateway::on(database, &variables).await;
     let lock = gateway.database.owner.begin().await.unwrap();
     lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    // Nothing was ever answered: then silence is a failure.
+    // No report was answered yet, so a probe without an answer counts as a failure.
     assert_eq!(gateway.get("/readiness_check").await.status, 500);
     lock.commit().await.unwrap();
     assert_eq!(gateway.post(DAILY, json!({})).await.status, 200);
@@ -208,7 +208,7 @@ async fn a_database_that_goes_away_and_comes_back_under_load() {
     assert_eq!(answered(200) + answered(503), all, "{statuses:?}");
 }
 
-/// Asks the same over and over, and notes the statuses; a right status with wrong numbers panics.
+/// Repeats a query and records the statuses; panics on a status 200 with wrong numbers.
 async fn ask_until(address: std::net::SocketAddr, stop: Arc<AtomicBool>, statuses: Arc<Mutex<Vec<u16>>>) {
     while !stop.load(Ordering::Relaxed) {
         let answer = query(address, DAILY).await.unwrap();
@@ -227,7 +227,7 @@ fn postgres(command: &str, cluster: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// As a standby cancels what stands in the way of its replay: the first statement of each session fails.
+/// Imitates a standby that cancels statements in conflict with recovery: the first statement of each session fails.
 async fn what_a_standby_gives_up_is_asked_once_more() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     database
@@ -247,7 +247,7 @@ async fn what_a_standby_gives_up_is_asked_once_more() {
     let gateway = TestGateway::on(database, &[("DB_MAX_CONNECTIONS", "1"), ("CACHE_BYTES", "0")]).await;
     let day = gateway.query("{ dailyUsage(first: 1) { visits } }").await;
     assert_eq!(day["dailyUsage"][0]["visits"], 18);
-    // What is given up for good is told: trying again later helps.
+    // When the second attempt fails too, the error says that trying again later helps.
     gateway.database.execute("CREATE OR REPLACE FUNCTION give_up() RETURNS BOOLEAN LANGUAGE plpgsql AS $$ BEGIN \
         RAISE EXCEPTION 'canceling statement due to conflict with recovery' USING ERRCODE = 'serialization_failure'; END $$").await;
     let answer = gateway.answer("{ dailyUsage(first: 1) { visits } }").await;

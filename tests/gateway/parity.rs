@@ -1,5 +1,5 @@
-//! Two databases, a rollup, and a model that reads rows one by one: all must say the same, for random rows around the
-//! moments when clocks change, at random moments, and random questions about them.
+//! Compares both databases, a rollup, and a model that reads rows one by one. All must give the same answers to random
+//! questions, at random times, on random rows around the instants at which clocks change.
 
 mod calendar;
 mod model;
@@ -24,8 +24,8 @@ use crate::support::{Backend, PATIENCE, TestDatabase, TestGateway, now, on_postg
 
 on_postgres!(databases_and_model_agree_on_days, databases_and_model_agree_on_members,);
 
-/// Zones whose clocks do everything that clocks do: half-hour changes, changes at midnight and just
-/// after it, a skipped day, a pause of daylight saving in Ramadan, odd offsets, the southern summer.
+/// Zones with all kinds of clock changes: by half an hour, at midnight and just after it, a skipped day, a pause of
+/// daylight saving time in Ramadan, unusual offsets, and the southern summer.
 const ZONES: [&str; 12] = [
     "UTC",
     "Europe/Berlin",
@@ -88,13 +88,13 @@ async fn databases_and_model_agree_on_members() {
     }
 }
 
-/// One space, or as many more as `ROUNDS` says.
+/// The seeds of the spaces: one, or as many as `ROUNDS` says.
 fn seeds(first: u64) -> impl Iterator<Item = u64> {
     (0..rounds(1) as u64).map(move |round| first + 1_000_000 * round)
 }
 
-/// A space, on both databases, and once more beside a rollup. Another seed is another space; a failure prints the question,
-/// and the seed repeats it.
+/// A random space on both databases, and once more with a rollup. The same seed gives the same space and questions; a
+/// failure prints the question.
 async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 3]) {
     let mut random = fastrand::Rng::with_seed(seed);
     set_now(moment(&mut random));
@@ -102,7 +102,7 @@ async fn world(seed: u64) -> (fastrand::Rng, Space, [TestGateway; 3]) {
     let rolled = filled(Backend::Postgres, &space).await;
     rollup::create(&rolled.database.owner, PATIENCE).await.unwrap();
     while rollup::refresh(&rolled.database.owner).await.unwrap() != Progress::Done {}
-    // Some of it is out of date again.
+    // Makes part of the rollup out of date.
     rolled.database.execute("UPDATE tokens SET used_at = used_at WHERE user_id % 7 = 0").await;
     rolled.reports.look_for_rollup().await.unwrap();
     assert!(rolled.reports.reads_rollup());
@@ -118,7 +118,7 @@ async fn agree_on_members(gateway: &TestGateway, question: &Value, expected: &Me
     .await;
 }
 
-/// Reads a list forwards or backwards in small pages, and compares all of it.
+/// Reads a list in small pages, forwards or backwards, and compares all rows.
 async fn agree_page_by_page(
     gateway: &TestGateway,
     document: &str,
@@ -168,7 +168,7 @@ async fn agree_page_by_page(
     same(&nodes, expected, gateway, question);
 }
 
-/// Compares rows; a failure shows the first that differs.
+/// Compares rows; a failure shows the first row that differs.
 fn same(rows: &[Value], expected: &[Value], gateway: &TestGateway, question: &Value) {
     for (row, expected) in rows.iter().zip(expected) {
         assert_eq!(row, expected, "{:?}: {question}", gateway.database.backend);
@@ -176,12 +176,12 @@ fn same(rows: &[Value], expected: &[Value], gateway: &TestGateway, question: &Va
     assert_eq!(rows.len(), expected.len(), "{:?}: {question}", gateway.database.backend);
 }
 
-/// As the answer was read: the JSON reader rounds the last digit of some ratios.
+/// Writes the value as JSON and parses it again, because parsing rounds the last digit of some ratios.
 fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
     serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
 
-/// What the clock shows: any time at all, the days around a change of some zone's clocks, or around the end of a month.
+/// A random time of the clock: any instant, or one within two days of a clock change or of the beginning of a month.
 fn moment(random: &mut fastrand::Rng) -> DateTime<Utc> {
     let any = midnight("2012-06-01") + TimeDelta::microseconds(random.i64(0..14 * 365 * 86_400_000_000));
     let near = match random.u8(..4) {
@@ -195,7 +195,7 @@ fn moment(random: &mut fastrand::Rng) -> DateTime<Utc> {
     near.and_utc() + TimeDelta::seconds(random.i64(-2 * 86_400..2 * 86_400))
 }
 
-/// Moves the clock of everybody by up to three days.
+/// Sets all clocks to a time within three days after `began`.
 fn next_moment(random: &mut fastrand::Rng, gateways: &[TestGateway], began: DateTime<Utc>) {
     set_now(began + TimeDelta::seconds(random.i64(0..3 * 86_400)));
     for gateway in gateways {
@@ -203,12 +203,12 @@ fn next_moment(random: &mut fastrand::Rng, gateways: &[TestGateway], began: Date
     }
 }
 
-/// Just after the last row.
+/// An instant after all rows.
 fn horizon() -> NaiveDateTime {
     (now() + TimeDelta::days(6)).naive_utc()
 }
 
-/// Members and tokens, most of them within hours of a change of some zone's clocks.
+/// Random members and door codes, most of them within hours of a clock change in one of the zones.
 fn invent(random: &mut fastrand::Rng) -> Space {
     let to = horizon();
     let changes = |from: chrono::NaiveDateTime| {
@@ -216,7 +216,8 @@ fn invent(random: &mut fastrand::Rng) -> Space {
         let starts = zones.flat_map(|zone| zone.segments(Some(from), Some(to))).map(|segment| segment.start);
         starts.filter(|start| *start > from).collect::<Vec<_>>()
     };
-    // From the last day that began, was left and began again, in St. John's; relative ranges look at the last year.
+    // From before the last day in St. John's on which clocks went back across midnight. Relative ranges look at the
+    // last year.
     let (ever, since_members, last_year) =
         (changes(midnight("2010-11-01")), changes(midnight("2011-06-01")), changes(to - TimeDelta::days(372)));
     let instant = |random: &mut fastrand::Rng, changes: &[chrono::NaiveDateTime]| {
@@ -227,7 +228,7 @@ fn invent(random: &mut fastrand::Rng) -> Space {
             random.i64(-172_800_000_000..172_800_000_000)
         };
         let instant = near + TimeDelta::microseconds(micros);
-        // Whole seconds, and instants exactly on the change, occur too.
+        // Also whole seconds, and instants exactly on the change.
         match random.u8(..4) {
             0 => near,
             1 => instant - TimeDelta::nanoseconds(i64::from(instant.and_utc().timestamp_subsec_nanos())),
@@ -246,7 +247,7 @@ fn invent(random: &mut fastrand::Rng) -> Space {
             let created_at = instant(random, if recent { &last_year } else { &ever });
             let used_at =
                 random.bool().then(|| created_at + TimeDelta::microseconds(random.i64(-900_000_000..50_000_000_000)));
-            // Some members come no more.
+            // Some members have no recent visits.
             let user_id = if recent { random.i32(10..=40) } else { random.i32(1..=40) };
             let used_at = used_at.map(|used_at| told(random, used_at));
             Token { user_id, created_at: told(random, created_at), used_at }
@@ -255,7 +256,7 @@ fn invent(random: &mut fastrand::Rng) -> Space {
     Space { members, tokens }
 }
 
-/// Mostly the moment; sometimes nothing that can be told.
+/// The instant in most cases; sometimes none, for a value that cannot be read.
 fn told(random: &mut fastrand::Rng, moment: NaiveDateTime) -> Moment {
     (random.u8(..60) > 0).then_some(moment)
 }
@@ -272,7 +273,7 @@ async fn filled(backend: Backend, space: &Space) -> TestGateway {
 
 fn daily_question(random: &mut fastrand::Rng) -> Value {
     let (from, to) = range(random, 400);
-    // Filling needs an end that is near: the rows span thirteen years.
+    // Filling gaps needs a range with both ends, because the rows span thirteen years.
     let gaps = if from.is_null() || to.is_null() { "OMIT" } else { ["OMIT", "ZERO", "NULL"][random.usize(..3)] };
     let weekdays = if random.u8(..4) == 0 { json!(["MONDAY", "SUNDAY"]) } else { Value::Null };
     let mut filter = users(random);
@@ -318,7 +319,7 @@ fn users(random: &mut fastrand::Rng) -> Value {
             let date = date(random);
             filter["joinedTo"] = written(random, date);
         }
-        // Nobody, or a few.
+        // No member, or a few.
         4 => filter["userIds"] = json!((0..random.i32(0..3)).map(|_| random.i32(1..60)).collect::<Vec<_>>()),
         _ => {}
     }
@@ -329,13 +330,13 @@ fn range(random: &mut fastrand::Rng, days: i64) -> (Value, Value) {
     let from = date(random);
     let to = from + TimeDelta::days(random.i64(0..days));
     let open = random.u8(..6);
-    // The local date of milliseconds may be another than that of UTC, and must not be behind the end.
+    // The local date of milliseconds can differ from the UTC date, and must not be after the end of the range.
     let beginning = if to - from > TimeDelta::days(1) { written(random, from) } else { json!(from) };
     let unless = |hidden: bool, date: Value| if hidden { Value::Null } else { date };
     (unless(open < 2, beginning), unless(open == 1 || open == 2, json!(to)))
 }
 
-/// Most dates are days on which some clock changes.
+/// Dates on which the clocks of some zone change, or the days next to them.
 fn date(random: &mut fastrand::Rng) -> NaiveDate {
     let zone = Zone::parse(Argument::TIME_ZONE, ZONES[random.usize(..ZONES.len())]).unwrap();
     let segments = zone.segments(Some(midnight("2010-11-01")), Some(horizon()));
@@ -343,7 +344,7 @@ fn date(random: &mut fastrand::Rng) -> NaiveDate {
     change.date() + TimeDelta::days(random.i64(-1..=1))
 }
 
-/// A date as it is mostly written, or as milliseconds of some moment of it.
+/// The date, or sometimes milliseconds of an instant on it (UTC).
 fn written(random: &mut fastrand::Rng, date: NaiveDate) -> Value {
     if random.u8(..8) > 0 {
         return json!(date);

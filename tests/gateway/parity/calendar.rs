@@ -1,4 +1,4 @@
-//! The local calendar as anyone would work it out: by asking a zone what its clocks show, moment by moment.
+//! A simple model of the local calendar: it asks the zone for the local time, instant by instant.
 
 use std::{
     collections::HashMap,
@@ -9,18 +9,18 @@ use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, Of
 use chrono::{TimeZone as _, Timelike as _, Weekday};
 use chrono_tz::Tz;
 
-/// A stretch of moments with the same local date and hour, and the same distance to UTC.
+/// A period in which the local date, the hour and the offset from UTC stay the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hour {
     start: NaiveDateTime,
     end: NaiveDateTime,
     clock: u32,
     offset: i32,
-    /// How many stretches of this date had the same hour before.
+    /// The number of earlier periods of this date with the same hour.
     occurrence: usize,
 }
 
-/// A bucket of the calendar, in order of time.
+/// A bucket of the calendar; buckets are ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bucket {
     hour: Option<Hour>,
@@ -28,7 +28,7 @@ pub struct Bucket {
     pub last: NaiveDate,
 }
 
-/// What cuts time into buckets.
+/// The division of time into buckets.
 pub struct Calendar {
     pub zone: Tz,
     pub granularity: String,
@@ -53,7 +53,7 @@ impl Calendar {
         Bucket { hour: None, first, last: next - Days::new(1) }
     }
 
-    /// The bucket of a moment.
+    /// The bucket of an instant.
     pub fn at(&self, instant: NaiveDateTime) -> Bucket {
         let date = local_date(self.zone, instant);
         if !self.by_hour() {
@@ -82,14 +82,14 @@ impl Calendar {
         }
     }
 
-    /// All buckets from one to another.
+    /// All buckets from `first` to `last`.
     pub fn chain(&self, first: Bucket, last: Bucket) -> Vec<Bucket> {
         std::iter::successors(Some(first), |bucket| Some(self.after(*bucket)))
             .take_while(|bucket| *bucket <= last)
             .collect()
     }
 
-    /// All buckets of a range of dates, also those that some of the dates are only a part of.
+    /// All buckets that contain dates of a range, also those that only partly lie in it.
     pub fn range(&self, from: NaiveDate, to: NaiveDate) -> Vec<Bucket> {
         if self.by_hour() {
             let last = day_end(self.zone, to) - TimeDelta::seconds(1);
@@ -99,7 +99,7 @@ impl Calendar {
         }
     }
 
-    /// The same hour of another date, the second time if this is the second time.
+    /// The same hour on another date: the repeated hour for a repeated hour.
     pub fn same_hour(&self, bucket: Bucket, date: NaiveDate) -> Option<Bucket> {
         let sought = bucket.hour.unwrap();
         let hours = hours(self.zone, date);
@@ -164,8 +164,8 @@ pub fn day_end(zone: Tz, date: NaiveDate) -> NaiveDateTime {
     edges(zone, date).1
 }
 
-/// The moment of another date at which clocks show what they show at `instant`, the second time if it is the second time;
-/// or the next thing that they show. Found by looking at every quarter of an hour.
+/// The instant on another date at which clocks show the same time as at `instant`, the second occurrence for a second
+/// occurrence; otherwise the next later time. Found by checking every quarter of an hour.
 pub fn same_time(zone: Tz, instant: NaiveDateTime, date: NaiveDate) -> NaiveDateTime {
     let quarters = |date| {
         let (first, end) = edges(zone, date);
@@ -180,7 +180,7 @@ pub fn same_time(zone: Tz, instant: NaiveDateTime, date: NaiveDate) -> NaiveDate
     same.get(before).or(same.first()).copied().or_else(next).unwrap_or_else(|| day_end(zone, date))
 }
 
-/// The last minute in which clocks show that hour of a date.
+/// The last microsecond in which clocks show that hour on a date.
 pub fn last_moment(zone: Tz, date: NaiveDate, hour: u32) -> Option<NaiveDateTime> {
     let last = hours(zone, date).iter().filter(|shown| shown.clock == hour).map(|shown| shown.end).max();
     last.map(|end| end - TimeDelta::microseconds(1))
@@ -190,7 +190,8 @@ pub fn day_exists(zone: Tz, date: NaiveDate) -> bool {
     local_date(zone, first_instant(zone, date)) == date
 }
 
-/// Found by looking at every quarter of an hour: days of these zones begin and end on one.
+/// The beginning and the end of a date. Found by checking every quarter of an hour: in these zones, days begin and end
+/// on one.
 fn edges(zone: Tz, date: NaiveDate) -> (NaiveDateTime, NaiveDateTime) {
     type Known = HashMap<(Tz, NaiveDate), (NaiveDateTime, NaiveDateTime)>;
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
@@ -203,7 +204,7 @@ fn edges(zone: Tz, date: NaiveDate) -> (NaiveDateTime, NaiveDateTime) {
     })
 }
 
-/// The hours of a date, found by looking at every minute.
+/// The hours of a date, found by checking every minute.
 fn hours(zone: Tz, date: NaiveDate) -> Arc<[Hour]> {
     type Known = HashMap<(Tz, NaiveDate), Arc<[Hour]>>;
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
@@ -215,7 +216,7 @@ fn hours(zone: Tz, date: NaiveDate) -> Arc<[Hour]> {
             let (now, end) = (local(zone, start), start + TimeDelta::minutes(1));
             let (clock, offset) = (now.hour(), now.offset().fix().local_minus_utc());
             match hours.last_mut() {
-                // A date that clocks leave and come back to has moments of another one in between.
+                // Where clocks go back across midnight, instants of another date lie within the date.
                 _ if now.date_naive() != date => {}
                 Some(last) if last.end == start && (last.clock, last.offset) == (clock, offset) => last.end = end,
                 _ => {

@@ -1,5 +1,5 @@
-//! The reports as anyone would write them first: every row looked at, one by one, and every question
-//! of the calendar asked of the zone itself. Slow, and easy to believe.
+//! A simple model of the reports: it looks at every row, one by one, and asks the zone every calendar question. It is
+//! slow, and easy to verify.
 
 use std::{
     cmp::Ordering,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::support::{Backend, now};
 
-/// A moment; none where what is written is no moment that can be told.
+/// An instant; none for a stored value that cannot be read as one.
 pub type Moment = Option<NaiveDateTime>;
 
 pub struct Member {
@@ -36,13 +36,13 @@ pub struct Space {
     pub tokens: Vec<Token>,
 }
 
-/// A whole list of `userVisits`.
+/// A complete list of `userVisits`.
 pub struct Members {
     pub rows: Vec<Value>,
     pub totals: Value,
 }
 
-/// What questions have in common, with the dates that a relative range stands for.
+/// The common parts of questions, with relative ranges resolved to dates.
 #[derive(Clone)]
 pub struct Asked {
     pub filter: Value,
@@ -51,9 +51,9 @@ pub struct Asked {
     pub week_start: Weekday,
     pub from: Option<NaiveDate>,
     pub to: Option<NaiveDate>,
-    /// Only these dates, where not all count.
+    /// If given, only these dates count.
     pub dates: Option<BTreeSet<NaiveDate>>,
-    /// Only what comes before this moment.
+    /// If given, only instants before this one count.
     pub end: Option<NaiveDateTime>,
 }
 
@@ -79,19 +79,19 @@ impl Asked {
         local_date(self.zone, now().naive_utc())
     }
 
-    /// The moment at which a token is a visit.
+    /// The instant at which a used door code counts as a visit.
     pub fn visit(&self, token: &Token) -> Option<NaiveDateTime> {
         token.used_at.and_then(|used_at| if self.by_use { used_at } else { token.created_at })
     }
 
-    /// The local date of a moment that counts: in the range, and on a day of the week that is asked for.
+    /// The local date of an instant if it counts: in the range, and on a selected day of the week.
     pub fn counted(&self, instant: NaiveDateTime) -> Option<NaiveDate> {
         let date = local_date(self.zone, instant);
         let is_early = self.end.is_none_or(|end| instant < end);
         (is_early && self.in_range(date) && self.on_weekday(date)).then_some(date)
     }
 
-    /// Whether a report has such a day, whatever its range: not one that the zone skipped.
+    /// Whether a report can have a row for this date: it is a selected day of the week, and the zone did not skip it.
     pub fn reported(&self, date: NaiveDate) -> bool {
         self.on_weekday(date) && day_exists(self.zone, date)
     }
@@ -108,7 +108,7 @@ impl Asked {
     }
 }
 
-/// Sums over some tokens.
+/// Sums over some door codes.
 #[derive(Default)]
 pub struct Tally {
     pub visits: i64,
@@ -118,7 +118,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The fields of the measures; all null where there is nothing to say.
+    /// The measures as JSON; all null without a tally.
     pub fn json(tally: Option<&Self>) -> Value {
         json!({
             "visits": tally.map(|tally| tally.visits),
@@ -130,7 +130,7 @@ impl Tally {
     }
 }
 
-/// A member's own numbers.
+/// The numbers of one member.
 pub struct Row<'a> {
     pub member: &'a Member,
     pub visits: i64,
@@ -154,7 +154,7 @@ impl Row<'_> {
         }
     }
 
-    /// The fields that every list of members has.
+    /// The fields that all lists of members share.
     pub fn json(&self) -> Value {
         json!({
             "userId": self.member.id, "visits": self.visits, "tokensIssued": self.issued,
@@ -169,14 +169,14 @@ impl Row<'_> {
 }
 
 impl Space {
-    /// The dates on which a token counts: by its issue, and by its use where that is asked for.
+    /// The dates on which door codes count: by their issue, and with the basis `USED_AT` also by their use.
     pub fn dates(&self, asked: &Asked) -> BTreeSet<NaiveDate> {
         let matching = self.tokens.iter().filter(|token| self.matches(token.user_id, asked));
         let moments = matching.flat_map(|token| [token.created_at, token.used_at.flatten().filter(|_| asked.by_use)]);
         moments.flatten().filter_map(|moment| asked.counted(moment)).collect()
     }
 
-    /// The rows as SQL. SQLite keeps times in whatever form they come.
+    /// SQL that inserts the rows. On SQLite, times are written in several formats.
     pub fn insert(&self, backend: Backend) -> String {
         let forms = match backend {
             Backend::Postgres => &["%Y-%m-%d %H:%M:%S%.f"][..],
@@ -211,7 +211,7 @@ impl Space {
         )
     }
 
-    /// Sums by what `place` makes of a moment; what it makes nothing of does not count.
+    /// Sums by the key that `place` gives for an instant; instants without a key do not count.
     pub fn tallies<K: Ord>(&self, asked: &Asked, place: impl Fn(NaiveDateTime) -> Option<K>) -> BTreeMap<K, Tally> {
         let mut tallies = BTreeMap::<K, Tally>::new();
         for token in self.tokens.iter().filter(|token| self.matches(token.user_id, asked)) {
@@ -265,10 +265,10 @@ impl Space {
         reports::placed(&rows)
     }
 
-    /// What a member did in the range.
+    /// The numbers of a member in the range.
     pub fn row<'a>(&self, member: &'a Member, asked: &Asked) -> Row<'a> {
         let own: Vec<_> = self.tokens.iter().filter(|token| token.user_id == member.id).collect();
-        // What is no moment counts where every moment does.
+        // A value that cannot be read as an instant counts only when the range is open at both ends.
         let always = asked.from.is_none() && asked.to.is_none();
         let within = |moment: Moment| moment.map_or(always, |instant| asked.in_range(local_date(asked.zone, instant)));
         let issued: Vec<_> = own.iter().filter(|token| within(token.created_at)).collect();
@@ -298,7 +298,7 @@ impl Space {
     }
 }
 
-/// By a field, those without it last; ties by the member's id.
+/// Sorts by a field; rows without a value come last, and ties are sorted by the member's id.
 pub fn sort(rows: &mut [Row], order: &Value) {
     let (field, ascending) = (order["field"].as_str().unwrap(), order["direction"] == "ASC");
     rows.sort_by(|left, right| {
@@ -324,7 +324,7 @@ fn daily_row(zone: Tz, date: NaiveDate, day: Option<&Tally>) -> Value {
     merged(row, Tally::json(day))
 }
 
-/// The fields of both objects.
+/// An object with the fields of both.
 pub fn merged(mut left: Value, right: Value) -> Value {
     let Value::Object(right) = right else { panic!("{right} is no object") };
     left.as_object_mut().unwrap().extend(right);
@@ -341,7 +341,7 @@ pub fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap()
 }
 
-/// A date as questions write it: as such, or as the milliseconds of a moment.
+/// The date of an argument: a date, or milliseconds of an instant.
 fn date(zone: Tz, written: &Value) -> Option<NaiveDate> {
     let moment = written.as_i64().map(|millis| DateTime::from_timestamp_millis(millis).unwrap().naive_utc());
     moment.map(|moment| local_date(zone, moment)).or_else(|| written.as_str().map(|date| date.parse().unwrap()))

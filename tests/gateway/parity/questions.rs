@@ -1,4 +1,4 @@
-//! Random questions for the reports: both databases must give the answers of the model, row by row.
+//! Random questions to all reports. Both databases must give the answers of the model, row by row.
 
 use chrono::{Datelike as _, Days, Months, NaiveDate};
 use serde_json::{Value, json};
@@ -18,12 +18,12 @@ on_postgres!(
     frequency_agrees,
 );
 
-/// Questions in each space.
+/// The number of questions in each space.
 const QUESTIONS: usize = 15;
-/// The same in those in which an answer was wrong once.
+/// The number of questions in each space in which an answer was once wrong.
 const QUESTIONS_AGAIN: usize = 30;
 const WEEKDAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
-/// The short ones first: only these are cut into hours.
+/// The shortest ranges come first, because only these are used with hours.
 const RANGES: [&str; 14] = [
     "TODAY",
     "YESTERDAY",
@@ -40,7 +40,7 @@ const RANGES: [&str; 14] = [
     "THIS_YEAR",
     "LAST_YEAR",
 ];
-/// Longer ranges are not asked for by hours or days, and may be open.
+/// The longest range in days that is used with hours or days; longer ranges can also be open.
 const SHORT: i64 = 400;
 
 const USAGE: &str = "query Q($granularity: Granularity!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!, $weekStart: Weekday, $buckets: Int!, $measure: AdditiveMeasure!, $compared: Boolean!, $extent: ComparedExtent!) {
@@ -93,7 +93,7 @@ async fn usage_agrees() {
     agree(1, USAGE, "usage", usage_question, Space::usage).await;
 }
 
-/// Asks again in the spaces in which an answer was wrong once.
+/// Asks again in the spaces in which an answer was once wrong.
 async fn answers_that_were_wrong_once_are_right() {
     for seed in [1_000_001, 2_000_001, 8_000_001] {
         agree_on(seed, QUESTIONS_AGAIN, USAGE, "usage", usage_question, Space::usage).await;
@@ -144,7 +144,7 @@ async fn frequency_agrees() {
     agree(8, FREQUENCY, "frequency", frequency_question, |space, question| Ok(space.frequency(question))).await;
 }
 
-/// Asks both databases, the rollup and the model, which answers as well, or names the argument that is bad.
+/// Compares the databases and the rollup with the model, which gives an answer or names the invalid argument.
 async fn agree(
     seed: u64,
     document: &str,
@@ -187,7 +187,7 @@ async fn agree_on(
     }
 }
 
-/// Compares all of two answers; a failure shows the first value that differs, and where it is.
+/// Compares two answers; a failure shows the first value that differs, and its path.
 fn alike(answer: &Value, expected: &Value, path: &str, context: &str) {
     if answer == expected {
         return;
@@ -221,7 +221,7 @@ fn usage_question(random: &mut fastrand::Rng) -> Value {
     let (from, to) = (&filter["from"], &filter["to"]);
     let begun = !filter["range"].is_null() || !from.is_null();
     let yesterday = (now().date_naive() - Days::new(1)).to_string();
-    // What a range that begins after today is compared with, nobody asks.
+    // Comparisons of ranges that begin after today are not tested.
     let later = to.is_null() && (from.is_number() || from.as_str().is_some_and(|from| *from > *yesterday));
     let compared = !later && if begun { random.u8(..4) > 0 } else { random.u8(..4) == 0 };
     let week_start = week_start(random, granularity, &filter);
@@ -247,7 +247,7 @@ fn heatmap_question(random: &mut fastrand::Rng) -> Value {
 
 fn active_users_question(random: &mut fastrand::Rng) -> Value {
     let mut filter = match random.u8(..12) {
-        // Often too long.
+        // Often longer than the report allows.
         0 => filter(random, 4_800),
         _ => filter(random, SHORT),
     };
@@ -296,7 +296,7 @@ fn frequency_question(random: &mut fastrand::Rng) -> Value {
     json!({ "filter": filter(random, 4_800), "zone": zone(random), "basis": basis(random) })
 }
 
-/// A filter of tokens: a relative range, or dates so far apart.
+/// A random filter: a relative range, or dates at most `days` apart.
 fn filter(random: &mut fastrand::Rng, days: i64) -> Value {
     let mut filter = users(random);
     if random.u8(..4) == 0 {
@@ -321,7 +321,7 @@ fn filter(random: &mut fastrand::Rng, days: i64) -> Value {
     filter
 }
 
-/// Now and then one where nothing is cut into weeks.
+/// A random `weekStart`; sometimes also where it is not allowed.
 fn week_start(random: &mut fastrand::Rng, granularity: &str, filter: &Value) -> Value {
     let weekly = granularity == "WEEK" || matches!(filter["range"].as_str(), Some("THIS_WEEK" | "LAST_WEEK"));
     let given = if weekly { random.bool() } else { random.u8(..15) == 0 };

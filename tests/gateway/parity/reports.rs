@@ -1,4 +1,5 @@
-//! The model of the reports that are no series: who came when, who comes back, and what became of tokens.
+//! The model of the reports other than series: `heatmap`, `activeUsers`, `retention`, `members`, `frequency` and
+//! `tokenFunnel`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,8 @@ impl Space {
             }
             let on_it = |date: NaiveDate| date.weekday().num_days_from_monday() as usize == weekday;
             for hour in 0..24 {
-                // Whether the last moment of that hour has passed; one that clocks skip, with the hour before.
+                // Whether the last instant of that hour has passed. An hour that clocks skip is over together with the
+                // hour before.
                 let is_over = |date: NaiveDate| {
                     let shown = |hour| last_moment(asked.zone, date, hour);
                     let last = (0..=hour).rev().find_map(shown);
@@ -52,7 +54,7 @@ impl Space {
             }
         }
         let mut peaks: Vec<_> = cells.iter().filter(|cell| cell["visits"] != 0).collect();
-        // Sorting is stable: ties stay in order of the week.
+        // The sort is stable, so ties stay in the order of the week.
         peaks.sort_by_key(|cell| -cell["visits"].as_i64().unwrap());
         peaks.truncate(usize::try_from(question["first"].as_u64().unwrap()).unwrap());
         json!({ "from": from, "to": to, "recordedFrom": recorded, "visits": visits.len(), "peakHours": peaks, "cells": cells })
@@ -60,7 +62,7 @@ impl Space {
 
     pub fn active_users(&self, question: &Value) -> Result<Value, &'static str> {
         let asked = Asked::read(question);
-        // Visits before the range take part; a visit after it is in no window.
+        // Visits before the range count for its first windows; visits after it are in no window.
         let ever = self.visits(&Asked { from: None, ..asked.clone() });
         let ever: Vec<_> = ever.into_iter().map(|(id, moment)| (id, local_date(asked.zone, moment))).collect();
         let within = ever.iter().map(|(_, date)| *date).filter(|date| asked.in_range(*date)).collect();
@@ -185,7 +187,7 @@ impl Space {
             }
         }
         seconds.sort_unstable();
-        // The first value that enough of all, themselves included, do not exceed.
+        // The percentile by nearest rank: the first value that this share of all values does not exceed.
         let percentile = |percent: usize| {
             seconds.iter().enumerate().find(|(index, _)| (index + 1) * 100 >= percent * seconds.len()).map(|(_, s)| *s)
         };
@@ -198,13 +200,13 @@ impl Space {
         })
     }
 
-    /// The date of the first token ever.
+    /// The date on which the first door code was issued.
     fn recorded_from(&self, asked: &Asked) -> Option<NaiveDate> {
         let issued = self.tokens.iter().filter_map(|token| token.created_at);
         issued.map(|created_at| local_date(asked.zone, created_at)).min()
     }
 
-    /// Who came, and the moment that makes it a visit.
+    /// The members who came, with the instant that counts as the visit.
     fn visits(&self, asked: &Asked) -> Vec<(i32, NaiveDateTime)> {
         let tokens = self.tokens.iter().filter(|token| self.matches(token.user_id, asked));
         let visits = tokens.filter_map(|token| Some((token.user_id, asked.visit(token)?)));
@@ -212,7 +214,7 @@ impl Space {
     }
 }
 
-/// The rows of `userVisits` with each member's place and part, and the sums over all.
+/// The rows of `userVisits` with rank and share, and the sums over all rows.
 pub fn placed(rows: &[Row]) -> Members {
     let sum = |of: fn(&Row) -> i64| rows.iter().map(of).sum::<i64>();
     let (visits, issued, unused) = (sum(|row| row.visits), sum(|row| row.issued), sum(|row| row.unused));
@@ -237,8 +239,8 @@ pub fn others(all: &Members, page: &[Value]) -> Value {
     })
 }
 
-/// The first and the last date of a report on visits: an open beginning is the first visit's, an open end
-/// today, or the last visit's if that is later.
+/// The first and the last date of a report on visits. An open beginning is the day of the first visit; an open end is
+/// today, or the day of the last visit if that is later.
 fn reach(asked: &Asked, visited: &BTreeSet<NaiveDate>) -> (Option<NaiveDate>, Option<NaiveDate>) {
     let from = asked.from.or(visited.first().copied());
     let open_end = asked.today().max(visited.last().copied().unwrap_or(NaiveDate::MIN));

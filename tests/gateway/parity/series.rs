@@ -1,4 +1,4 @@
-//! The model of series: `usage` with its totals, running sums and comparisons, and the same of `dailyUsage`.
+//! The model of series: `usage` with totals, running sums and comparisons, and `dailyUsage`.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::support::now;
 
 const MEASURES: [&str; 5] = ["visits", "tokensIssued", "tokensUnused", "conversionRate", "uniqueVisitors"];
 
-/// A question, and what cuts its time into buckets.
+/// A question, and the division of its range into buckets.
 struct Series<'a> {
     space: &'a Space,
     question: &'a Value,
@@ -21,7 +21,7 @@ struct Series<'a> {
     calendar: Calendar,
 }
 
-/// The counts of a chain of buckets, the first of which lie before the rows that it is for.
+/// Consecutive buckets with their counts. They begin before the rows, because averages look back.
 struct Chain {
     buckets: Vec<Bucket>,
     tallies: BTreeMap<Bucket, Tally>,
@@ -58,7 +58,7 @@ impl Space {
         Ok(usage)
     }
 
-    /// The days of `dailyUsage`, which are those of `usage` by days under other names.
+    /// The rows of `dailyUsage`: those of `usage` by days, with other field names.
     pub fn daily_series(&self, question: &Value) -> Vec<Value> {
         let question = merged(question.clone(), json!({ "granularity": "DAY" }));
         let mut usage = self.usage(&question).unwrap();
@@ -111,7 +111,8 @@ impl Series<'_> {
         let today = self.asked.today();
         let last = self.asked.to.unwrap_or(last_row.map_or(today, |bucket| bucket.last.max(today)));
         let listed = |bucket: &Bucket| {
-            // Hours begin and end with the rows where the range is open, not with the rows' days.
+            // In an open range, hours begin with the first row and end with the last one, not with the days of these
+            // rows.
             let begun = self.asked.from.is_some() || first_row <= Some(bucket);
             let over = self.asked.to.is_none() && bucket.first > today && Some(bucket) > last_row;
             let days = |date: NaiveDate| first <= date && date <= last && self.asked.reported(date);
@@ -120,7 +121,7 @@ impl Series<'_> {
         self.calendar.range(first, last).into_iter().filter(listed).collect()
     }
 
-    /// When a bucket is, and whether all of it counts.
+    /// The fields for the time of a bucket, and whether it is partial.
     fn place(&self, bucket: Bucket) -> Value {
         let (start, end) = (self.calendar.start(bucket), self.calendar.end(bucket));
         let is_cut =
@@ -131,11 +132,11 @@ impl Series<'_> {
         })
     }
 
-    /// All buckets of the calendar that averages look at, and their tokens from before the range as well.
+    /// All buckets that averages look at, with door codes from before the range.
     fn chain(&self, first: Bucket, last: Bucket) -> Chain {
         let longest = self.question["buckets"].as_u64().unwrap().max(7);
         let earliest = (1..longest).fold(first, |bucket, _| self.calendar.before(bucket));
-        // Whole buckets, also the last one.
+        // The last bucket counts as a whole.
         let to = self.asked.to.map(|to| if self.calendar.by_hour() { to } else { self.calendar.holding(to).last });
         let asked = Asked { from: Some(earliest.first), to, ..self.asked.clone() };
         Chain { buckets: self.calendar.chain(earliest, last), tallies: self.tallies(&asked) }
@@ -177,7 +178,7 @@ impl Series<'_> {
             for name in ["start", "startMillis", "end", "label", "isPartial"] {
                 measures[name] = found.map_or(Value::Null, |found| before.place(found)[name].clone());
             }
-            // Of a row that stands for nothing, nothing is compared.
+            // For a row without measures, nothing is compared.
             let is_counted = !row["visits"].is_null();
             let compared = Tally::json(is_counted.then(|| own.get(bucket).unwrap_or(&nothing)));
             let beside = json!({ "bucketStart": row["start"], "bucketLabel": row["label"] });
@@ -188,7 +189,7 @@ impl Series<'_> {
         merged(merged(comparison, json!({ "current": now.part() })), changes)
     }
 
-    /// What of a range is compared, and with what of the range before: day by day.
+    /// The two sides of a comparison, which are matched day by day.
     fn sides(&self, (from, to): (NaiveDate, NaiveDate), before: (NaiveDate, NaiveDate), by: By) -> (Self, Self) {
         let of = |range: (NaiveDate, NaiveDate), dates, end| Series {
             asked: Asked { from: Some(range.0), to: Some(range.1), dates, end, ..self.asked.clone() },
@@ -225,25 +226,25 @@ impl Series<'_> {
         day_exists(self.asked.zone, date)
     }
 
-    /// One side of a comparison.
+    /// The fields of one side of a comparison.
     fn part(&self) -> Value {
         let (from, to) = (self.asked.from.unwrap(), self.asked.to.unwrap());
         let up_to = self.asked.end.unwrap_or_else(|| day_end(self.asked.zone, to));
         json!({ "from": from, "to": to, "upTo": rfc3339(up_to), "totals": Tally::json(Some(&self.totals())) })
     }
 
-    /// The range before, and how far back it lies.
+    /// The earlier range, and its distance.
     fn shifted(&self, from: NaiveDate, to: NaiveDate, compare_to: &str) -> (NaiveDate, NaiveDate, By) {
         let by_days = |days| (from - TimeDelta::days(days), to - TimeDelta::days(days), By::Days(days));
         let ends_month = (to + Days::new(1)).day() == 1;
-        // What ends with today is no whole month, whichever day today is.
+        // A range that ends today is never a range of whole months.
         let range = self.question["filter"]["range"].as_str();
         let is_whole = range.is_none_or(|range| ["LAST_MONTH", "LAST_QUARTER", "LAST_YEAR"].contains(&range));
         let whole_months = from.day() == 1 && ends_month && is_whole;
         let by_months = |months: i32| {
             let by = By::Months(months);
             let months = Months::new(u32::try_from(months).unwrap());
-            // The day after the end is the 1st where whole months are shifted.
+            // For whole months, the day after the end is the 1st of a month, so shift that day.
             let to = if whole_months { to + Days::new(1) - months - Days::new(1) } else { to - months };
             (from - months, to, by)
         };
@@ -252,7 +253,7 @@ impl Series<'_> {
             ("PREVIOUS_YEAR", _) if self.calendar.granularity == "WEEK" => by_days(364),
             ("PREVIOUS_YEAR", _) | ("PREVIOUS_PERIOD", Some("YEAR")) => by_months(12),
             ("PREVIOUS_WEEKS", unit) => {
-                // The days of the whole period, also where it ends with today.
+                // The days of the whole period, even when the range ends today.
                 let end = match unit {
                     Some("YEAR") => from + Months::new(12),
                     Some("QUARTER") => from + Months::new(3),
@@ -271,7 +272,7 @@ impl Series<'_> {
         }
     }
 
-    /// The bucket that stands in the period from `before` on where `bucket` stands in that from `from` on.
+    /// The bucket that has the same position in the period from `before` as `bucket` has in the period from `from`.
     fn counterpart(&self, bucket: Bucket, from: NaiveDate, before: NaiveDate, by: By) -> Option<Bucket> {
         let date = by.back(bucket.first);
         match self.calendar.granularity.as_str() {
@@ -285,7 +286,7 @@ impl Series<'_> {
     }
 }
 
-/// How far back.
+/// The distance to the earlier period.
 #[derive(Clone, Copy)]
 enum By {
     Days(i64),
@@ -293,7 +294,7 @@ enum By {
 }
 
 impl By {
-    /// The date so far back; none where that month has no such day.
+    /// The date that far back; none when that month has no such day.
     fn back(self, date: NaiveDate) -> Option<NaiveDate> {
         match self {
             Self::Days(days) => Some(date - TimeDelta::days(days)),
@@ -327,7 +328,7 @@ fn additive(tally: &Tally, measure: &str) -> i64 {
     }
 }
 
-/// How measures differ from those before.
+/// The differences between measures, and their ratios to the earlier measures.
 fn changes(now: &Value, before: &Value) -> Value {
     let each = |difference: fn(&Value, &Value) -> Value| -> Map<String, Value> {
         MEASURES.iter().map(|name| ((*name).to_owned(), difference(&now[name], &before[name]))).collect()
