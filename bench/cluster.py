@@ -1,4 +1,4 @@
-"""A PostgreSQL of the benchmark's own, and its databases."""
+"""The benchmark's own PostgreSQL and its databases."""
 
 import contextlib
 import hashlib
@@ -16,8 +16,8 @@ SCHEMA = ROOT / "tests/fixtures/legacy/schema.sql"
 
 
 class Cluster:
-    """Runs while the context is open. The gateway is the role postgres, all other clients are `writer`, so
-    that their statements can be told apart."""
+    """Runs while the context is open. The gateway connects as `postgres`, all other clients as `writer`, so that their
+    statements can be told apart."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -25,7 +25,7 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         run([SCRIPT, "install"])
-        # Left by a run that was killed.
+        # A run that was killed may have left a server running.
         if (self.folder / "data/postmaster.pid").exists():
             with contextlib.suppress(RuntimeError):
                 run([SCRIPT, "stop", self.folder])
@@ -40,7 +40,7 @@ class Cluster:
         return self
 
     def _configure(self) -> None:
-        """Settings realistic for the size of the machine; and who may log in."""
+        """Sets realistic values for the size of the machine, and creates the role of the writer."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
         wanted = {
             "shared_buffers": f"{min(4096, memory // 4)}MB",
@@ -54,7 +54,7 @@ class Cluster:
             wanted["shared_preload_libraries"] = "pg_stat_statements"
         for name, value in wanted.items():
             self.sql("postgres", f"ALTER SYSTEM SET {name} = '{value}'")
-        # Some are read at a start only.
+        # Some settings need a restart.
         self.stop()
         self._start()
         if self.has_statements:
@@ -71,7 +71,7 @@ class Cluster:
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 5432
 
     def stop(self) -> None:
-        # The script's stop is an immediate one, which has the next start replay what no checkpoint has.
+        # The script stops the server immediately; with a checkpoint, the next start has nothing to replay.
         with contextlib.suppress(RuntimeError):
             self.sql("postgres", "CHECKPOINT")
         run([SCRIPT, "stop", self.folder])
@@ -96,7 +96,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def counted_statements(self, database: str) -> Iterator[Callable[[], int]]:
-        """While the context is open, the gateway's statements are counted."""
+        """Counts the gateway's statements while the context is open."""
         self._track("top")
         self.sql("postgres", "SELECT FROM pg_stat_statements_reset()")
         count = (
@@ -117,7 +117,7 @@ class Cluster:
         return min(self.settings.users, max(10, size // 10))
 
     def database(self, size: int, rollup: bool = False) -> str:
-        """The name of a database with so many tokens, made when it is missing."""
+        """The name of a database with `size` door codes, which is created if it is missing."""
         name = f"tokens_{size}" + ("_rollup" if rollup else "")
         state = self._state(name)
         filled = f"filled {self.users(size)} {self.settings.days}"
@@ -136,7 +136,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def copied(self, template: str) -> Iterator[str]:
-        """A copy that may be written to, and goes with the context."""
+        """A copy that may be changed, and is dropped at the end of the context."""
         name = f"{template}_copy"
         self.copy(template, name)
         try:

@@ -1,4 +1,4 @@
-"""The gateway's process: started, asked, measured, ended."""
+"""Starts, queries, measures and ends the gateway's process."""
 
 import contextlib
 import http.client
@@ -14,7 +14,7 @@ from bench.settings import Settings
 
 
 class Gateway:
-    """Serves while the context is open. Knows nothing of the caller's environment, nor of any `.env`."""
+    """Serves while the context is open, without the caller's environment and without a `.env` file."""
 
     def __init__(
         self, settings: Settings, database_url: str | None, prefix: Sequence[str] = (), **variables: str
@@ -29,7 +29,7 @@ class Gateway:
             "METRICS_PORT": "off",
             "LOG_LEVEL": settings.log_level,
             "LOG_FORMAT": "json",
-            # One client asks for everything here.
+            # All requests come from one address, without a credential.
             "ANONYMOUS_SCOPES": "reports,members",
             "RATE_LIMIT": "off",
             **({"DATABASE_URL": database_url} if database_url else {}),
@@ -54,7 +54,7 @@ class Gateway:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Nothing is to be saved, and a graceful stop waits for load balancers.
+        # Kill it: there is nothing to save, and a graceful stop would wait for load balancers.
         self.process.kill()
         self.process.wait()
         self.log.close()
@@ -75,7 +75,7 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def ask(self, query: str) -> Any:
-        """The answer's data; an answer with errors is an error."""
+        """The data of the answer; raises when the answer has errors."""
         self.connection.request("POST", "/graphql", body(query).encode(), {"content-type": "application/json"})
         answer = json.loads(self.connection.getresponse().read())
         if "errors" in answer:
@@ -83,8 +83,8 @@ class Gateway:
         return answer["data"]
 
     def latencies(self, query: str, samples: int) -> list[float]:
-        """Seconds that single requests take on an open connection, after two that do not count."""
-        # A start looks for the rollup beside its first requests.
+        """Seconds that single requests take on an open connection. Two requests before are not measured."""
+        # After its start, the gateway looks for the rollup while it answers requests.
         time.sleep(2)
         content, header = body(query).encode(), {"content-type": "application/json"}
         self.ask(query)
@@ -98,7 +98,7 @@ class Gateway:
         return measured
 
     def memory(self, field: str) -> int:
-        """Bytes: VmRSS is resident now, VmHWM at most so far."""
+        """Memory in bytes: VmRSS is resident now, VmHWM the peak so far."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             for line in status:
                 if line.startswith(field + ":"):

@@ -1,4 +1,4 @@
-"""A pod's share of a machine: a fifth of a CPU, 256 MiB."""
+"""The limits of a pod: a fifth of a CPU and 256 MiB."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ NAME = "coworking-analytics-bench"
 
 @contextlib.contextmanager
 def share() -> Iterator[tuple[list[str], str]]:
-    """A command's prefix that confines it, and by what."""
+    """A prefix that limits a command, and the name of the mechanism."""
     with contextlib.ExitStack() as stack:
         yield _confinement(stack)
 
@@ -33,7 +33,7 @@ def _confinement(stack: contextlib.ExitStack) -> tuple[list[str], str]:
         limits = ["-p", f"CPUQuota={CPU:.0%}", "-p", f"MemoryMax={MEMORY}"]
         return ["systemd-run", *manager, "--scope", "--quiet", *limits], "systemd-run"
     with contextlib.suppress(OSError):
-        # Where memory groups are of version 1 too, its owner may be somebody else: it is only measured.
+        # With version 1, the memory group may belong to another user, so memory is not limited, only measured.
         files = {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": str(quota)}
         return stack.enter_context(_group(V1 / NAME, files)), "a control group, v1, of the CPU; memory only measured"
     raise Unmeasurable("neither a writable control group nor systemd-run")
@@ -47,7 +47,7 @@ def _group(folder: Path, limits: dict[str, str]) -> Iterator[list[str]]:
             (folder / name).write_text(value)
         yield ["sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$0" "$@"']
     finally:
-        # A process that has just ended is still in it for a moment.
+        # A process that has just ended stays in the group for a moment.
         for _ in range(50):
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -1,4 +1,4 @@
-"""Load: wrk for as much as goes, pgbench for writes, and a paced client for latency at a given rate."""
+"""Load generators: wrk for full speed, pgbench for writes, and a paced client for latency at a given rate."""
 
 import asyncio
 import itertools
@@ -14,10 +14,10 @@ from bench.cluster import Cluster
 from bench.gateway import Gateway, body
 from bench.settings import HERE, ROOT, run
 
-# No two runs of wrk send the same variations of a query.
+# Each run of wrk sends different variations of a query.
 _offsets = itertools.count(1, 1_000_000)
 
-# Seconds: a paced load that is so late is over.
+# Seconds of delay after which a paced load is given up.
 HOPELESS = 5
 
 
@@ -30,7 +30,7 @@ class Load:
 
     @property
     def per_second(self) -> float:
-        """Refusals are quick, and no answers to what was asked."""
+        """Answers per second without refusals, which are quick."""
         return (self.answers - self.refused) / self.seconds
 
     def failures(self) -> str:
@@ -43,7 +43,7 @@ def install() -> None:
 
 
 def wrk(gateway: Gateway, connections: int, seconds: int, query: str | None, tolerant: bool = False) -> Load:
-    """Posts the query; without one, gets the bare health check. Failed requests are an error unless tolerated."""
+    """Posts the query, or gets the health check if there is none. Failed requests raise unless tolerated."""
     environment = {**os.environ, "BENCH_OFFSET": str(next(_offsets))}
     environment.pop("BENCH_BODY", None)
     if query is not None:
@@ -59,7 +59,7 @@ def wrk(gateway: Gateway, connections: int, seconds: int, query: str | None, tol
 
 
 def pgbench(cluster: Cluster, database: str, users: int, clients: int, options: str) -> subprocess.Popen[str]:
-    """Starts inserting tokens; `inserted` waits for the end."""
+    """Starts to insert door codes; `inserted` waits for the end."""
     how = f"-n -M prepared -D users={users} -c {clients} -j 1 {options}"
     where = f"-h {cluster.host} -p {cluster.port} -U writer {database}"
     command = ["pgbench", "-f", str(HERE / "insert.sql"), *how.split(), *where.split()]
@@ -68,7 +68,7 @@ def pgbench(cluster: Cluster, database: str, users: int, clients: int, options: 
 
 
 def inserted(process: subprocess.Popen[str]) -> tuple[int, float]:
-    """How many tokens were written, and how many a second."""
+    """The number of door codes that were written, and the number per second."""
     out, errors = process.communicate()
     count = re.search(r"transactions actually processed: (\d+)", out)
     rate = re.search(r"tps = ([\d.]+)", out)
@@ -78,7 +78,7 @@ def inserted(process: subprocess.Popen[str]) -> tuple[int, float]:
 
 
 def paced(gateway: Gateway, query: str, rate: int, connections: int, seconds: int) -> list[float]:
-    """Seconds from when each request was due to its answer: one that waits behind another counts in full."""
+    """Seconds from the time at which each request was due to its answer, including waits for earlier requests."""
     content = body(query)
     request = (
         f"POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"

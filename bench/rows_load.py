@@ -1,4 +1,4 @@
-"""Rows 4 to 7: writes beside the rollup's triggers, and requests as fast as they go."""
+"""Rows 4 to 7: writes with the rollup's triggers, and requests at full speed."""
 
 import subprocess
 import threading
@@ -13,13 +13,13 @@ CONNECTIONS = 32
 
 
 def dashboard(cluster: Cluster, database: str) -> str:
-    """What a dashboard asks again and again: the last 30 days in its own zone, open to those to come."""
+    """The query that a dashboard repeats: the last 30 days in its own zone, without an end of the range."""
     first = cluster.sql(database, f"SELECT DATE '{cluster.last_day(database)}' - 29")
     return f'{{ dailyUsage(filter: {{from: "{first}"}}, timeZone: "Europe/Berlin") {{ date visits }} }}'
 
 
 def variants(settings: Settings) -> list[tuple[bool, str]]:
-    """A small database does without a rollup, but may have one."""
+    """Without and with a rollup: a small database does not need one, but may have one."""
     return [(False, "without rollup"), *([(True, "with rollup")] if settings.has_rollup else [])]
 
 
@@ -67,7 +67,7 @@ def repeated(settings: Settings, cluster: Cluster) -> Iterator[Row]:
 
 
 class Sampler(threading.Thread):
-    """Asks the same query while others do, and counts in SQL before and after: an exact answer is between."""
+    """Asks the same query during the load, and counts visits in SQL before and after: an exact answer lies between."""
 
     def __init__(self, cluster: Cluster, database: str, gateway: Gateway, query: str) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Sampler(threading.Thread):
                 visits = sum(day["visits"] for day in self.gateway.ask(self.query)["dailyUsage"])
                 self.samples += 1
                 self.inexact += not before <= visits <= self._counted()
-        except Exception as error:  # Told by the main thread.
+        except Exception as error:  # The main thread reports it.
             self.failure = str(error)
         finally:
             self.psql.terminate()

@@ -1,4 +1,4 @@
-"""Rows 8 to 10: memory, start, and a pod's share of a machine."""
+"""Rows 8 to 10: memory, start, and the limits of a pod."""
 
 import time
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def memory(settings: Settings, cluster: Cluster) -> Iterator[Row]:
 
 
 def start(settings: Settings, cluster: Cluster) -> Iterator[Row]:
-    # Without a database configured, the gateway makes its sample beside itself, which does not count.
+    # Without a configured database, the gateway first creates its sample database; that start is not measured.
     with Gateway(settings, None):
         pass
     targets = {"PostgreSQL": cluster.url(cluster.database(settings.small)), "SQLite, its sample made before": None}

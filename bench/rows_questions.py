@@ -1,4 +1,4 @@
-"""Row 11: what each further report costs, from the tokens and with the rollup, and which indexes its plans use."""
+"""Row 11: the time of the other reports, from the door codes and with the rollup, and the scans in their plans."""
 
 import contextlib
 import re
@@ -41,7 +41,7 @@ QUESTIONS = {
 def questions(settings: Settings, cluster: Cluster) -> Iterator[Row]:
     database = cluster.database(settings.large, rollup=True)
     with _explained(cluster, database) as plans:
-        # New connections explain what they run.
+        # Only new connections log their plans.
         with (
             Gateway(settings, cluster.url(database), **DIRECT) as direct,
             Gateway(settings, cluster.url(database), **PLAIN) as kept,
@@ -64,7 +64,7 @@ def questions(settings: Settings, cluster: Cluster) -> Iterator[Row]:
 
 @contextlib.contextmanager
 def _explained(cluster: Cluster, database: str):
-    """While the context is open, connections to the database write their plans to the server's log."""
+    """While the context is open, new connections to the database write their plans to the server's log."""
     settings = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0"}
     for name, value in settings.items():
         cluster.sql(database, f"LOAD 'auto_explain'; ALTER DATABASE {database} SET {name} = '{value}'")
@@ -72,7 +72,7 @@ def _explained(cluster: Cluster, database: str):
     position = log.stat().st_size
 
     def plans() -> str:
-        """How the tokens, and what is kept beside them, were read since the last call."""
+        """The scans of the table of door codes and of the rollup since the last call."""
         nonlocal position
         with open(log, encoding="utf-8", errors="replace") as file:
             file.seek(position)

@@ -1,4 +1,4 @@
-"""Rows 1 to 3: what one request costs, answered from the tokens and from the rollup."""
+"""Rows 1 to 3: the time of one request, answered from the door codes and from the rollup."""
 
 import json
 from collections.abc import Generator, Iterator
@@ -7,7 +7,7 @@ from bench.cluster import Cluster
 from bench.gateway import Gateway
 from bench.settings import Row, Settings, Unmeasurable, median, milliseconds, say, tokens
 
-# What is measured is the answer's making, not its keeping; and a direct answer may take its time.
+# Without the cache, and with long timeouts for answers without the rollup.
 PLAIN = {"CACHE_BYTES": "0", "DB_STATEMENT_TIMEOUT": "300s", "REQUEST_TIMEOUT": "400s"}
 DIRECT = {**PLAIN, "ROLLUPS": "off"}
 
@@ -38,7 +38,7 @@ def user_visits(settings: Settings, cluster: Cluster) -> Iterator[Row]:
 
 
 def _compared(settings: Settings, cluster: Cluster, name: str, query: str) -> Generator[Row, None, float | None]:
-    """Returns what the rollup took; None where there is no rollup."""
+    """Returns the seconds with the rollup; None without a rollup."""
     name = f"{name}, {tokens(settings.large)}"
     database = cluster.database(settings.large, rollup=settings.has_rollup)
     say(f"{name}: direct")

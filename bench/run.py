@@ -1,14 +1,14 @@
-"""Measures the release binary on a PostgreSQL of its own, and prints a table in Markdown.
+"""Measures the release binary on its own PostgreSQL, and prints a Markdown table.
 
     make bench                                          # everything: some 20 minutes, 8 GB in target/bench
     make bench ARGS="--only 5,6 --seconds 5"            # some rows, shorter
-    GATEWAY_BIN=/other/binary python3 -m bench.run --fresh   # another binary, on databases made anew
+    GATEWAY_BIN=/other/binary python3 -m bench.run --fresh   # another binary, on new databases
 
 Needs Python 3.11; installs PostgreSQL and wrk where they are missing (Debian, Ubuntu). Databases are kept
-between runs; rollups are made anew when the binary changes. The table is on standard output, progress on
+between runs; rollups are created again when the binary changes. The table is on standard output, progress on
 standard error. Rows: 1 dailyUsage, 2 its last 30 days, 3 userVisits, 4 writes, 5 a repeated query, 6 the
-same while tokens are written, 7 lists that nobody asked before, 8 memory, 9 start, 10 a pod's share,
-11 further reports, and their plans, 12 the dashboard in Chromium.
+same while door codes are written, 7 lists that were not requested before, 8 memory, 9 start, 10 the limits
+of a pod, 11 the other reports and their plans, 12 the dashboard in Chromium.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
     if not binary.is_file():
         sys.exit(f"{binary} is missing: run `cargo build --release`, or set GATEWAY_BIN")
     chosen.work.mkdir(parents=True, exist_ok=True)
-    # A build may replace the original meanwhile.
+    # Use a copy, because a build may replace the original during the run.
     copy = chosen.work / "coworking-analytics"
     copy.unlink(missing_ok=True)
     shutil.copy2(binary, copy)
@@ -110,7 +110,7 @@ def line(number: int, row: Row) -> str:
 
 
 def measure(settings: Settings, cluster: Cluster, numbers: list[int]) -> bool:
-    """Prints the table row by row; whether every row was measured and met its bar."""
+    """Prints the table row by row. False when a row failed or did not meet its bar."""
     print(f"{describe(settings, cluster)}\n")
     print("| | what | measured | ratio | bar | met |\n|---|---|---|---|---|---|", flush=True)
     good = True
@@ -123,7 +123,7 @@ def measure(settings: Settings, cluster: Cluster, numbers: list[int]) -> bool:
                 good = good and row.met is not False
         except Unmeasurable as reason:
             print(line(number, Row(title, f"not available: {reason}")), flush=True)
-        except Exception as error:  # The other rows are worth having all the same.
+        except Exception as error:  # Continue with the other rows.
             good = False
             traceback.print_exc()
             print(line(number, Row(title, f"failed: {error}", met=False)), flush=True)
@@ -133,7 +133,7 @@ def measure(settings: Settings, cluster: Cluster, numbers: list[int]) -> bool:
 
 def main() -> None:
     chosen = arguments()
-    # Ends like an interruption does: with everything stopped.
+    # End like Ctrl-C, so that everything is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen.work.mkdir(parents=True, exist_ok=True)
     with open(chosen.work / "lock", "w", encoding="utf-8") as lock:

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and small helpers that every file needs."""
+"""The settings of a run, and small helpers."""
 
 import statistics
 import subprocess
@@ -30,12 +30,12 @@ class Settings:
 
 
 class Unmeasurable(Exception):
-    """Says why something cannot be measured here."""
+    """Something cannot be measured on this machine; the message says why."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table; `met` is None where there is no bar."""
+    """A row of the table; `met` is None when there is no bar."""
 
     what: str
     measured: str
@@ -49,7 +49,7 @@ def say(text: str) -> None:
 
 
 def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None, folder: Path | None = None) -> str:
-    """Runs a command to its end and returns what it printed; its errors are part of the exception."""
+    """Runs a command to its end and returns its output; the exception of a failure contains its errors."""
     done = subprocess.run(command, env=environment, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")

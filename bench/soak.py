@@ -1,12 +1,12 @@
-"""Holds the release binary at 80 % of what it can do within a pod's limits, then under idle connections.
+"""Runs the release binary at 80 % of its capacity within a pod's limits, then with many idle connections.
 
     make soak                        # half an hour
     make soak ARGS="--minutes 2"     # less
 
-The gateway has 0.2 CPU and 256 MiB, a million tokens with a rollup, and somebody who writes tokens. Requests are sent
-when they are due, whether or not others were answered, and their time counts from then. Exits with 1 when a request
-failed, when memory is not flat (its mean in the last quarter at most a tenth and 8 MiB above that in the second), or
-when it is beyond 256 MiB at any time.
+The gateway has 0.2 CPU, 256 MiB and a million door codes with a rollup, while door codes are written. Up to 64 requests
+run at once. Each is due at a fixed time, and its duration counts from then. Exits with 1 when a request failed, when
+nothing was written any more at the end, when idle connections were closed, when memory is not flat (flat: the mean of
+the last quarter exceeds that of the second by at most a tenth and 8 MiB), or when it exceeds 256 MiB at any time.
 """
 
 import argparse
@@ -32,18 +32,18 @@ from bench.load import pgbench
 from bench.run import settings_of
 from bench.settings import ROOT, mebibytes, milliseconds, say
 
-# What the gateway is told besides its database: limits on callers are lifted here, where one machine is all of them.
+# The gateway's environment besides that of bench/gateway.py and its database.
 ENVIRONMENT = {"USAGE_LOG_INTERVAL": "30s", "MAX_CONNECTIONS": "12000"}
 CONNECTIONS, SHARE, WRITES = 64, 0.8, 20
-# The benchmark's own, most of which only its rows need.
+# The benchmark's settings; most are needed for its rows only.
 SETTINGS = {
     **{"small": 2_500, "medium": 1_000_000, "large": 0, "users": 100_000, "days": 1_095, "samples": 0, "rounds": 0},
     **{"seconds": 0, "memory_seconds": 0, "log_level": "warn", "fresh": False},
 }
-# Seconds: to warm up, to measure the capacity, that a request may take, and that idle connections are held.
+# Seconds to warm up, to measure the capacity, that a request may take, and that idle connections are held.
 WARM, MEASURED, PATIENCE, HELD = 5, 15, 30, 30
 
-# Questions of dashboards, and how often each is asked of a hundred times; {day} differs from request to request.
+# Queries of dashboards, and the frequency of each in percent; {day} is different in each request.
 MIX = [
     (40, '{ dailyUsage(filter: {range: LAST_30_DAYS}, timeZone: "Europe/Berlin") { date visits uniqueVisitors } }'),
     (15, '{ usage(granularity: MONTH, filter: {range: THIS_YEAR}) { buckets { label visits uniqueVisitors } } }'),
@@ -57,7 +57,7 @@ MIX = [
 
 @dataclass
 class Tally:
-    """What became of requests."""
+    """The durations and errors of requests."""
 
     seconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Tally:
 
 
 def requests() -> Iterator[bytes]:
-    """Without end, the same in every run."""
+    """An endless sequence of requests, the same in every run."""
     chance, days = random.Random(1), itertools.count(1)
     weights, texts = zip(*MIX, strict=True)
     while True:
@@ -85,14 +85,14 @@ def requests() -> Iterator[bytes]:
 
 
 class Client:
-    """A connection that is kept, and made anew after an error."""
+    """A connection that is kept open, and opened again after an error."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.writer: asyncio.StreamWriter | None = None
 
     async def ask(self, request: bytes) -> str:
-        """What was wrong, or nothing."""
+        """Sends a request; returns what was wrong, or an empty text."""
         try:
             async with asyncio.timeout(PATIENCE):
                 if self.writer is None:
@@ -115,7 +115,7 @@ class Client:
 
 
 async def load(gateway: Gateway, rate: float | None, seconds: float, tell: bool = False) -> tuple[Tally, list[int]]:
-    """Asks at that rate, or as fast as answers come; what came of it, and the memory in each second."""
+    """Sends requests at that rate, or as fast as answers come; returns the outcome, and the memory in each second."""
     asked, numbers = requests(), itertools.count()
     whole, minute, memory = Tally(), Tally(), []
     begin = time.perf_counter() + 0.1
@@ -152,11 +152,11 @@ async def load(gateway: Gateway, rate: float | None, seconds: float, tell: bool 
 
 
 async def idle(gateway: Gateway, number: int) -> tuple[bool, str]:
-    """Holds so many connections, each of which was used once: whether they are held within the pod's memory."""
+    """Holds this number of connections, each used once; returns whether all stayed open within the pod's memory."""
     request = b"GET /health_check HTTP/1.1\r\nhost: localhost\r\n\r\n"
     before, held = gateway.memory("VmRSS"), []
     for index in range(number):
-        # An address has some 28,000 ports to connect from.
+        # Several source addresses, because one has some 28,000 ports to connect from.
         source = (f"127.0.0.{2 + index // 5_000}", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, local_addr=source, limit=2_048)
         writer.write(request)
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--idle", type=int, default=10_000, metavar="N", help="idle connections (default 10000)")
     parser.add_argument("--work", type=Path, default=ROOT / "target/bench", help="where databases are kept")
     chosen = parser.parse_args()
-    # Ends like an interruption does: with everything stopped.
+    # End like Ctrl-C, so that everything is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = chosen.idle + 1_000
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

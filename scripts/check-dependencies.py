@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks, in a second and without a network, what `make deny` checks at length: licences, sources, bans and `unsafe`.
+"""Checks licences, sources, bans and `unsafe` in a second, without a network. `make deny` checks more.
 
-Reads the lock file through `cargo metadata`, and what is allowed from deny.toml.
+Reads the lock file through `cargo metadata`, and the rules from deny.toml.
 """
 
 import json
@@ -44,11 +44,11 @@ def main() -> None:
 
 
 def allowed(expression: str, licences: set[str]) -> bool:
-    """Whether an SPDX expression can be met; `/` is how older crates write `OR`."""
+    """Whether the allowed licences satisfy an SPDX expression. Older crates write `/` for `OR`."""
     expression = re.sub(r"(?<=\w)\s*/\s*(?=\w)", " OR ", expression)
     tokens = re.findall(r"[()]|[^\s()]+(?:\s+WITH\s+[^\s()]+)?", expression)
     terms = {"(": "(", ")": ")", "AND": " and ", "OR": " or "}
-    # Only brackets, `and`, `or` and truth values are left to be evaluated.
+    # The evaluated text contains only brackets, `and`, `or`, `True` and `False`.
     return bool(tokens) and eval("".join(terms.get(token) or str(token in licences) for token in tokens))
 
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Checks k8s/ without a cluster, and leaves what kustomize makes of it in target/k8s/, as YAML and as JSON,
-# for further tests.
-#   check-k8s.sh [FILE…]      other YAML files to lint as well
+# Checks k8s/ without a cluster. Writes the output of kustomize to target/k8s/, as YAML and as JSON, for other tests.
+#   check-k8s.sh [FILE…]      lints other YAML files too
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +13,9 @@ venv=target/deploy-venv
 scripts/venv.sh tests/deploy/k8s-requirements.txt "$venv"
 export PATH="$PWD/$venv/bin:$PATH"
 
-# Kinds that a cluster learns from Argo CD, Flux and External Secrets: no schema of Kubernetes has them.
+# Custom resources of Argo CD, Flux and External Secrets, which Kubernetes' schemas do not contain.
 custom=(k8s/gitops/argo-cd.yaml k8s/gitops/flux.yaml k8s/base/external-secret.example.yaml)
-# Complete, but no part of any overlay.
+# A complete manifest that is in no overlay.
 separate=(k8s/base/secret.example.yaml)
 
 yamllint --strict k8s "$@"
@@ -45,9 +44,9 @@ import functools, json, pathlib, sys
 import yaml
 from kubernetes_validate import utils
 
-# It reads a megabyte for every document otherwise.
+# Without the cache, it reads a megabyte for every document.
 utils.schema_contents = functools.cache(utils.schema_contents)
-# Each is listed twice: for the strict schemas and the others.
+# Each version is listed twice: for the strict schemas and for the others.
 versions = [each for each in dict.fromkeys(utils.all_versions()) if utils.Version(each) >= utils.Version("1.31")]
 
 def documents(path):
@@ -58,7 +57,7 @@ problems, checked = [], 0
 for path in sys.argv[1:]:
     rendered = documents(path)
     if path.startswith("target/"):
-        # The same for those who read no YAML.
+        # The same as JSON, for the tests in Rust.
         pathlib.Path(path).with_suffix(".json").write_text(json.dumps(rendered))
     for document in rendered:
         for version in versions:
@@ -70,7 +69,7 @@ for path in sys.argv[1:]:
                 reason = getattr(error, "message", error)
                 problems.append(f"{path}: {utils.kn(document)}, Kubernetes {version}: {where}: {reason}")
 
-# Operators apply this file by hand: the overlay for EKS must say the same, or each undoes the other.
+# Operators apply this file by hand. The overlay for EKS must contain the same, or each apply would undo the other.
 everything = documents("target/k8s/eks.yaml")
 for document in documents("k8s/base/coworking-deployment.yaml"):
     if document not in everything:

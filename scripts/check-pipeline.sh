@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks Dockerfile, buildspec.yml and infra/ without a cloud: linters, rule tests, and the build rehearsed.
+# Checks Dockerfile, buildspec.yml and infra/ without a cloud: linters, tests of rules, and a rehearsal of the build.
 #   check-pipeline.sh            all checks
-#   check-pipeline.sh promtool   prints where promtool is, having fetched it
+#   check-pipeline.sh promtool   fetches promtool if it is missing, and prints its path
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,19 +10,19 @@ find_promtool() {
   command -v promtool && return
   if [ ! -x "$tools/usr/bin/promtool" ]; then
     mkdir -p "$tools"
-    # Unpacked, not installed: the package would start a server.
+    # Unpack only: installing the package would start a server.
     (cd "$tools" && fetch && dpkg --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb) >&2 || return
   fi
   echo "$PWD/$tools/usr/bin/promtool"
 }
 
-# The lists of packages may be missing, or older than the mirror.
+# The package lists may be missing or out of date; scripts/install.sh updates them.
 fetch() {
   command -v apt-get >/dev/null || { echo "please install: promtool" >&2; return 1; }
   apt-get download -qq prometheus 2>/dev/null || { "$OLDPWD/scripts/install.sh" && apt-get download -qq prometheus; }
 }
 
-# A check of nothing is none.
+# Fails when a file is missing or empty, because then nothing would be checked.
 present() {
   local file
   for file in "$@"; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the container image with docker, podman or buildah, whichever works, and holds it to its size.
+# Builds the container image with docker, podman or buildah, whichever works first, and checks its size.
 #   image.sh [TAG]      TAG is coworking-analytics:local by default
-# VERSION, REVISION and SOURCE label it; by default they come from Cargo.toml and git.
+# The variables VERSION, REVISION and SOURCE become labels; by default they come from Cargo.toml and git.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ source=${SOURCE:-$(git remote get-url origin 2>/dev/null || echo unknown)}
 
 builder=""
 for each in docker podman buildah; do
-  # A client without its daemon builds nothing.
+  # Skip a client whose daemon does not run.
   if "$each" info >/dev/null 2>&1; then builder=$each && break; fi
 done
 [ -n "$builder" ] || {
@@ -21,17 +21,17 @@ done
   exit 1
 }
 
-# An address may carry a password: it stays out of the label.
+# A URL may contain a password, which must not be in the label.
 if [[ $source =~ ^([a-z]+://)[^/@]*@(.*)$ ]]; then source=${BASH_REMATCH[1]}${BASH_REMATCH[2]}; fi
 
 options=()
-# The format of OCI has no HEALTHCHECK.
+# The OCI format has no HEALTHCHECK.
 [ "$builder" = docker ] || options+=(--format docker)
 "$builder" build "${options[@]}" --tag "$tag" \
   --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" .
 
 if [ "$builder" = buildah ]; then
-  # It only tells sizes to people: "23.4 MB".
+  # buildah prints sizes only in a readable form, such as "23.4 MB".
   size=$(buildah images --format '{{.Size}}' "$tag" | head -n 1 | sed 's/ //; s/B$//; s/bytes$//' | numfmt --from=si)
 else
   size=$("$builder" image inspect --format '{{.Size}}' "$tag")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs packages of the system (Debian, Ubuntu); elsewhere it says what is missing.
+# Installs system packages (Debian, Ubuntu); on other systems it says what is missing.
 set -euo pipefail
 
 command -v apt-get >/dev/null || { echo "please install: $*" >&2; exit 1; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the programs that tests drive, where they are missing (Debian, Ubuntu): PostgreSQL, Chromium and curl.
+# Installs the programs that tests need, if they are missing (Debian, Ubuntu): PostgreSQL, Chromium and curl.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A throw-away PostgreSQL for tests, in a folder of its own, reachable on 127.0.0.1 only.
-#   postgres.sh installed    says whether the server is there
-#   postgres.sh install      installs the server where it is missing (Debian, Ubuntu)
+# A temporary PostgreSQL for tests, in its own folder, reachable on 127.0.0.1 only.
+#   postgres.sh installed    exits with 0 if the server is installed
+#   postgres.sh install      installs the server if it is missing (Debian, Ubuntu)
 #   postgres.sh start DIR    starts it (creates it the first time) and prints its URL
-#   postgres.sh stop DIR     stops it, cutting off its clients
+#   postgres.sh stop DIR     stops it at once, and disconnects its clients
 set -euo pipefail
 
 programs() {
@@ -28,7 +28,7 @@ install() {
   installed || "$(dirname "$0")/install.sh" postgresql
 }
 
-# An authority of its own, and a server certificate for 127.0.0.1 that it signed.
+# Creates a certificate authority, and a server certificate for 127.0.0.1 signed by it.
 certificates() {
   local dir=$1
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=test authority" \
@@ -49,7 +49,7 @@ start() {
     mkdir -p "$dir"
     [ "$(id -u)" != 0 ] || chown postgres "$dir"
     as_owner "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log"
-    # Only the superuser of the tests is let in without a password.
+    # Only the tests' superuser can log in without a password.
     printf 'host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n' |
       as_owner tee "$dir/data/pg_hba.conf" >/dev/null
     certificates "$dir"

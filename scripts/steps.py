@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the steps of a make target side by side, and prints how long each took, whether they passed or not.
+"""Runs the steps of a make target in parallel, and prints how long each took, whether they passed or not.
 
     steps.py all TARGET [VARIABLE=VALUE...]     makes the target, then prints the table
-    steps.py one NAME COMMAND [ARGUMENT...]     runs a step; on its own, this is the command itself
+    steps.py one NAME COMMAND [ARGUMENT...]     runs a step; without `all`, it just runs the command
 
-Seconds are those on the clock, and those of the processor (user, system): the first depends on what else the
-machine does. A step's output is printed when it ends, so that those of two steps do not mix.
+The table shows the elapsed seconds, which depend on other load of the machine, and the processor's seconds (user,
+system). A step's output is printed when the step ends, so that the output of two steps does not mix.
 """
 
 import json
@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-# How many steps run at once: some only wait for the network, a browser or a pause.
+# The number of steps that run at once. Some only wait for the network, a browser or a pause.
 AT_ONCE = 4
 FOLDER = Path("target/steps")
 
@@ -25,7 +25,7 @@ def all_of(target: str, *variables: str) -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     started = time.monotonic()
-    # One step that fails keeps no other from being tried.
+    # After a failed step, the others still run.
     command = ["make", f"--jobs={AT_ONCE}", "--keep-going", "--no-print-directory", target, *variables]
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
     code = subprocess.run(command, env=environment | {"STEPS": str(FOLDER)}, check=False).returncode
@@ -53,7 +53,7 @@ def one(name: str, *command: str) -> int:
     log.with_suffix(".json").write_text(json.dumps(row))
     said = log.read_bytes().decode(errors="replace").rstrip()
     end = f"{name}: {'passed' if code == 0 else 'FAILED'} after {row['seconds']:.0f} s"
-    # In one piece, since other steps print as well.
+    # In one piece, because other steps print too.
     sys.stdout.write(f"{said}\n{end}\n" if said else f"{end}\n")
     sys.stdout.flush()
     return code if code >= 0 else 1

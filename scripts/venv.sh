@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Keeps a Python environment that holds exactly what a list of requirements names; by uv, in a tenth of pip's time.
+# Creates a Python environment with exactly the packages of a requirements file, or updates it. Uses uv, which takes a
+# tenth of pip's time.
 #   venv.sh REQUIREMENTS FOLDER
 #   venv.sh uv                     only fetches uv
 set -euo pipefail
 
 tool=target/tools/uv
 if [ ! -x "$tool/bin/uv" ]; then
-  # Debian keeps that module in a package of its own.
+  # On Debian, the module venv is a separate package.
   python3 -m venv --clear "$tool" >/dev/null || { "${0%/*}/install.sh" python3-venv && python3 -m venv --clear "$tool"; }
   "$tool/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: uv==0.13.9
 fi

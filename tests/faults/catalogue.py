@@ -1,4 +1,4 @@
-"""The faults there are, by name."""
+"""All faults, by name."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from tests.faults.server import Server
 
 
 class Impossible(Exception):
-    """Says why a fault cannot be made here."""
+    """A fault cannot be made on this machine; the message says why."""
 
 
 @dataclass
 class Lab:
-    """Where faults are made."""
+    """What faults need: the binary, a folder, and a PostgreSQL."""
 
     binary: Path
     work: Path
@@ -40,12 +40,12 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
-# The database is away: an error that says so, or one that says that it took too long.
+# The database is unavailable: errors say so, or say that the request took too long.
 OUTAGE = Expected(frozenset({"SERVICE_UNAVAILABLE", "REQUEST_TIMEOUT"}))
 
 
 def special(name: str, title: str, quick: bool = False) -> Callable[[Callable[[Lab], Report]], Callable[[Lab], Report]]:
-    """A fault that sets its own scene, and judges by itself."""
+    """Registers a fault that sets up its own scene, and judges the result itself."""
 
     def register(make: Callable[[Lab], Report]) -> Callable[[Lab], Report]:
         FAULTS[name] = Fault(name, title, make, quick)
@@ -57,7 +57,7 @@ def special(name: str, title: str, quick: bool = False) -> Callable[[Callable[[L
 def fault(
     name: str, title: str, expected: Expected, quick: bool = False, **variables: str
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """A fault that is made, and undone, in a scene on PostgreSQL."""
+    """Registers a fault that is made and undone in a scene on PostgreSQL."""
 
     def register(make: Callable[[Any], None]) -> Callable[[Any], None]:
         def on_scene(lab: Lab) -> Report:

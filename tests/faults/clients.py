@@ -1,4 +1,4 @@
-"""Who uses the gateway while things go wrong: those who ask, those who probe, and who writes tokens."""
+"""The users of the gateway during a fault: clients that ask, a prober, and a writer of door codes."""
 
 import contextlib
 import http.client
@@ -15,12 +15,12 @@ from typing import Any
 from tests.faults import truth
 from bench.gateway import body
 
-# Seconds between two requests of one who asks, between two probes, and between two tokens.
+# Seconds between two requests of a client, between two probes, and between two door codes.
 PACE, PROBING, WRITING = 0.02, 0.1, 0.05
 
 
 class Task(threading.Thread):
-    """Does the same thing over and over until it is stopped; what goes wrong in it is told by `stop`."""
+    """Repeats an action until it is stopped; `stop` raises its failure, if it had one."""
 
     def __init__(self, pause: float) -> None:
         super().__init__(daemon=True)
@@ -31,7 +31,7 @@ class Task(threading.Thread):
         raise NotImplementedError
 
     def close(self) -> None:
-        """Lets go of what it holds."""
+        """Releases its resources."""
 
     def run(self) -> None:
         try:
@@ -53,10 +53,10 @@ class Task(threading.Thread):
 
 
 class Writer(Task):
-    """Writes one token after the other, each until the database has said that it is committed.
+    """Writes one door code after the other, each repeatedly until the database has confirmed the commit.
 
-    So a request that is answered between two moments must show `committed` tokens of the first moment at
-    least, and `attempted` of the second at most. Both only grow."""
+    An answer must therefore show at least the number `committed` at the beginning of its request, and at most the
+    number `attempted` at its end. Both numbers only grow."""
 
     def __init__(self) -> None:
         super().__init__(WRITING)
@@ -72,7 +72,7 @@ class Writer(Task):
 
 
 class PostgresWriter(Writer):
-    """`psql`, started anew whenever its connection is gone."""
+    """Writes through `psql`, which is started again whenever its connection is gone."""
 
     def __init__(self, command: Callable[[], list[str]]) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class PostgresWriter(Writer):
         return self.psql.stdout.readline() == "committed\n"
 
     def leave(self) -> None:
-        """Goes on with another connection: the server may be another one, or not answer."""
+        """Continues with a new connection, because the server may be another one, or may not answer."""
         if psql := self.psql:
             psql.kill()
 
@@ -103,7 +103,7 @@ class PostgresWriter(Writer):
 
 
 class SqliteWriter(Writer):
-    """A connection to the file, opened for each token: the file may be another one."""
+    """Opens the file for each door code, because it may have been replaced."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -123,13 +123,13 @@ class SqliteWriter(Writer):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request."""
+    """The outcome of a request."""
 
     begin: float
     end: float
     question: str
     kind: str
-    """`right`, `wrong`, `broken` (no answer), `strange` (an error that clients cannot tell), or an error's code."""
+    """`right`, `wrong`, `broken` (no answer), `strange` (an unexpected error), `partial`, `failed` or an error code."""
     detail: str = ""
 
     @property
@@ -138,7 +138,7 @@ class Outcome:
 
 
 class Asker(Task):
-    """Asks the questions in turn on a connection that it keeps, and holds each answer to the truth."""
+    """Asks the questions in turn on one connection, and checks each answer."""
 
     def __init__(self, port: Callable[[], int], writer: Writer, patience: float, first: int) -> None:
         super().__init__(PACE)
@@ -179,12 +179,12 @@ class Asker(Task):
         self.connection = None
 
 
-# The statuses that go with each code: GraphQL's, and the legacy reports'.
+# The statuses of each error code: of GraphQL, and of the legacy reports.
 STATUSES = {"SERVICE_UNAVAILABLE": (503, 500), "REQUEST_TIMEOUT": (504, 500), "INTERNAL_SERVER_ERROR": (500, 500)}
 
 
 def judge(question: truth.Question, status: int, content: bytes, at_least: int, at_most: int) -> tuple[str, str]:
-    """What kind of answer it is, and what is to be said of one that should not be."""
+    """The kind of an answer, and details of a bad one."""
     shown = f"{status} {content[:300]!r}"
     try:
         answer = json.loads(content)
@@ -194,14 +194,14 @@ def judge(question: truth.Question, status: int, content: bytes, at_least: int, 
     if status == 200 and not (graphql and "errors" in answer):
         return verdict(question, answer["data"] if graphql else answer, at_least, at_most)
     if graphql and status == 200:
-        # Other fields of the document may have been answered; those have to be right too.
+        # Other fields of the document may have values, which must be right.
         codes = {error["extensions"]["code"] for error in answer["errors"]}
         right = partial_is_right(answer["data"], at_least, at_most)
         return ("partial", " ".join(sorted(codes))) if right else ("wrong", shown)
     errors = answer.get("errors") if isinstance(answer, dict) else None
     code = errors[0].get("extensions", {}).get("code") if errors else None
     if code not in STATUSES or status != STATUSES[code][0 if graphql else 1] or answer.get("data"):
-        # A field's own failure is an answer with 200 in GraphQL.
+        # An unexpected code or status, or data: GraphQL answers with data have the status 200.
         return "strange", shown
     return code, errors[0]["message"]
 
@@ -215,7 +215,7 @@ def partial_is_right(data: dict[str, Any] | None, at_least: int, at_most: int) -
 
 
 def verdict(question: truth.Question, data: Any, at_least: int, at_most: int) -> tuple[str, str]:
-    """Whether the answer shows a moment between the two, and that moment wholly."""
+    """Whether the answer is right for one number of written door codes between the two bounds."""
     try:
         written = question.written(data)
     except (KeyError, TypeError, AttributeError) as error:
@@ -228,7 +228,7 @@ def verdict(question: truth.Question, data: Any, at_least: int, at_most: int) ->
 
 
 class Prober(Task):
-    """Asks for liveness and readiness as an orchestrator does, on a connection for each."""
+    """Sends the liveness and readiness probes as an orchestrator does, each on a new connection."""
 
     def __init__(self, port: Callable[[], int], patience: float) -> None:
         super().__init__(PROBING)

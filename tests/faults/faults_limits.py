@@ -1,4 +1,4 @@
-"""The database is there, and has no connection, no time or no lock to give."""
+"""The database runs, but gives no connection, no lock or no right to read."""
 
 import time
 
@@ -17,7 +17,7 @@ def locked(scene: Postgres) -> None:
         scene.unready()
         session.run("COMMIT")
     late = [each for each in scene.outcomes() if each.begin > begin and each.kind == "REQUEST_TIMEOUT"]
-    # The database ends a statement, and the gateway what waits for it: neither without having waited.
+    # Some request must have waited until the statement timeout before it failed.
     if not any(STATEMENT <= each.seconds for each in late):
         scene.problems.append("REQUEST_TIMEOUT came before the statement timeout")
 
@@ -39,7 +39,7 @@ def full(scene: Postgres) -> None:
     with scene.server.filled_up(), scene.more_askers(2 * POOL):
         before = scene.count("right")
         time.sleep(4)
-        # What is open can be used: at no time does everybody go without.
+        # The open connections can be used, so some requests must still be answered.
         if scene.count("right") - before < 50:
             scene.problems.append(f"only {scene.count('right') - before} right answers while the server was full")
 
@@ -48,7 +48,7 @@ def full(scene: Postgres) -> None:
 def full_and_cut(scene: Postgres) -> None:
     with scene.server.filled_up():
         scene.proxy.refuse()
-        # Their places are taken before the gateway is back.
+        # Take the freed connections before the gateway connects again.
         time.sleep(0.5)
         with scene.server.filled_up():
             scene.proxy.accept()

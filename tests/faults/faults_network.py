@@ -1,4 +1,4 @@
-"""The network between the gateway and its database: cut, silent, slow, unreliable."""
+"""Faults of the network between the gateway and its database: cut, silent, slow or unreliable."""
 
 import time
 
@@ -17,7 +17,7 @@ def cut(scene: Postgres) -> None:
 @fault("reset", "network: every connection reset while nobody asks", Expected(errors=False, unready=False))
 def reset(scene: Postgres) -> None:
     with scene.rest():
-        # Nothing is under way: the pool finds out by itself, and nobody else.
+        # No request is running, so only the pool notices, and no client gets an error.
         scene.proxy.cut()
 
 
@@ -47,7 +47,7 @@ def forgotten(scene: Postgres) -> None:
 def latency(scene: Postgres) -> None:
     scene.proxy.delay = 0.2
     time.sleep(2)
-    # A connection takes longer to be made than a request waits for one. Those that are open are not given up.
+    # Opening a connection takes longer than a request waits for one. Open connections must not be given up.
     scene.wait("answers", scene.more(20))
     time.sleep(2)
     scene.proxy.heal()

@@ -1,4 +1,4 @@
-"""The server goes away and comes back: stopped, killed, paused, restarted, and another in its place."""
+"""Outages of the server: stopped, killed, paused, restarted, or replaced by another one."""
 
 import contextlib
 import json
@@ -62,7 +62,7 @@ def promoted(lab: Lab) -> Report:
             scene.begin()
             primary.signal(signal.SIGKILL)
             scene.unready()
-            # Nobody follows the new primary yet.
+            # The new primary has no standby, so commits must not wait for one.
             successor.replicate(None)
             successor.promote()
             scene.switch(successor)
@@ -79,7 +79,7 @@ STANDBY = "reads from a standby, which is restarted under load"
 
 @special("standby", STANDBY)
 def standby(lab: Lab) -> Report:
-    # A commit is acknowledged once the standby shows it: no answer may be older than that.
+    # Commits are acknowledged once the standby shows them, so no answer may be older than the last commit.
     with lab.server.standby("replica") as replica:
         lab.server.replicate("replica")
         try:
@@ -101,7 +101,7 @@ LATE = "reads from a standby; transactions commit in another order than they beg
 
 @special("late-commits", LATE, quick=True)
 def late_commits(lab: Lab) -> Report:
-    """A snapshot of a standby's does not list the transactions under way, so it can look the same as before."""
+    """A standby's snapshot does not list running transactions, so it can look the same before and after a commit."""
     problems = []
     with lab.server.standby("replica") as replica:
         lab.server.replicate("replica")
@@ -126,7 +126,7 @@ LOST = "the standby that takes over lacks the last commit, and commits another o
 
 @special("lost-commit", LOST)
 def lost_commit(lab: Lab) -> Report:
-    """Both servers have seen as many transactions then: what tells them apart must not be their number."""
+    """Both servers then have the same number of transactions, so the gateway must tell them apart by other means."""
     with lab.on_postgres() as scene, lab.server.standby("successor") as successor:
         successor.promote()
         scene.write(truth.insert(1))

@@ -1,4 +1,4 @@
-"""The gateway itself: killed and started again; and its clock, which is set."""
+"""Faults of the gateway itself: killed and started again, and changes of its clock."""
 
 import contextlib
 import os
@@ -37,17 +37,17 @@ def gateway_killed(lab: Lab) -> Report:
 
 CLOCK = "the gateway's clock: across midnight, both changes of daylight-saving time, set forward and back"
 ZONE = ZoneInfo("Europe/Berlin")
-# What the clock shows in Berlin at the beginning of each step, and for how many seconds it runs on from there.
+# The local time in Berlin at the beginning of each step, and the seconds for which the clock then runs.
 STEPS = [
     ("2026-03-28 23:59:57", 6),
-    # Three o'clock follows two.
+    # Clocks go forward from 2:00 to 3:00.
     ("2026-03-29 01:59:58", 4),
     ("2026-03-29 23:59:58", 4),
     ("2026-10-24 23:59:58", 4),
-    # Two o'clock follows three.
+    # Clocks go back from 3:00 to 2:00.
     ("2026-10-25 02:59:58", 4),
     ("2026-10-25 23:59:58", 4),
-    # Set back by a day, as a server without a battery is.
+    # The clock is set back by a day, as on a machine without a clock battery.
     ("2026-10-24 23:59:58", 4),
 ]
 TODAY = """{
@@ -58,13 +58,13 @@ TODAY = """{
 
 
 def half_hours() -> list[datetime]:
-    """When tokens were used: every half hour of some days around both changes, in UTC."""
+    """The times (UTC) at which door codes were issued and used: every half hour of some days around both changes."""
     days = [datetime(2026, 3, 26), datetime(2026, 10, 22)]
     return [day + timedelta(minutes=30 * number) for day in days for number in range(48 * 6)]
 
 
 def right_at(now: datetime) -> Any:
-    """What is right when the clock shows `now`."""
+    """The right answer when the clock shows `now`."""
     visits = Counter(at.replace(tzinfo=UTC).astimezone(ZONE).date() for at in half_hours())
     today = now.astimezone(ZONE).date()
     yesterday = today - timedelta(days=1)
@@ -80,7 +80,7 @@ def hours_of(day: date) -> int:
 
 
 class Clock:
-    """What the gateway takes for the time; intervals stay true."""
+    """The gateway's wall clock, set by libfaketime; its monotonic clock is not changed."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.ahead = folder / "clock", 0.0
@@ -94,7 +94,7 @@ class Clock:
     def set(self, local: str) -> None:
         shown = datetime.fromisoformat(local).replace(tzinfo=ZONE).timestamp()
         self.ahead = round(shown - time.time(), 3)
-        # At once: half a number would be another time.
+        # Replace the file atomically: an incomplete number would be another time.
         new = self.file.with_suffix(".new")
         new.write_text(f"{self.ahead:+.3f}\n")
         os.rename(new, self.file)

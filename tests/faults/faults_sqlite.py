@@ -1,4 +1,4 @@
-"""An SQLite file: the disk is full, the file is deleted, replaced, damaged."""
+"""Faults of an SQLite file: the disk is full, or the file is deleted, replaced or damaged."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def folder_of(lab: Lab) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Takes the last byte of the file system."""
+    """Fills the file system completely."""
     ballast = folder / "ballast"
     with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
@@ -69,7 +69,7 @@ START = "SQLite: started on a full disk, without a database"
 
 @special("start-on-full-disk", START)
 def start_on_full_disk(lab: Lab) -> Report:
-    """The sample cannot be made: the process says so and ends, and nothing half-made is served afterwards."""
+    """The sample cannot be created: the process says so and ends, and no incomplete sample is served afterwards."""
     problems = []
     with small_disk(lab) as folder:
         ballast = fill(folder)
@@ -106,7 +106,7 @@ def files(scene: Sqlite) -> list[Path]:
 
 
 def copy_of(scene: Sqlite) -> Path:
-    """A backup, made as one should: by the database itself."""
+    """A backup by SQLite itself."""
     copy = scene.path.with_name("backup")
     with contextlib.closing(sqlite3.connect(scene.path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
         source.backup(target)
@@ -141,7 +141,7 @@ def replaced(lab: Lab) -> Report:
             scene.begin()
             with scene.writing_stopped():
                 copy = copy_of(scene)
-                # The writer closes the file whenever a token is written, so its log has gone into it.
+                # The writer closes the file after each door code, so the write-ahead log is already in the file.
                 for path in files(scene)[1:]:
                     path.unlink()
                 os.rename(copy, scene.path)
@@ -156,7 +156,7 @@ DAMAGED = "SQLite: the file overwritten with noise, then put back"
 
 @special("damaged", DAMAGED)
 def damaged(lab: Lab) -> Report:
-    # Answers that are kept would go on being right.
+    # Without the cache, because cached answers would stay right.
     with folder_of(lab) as folder, lab.on_sqlite(folder, CACHE_BYTES="0") as scene:
         try:
             scene.begin()
@@ -165,10 +165,10 @@ def damaged(lab: Lab) -> Report:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 sound = scene.path.read_bytes()
                 with open(scene.path, "r+b") as file:
-                    # The first page holds the schema.
+                    # Keep the first page, which holds the schema.
                     file.seek(4096)
                     file.write(bytes(number * 7 % 251 for number in range(len(sound) - 4096)))
-                # So would connections, of the pages that they have read before: a write has them read anew.
+                # Connections keep pages in memory too. A write makes them read the pages again.
                 with contextlib.closing(sqlite3.connect(scene.path)) as connection:
                     connection.execute("PRAGMA user_version = 1")
                 scene.unready()

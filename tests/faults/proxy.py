@@ -1,4 +1,4 @@
-"""A TCP proxy between the gateway and its database, which does what networks do on bad days."""
+"""A TCP proxy between the gateway and its database that imitates network faults."""
 
 import asyncio
 import contextlib
@@ -10,23 +10,23 @@ from collections.abc import Callable
 from typing import Any
 
 CHUNK = 64 * 1024
-# A connection that is closed with this setting is reset, instead of being ended politely.
+# With this linger setting, closing a connection resets it.
 RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Listens while the context is open. What it does to connections can be changed at any time."""
+    """Listens while the context is open. The faults can be changed at any time."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.delay = 0.0
-        """Seconds that each piece of data is held back, in either direction."""
+        """Seconds by which each piece of data is delayed, in either direction."""
         self.rate = 0
-        """Bytes a second of each connection in either direction; 0 for as many as go."""
+        """The bandwidth of each connection in either direction, in bytes per second; 0 for no limit."""
         self.flaw = 0.0
-        """How probable it is that a piece of data resets its connection."""
+        """The probability that a piece of data resets its connection."""
         self.hole = False
-        """Connections are taken, and nothing goes through, nor is anything refused."""
+        """Connections are accepted, but no data passes, and nothing is refused."""
         self._links: set[Link] = set()
         self._random = random.Random(20260329)
         self._loop = asyncio.new_event_loop()
@@ -55,11 +55,11 @@ class Proxy:
         self._call(lambda: [link.reset() for link in list(self._links)])
 
     def forget(self) -> None:
-        """No connection that is open now gets anything through again, like after a router's restart."""
+        """Connections that are open now pass no more data, as after the restart of a router."""
         self._call(lambda: [link.forget() for link in self._links])
 
     def refuse(self) -> None:
-        """Resets every connection, and takes no new ones."""
+        """Resets every connection, and refuses new ones."""
         self._run(self._close())
 
     def accept(self) -> None:
@@ -103,7 +103,7 @@ class Proxy:
         except OSError:
             link.reset()
         except asyncio.CancelledError:
-            pass  # Only ever at the end, where nobody waits for it.
+            pass  # Happens only at the end, when nothing waits for this task.
         finally:
             self._links.discard(link)
             for each in link.writers:
@@ -111,7 +111,7 @@ class Proxy:
 
 
 class Link:
-    """A connection of the gateway's, and the one to the database that stands for it."""
+    """A connection from the gateway, with the corresponding connection to the database."""
 
     def __init__(self, proxy: Proxy, writer: asyncio.StreamWriter) -> None:
         self.proxy, self.writers, self.forgotten = proxy, [writer], False
@@ -139,6 +139,6 @@ class Link:
             await asyncio.sleep(proxy.delay + (len(data) / proxy.rate if proxy.rate else 0))
             writer.write(data)
             await writer.drain()
-        # One side has ended: so does the other, unless a hole swallows that too.
+        # When one side has ended, end the other side too, unless no data passes now.
         await self.open_hole()
         writer.close()

@@ -1,4 +1,4 @@
-"""Breaks what the release binary depends on, while it is used, and prints what became of that in Markdown.
+"""Causes faults in what the release binary depends on, under load, and prints the results as a Markdown table.
 
     make faults                               # every fault: some minutes
     make faults ARGS="--only stopped,cut"     # some
@@ -7,7 +7,8 @@
 
 Needs Python 3.11; installs PostgreSQL where it is missing (Debian, Ubuntu). GATEWAY_BIN names another binary.
 Exits with 1 when an answer was wrong or older than its question, an error had no code or came too late,
-liveness failed, recovery needed a hand, or something leaked. What cannot be tried on a machine says why.
+liveness failed, the gateway did not recover by itself, or something leaked. Faults that cannot be made on this machine
+say why.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def make(fault: Fault, lab: Lab) -> Report:
         report = fault.make(lab)
     except Impossible as reason:
         report = Report(fault.title, f"not tried here: {reason}")
-    except Exception as error:  # The other faults are worth making all the same.
+    except Exception as error:  # Continue with the other faults.
         traceback.print_exc()
         report = Report(fault.title, f"failed: {' '.join(str(error).split())[:300]}", problems=[str(error)])
     print(report.line(), flush=True)
@@ -60,18 +61,18 @@ def make(fault: Fault, lab: Lab) -> Report:
 
 def main() -> None:
     chosen = arguments()
-    # Ends like an interruption does: with everything stopped.
+    # End like Ctrl-C, so that everything is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     binary = Path(os.environ.get("GATEWAY_BIN", ROOT / "target/release/coworking-analytics")).resolve()
     if not binary.is_file():
         sys.exit(f"{binary} is missing: run `cargo build --release`, or set GATEWAY_BIN")
     work = Path(tempfile.mkdtemp(prefix="faults-"))
-    # PostgreSQL runs as another user, who has to get in.
+    # PostgreSQL may run as another user, who needs access.
     work.chmod(0o755)
     print("| fault | what clients saw | errors | well again after | at rest, before → after | held |")
     print("|---|---|---|---|---|---|", flush=True)
     try:
-        # A build may replace the original meanwhile.
+        # Use a copy, because a build may replace the original during the run.
         copy = Path(shutil.copy2(binary, work))
         with Server(work) as server:
             reports = [make(each, Lab(copy, work, server)) for each in chosen]

@@ -1,4 +1,4 @@
-"""A gateway at work on a database, with everybody who uses it; what is held against it, and what is told of it."""
+"""A gateway on a database with all its users, and the checks of their observations."""
 
 import contextlib
 import os
@@ -19,29 +19,30 @@ from tests.faults.proxy import Proxy
 from tests.faults.server import DATABASE, Server, Session
 from bench.settings import run
 
-# Seconds, as the gateway is told; every limit of the suite's is made of these.
+# The gateway's timeouts in seconds; the suite's limits are derived from them.
 ACQUIRE, STATEMENT, REQUEST, READINESS = 1, 2, 4, 1
-# The gateway's whole environment besides its database and its port. Limits on callers are lifted here.
+# The gateway's environment besides that of bench/gateway.py, its database and its port.
 ENVIRONMENT = {
     "DB_ACQUIRE_TIMEOUT": f"{ACQUIRE}s",
     "DB_STATEMENT_TIMEOUT": f"{STATEMENT}s",
     "REQUEST_TIMEOUT": f"{REQUEST}s",
     "READINESS_TIMEOUT": f"{READINESS}s",
     "DB_MAX_CONNECTIONS": "6",
-    # Small enough to be full before memory is looked at for the first time.
+    # Small enough to be full before memory is measured for the first time.
     "CACHE_BYTES": "262144",
     "USAGE_LOG_INTERVAL": "off",
     "LOG_LEVEL": "info",
 }
 POOL = int(ENVIRONMENT["DB_MAX_CONNECTIONS"])
-# Beside the pool: one looks for changes, one refreshes the rollup, one knocks at a database that is gone.
+# Connections beside the pool: one to look for changes, one to refresh the rollup, one to reach a database that is gone.
 ASIDE = 3
 
-# Seconds that a busy machine may add to any time-out.
+# Seconds that a busy machine may add to any timeout.
 SLACK = 6
-# Seconds after which a gateway that does not answer again needs a hand, and without any error that show it does.
+# Seconds after which a gateway without right answers counts as not recovered, and seconds without an error after which
+# it counts as recovered.
 HOPELESS, CALM = 60, 2
-# Bytes that an allocator may keep.
+# Bytes of growth that are allowed, because allocators keep memory.
 GROWTH = 12 * 2**20
 ASKERS = 4
 ENOUGH = 20
@@ -49,7 +50,7 @@ ENOUGH = 20
 
 @dataclass(frozen=True)
 class Settings:
-    """What the benchmark's gateway wants to know."""
+    """The settings that the benchmark's gateway needs."""
 
     binary: Path
     work: Path
@@ -58,7 +59,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a process holds, other than its connections to the database."""
+    """Open files other than connections to the database, threads, memory in bytes, and connections to the database."""
 
     files: int
     threads: int
@@ -68,21 +69,21 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a fault may do to clients, and what it has to do, or else it was none."""
+    """The effects that a fault may have on clients, and those that it must have."""
 
     codes: frozenset[str] = frozenset()
-    """Errors that may be answered."""
+    """Error codes that may occur."""
     errors: bool | None = True
-    """Whether there has to be one; None where there may."""
+    """Whether an error must occur (True), must not (False), or may (None)."""
     unready: bool = True
-    """Whether the readiness probe has to fail and to succeed again."""
+    """Whether the readiness probe must fail and succeed again."""
     broken: bool = False
-    """Whether connections of clients may break."""
+    """Whether clients' connections may break."""
 
 
 @dataclass
 class Report:
-    """A line of the table."""
+    """A row of the table."""
 
     title: str
     seen: str = ""
@@ -97,7 +98,7 @@ class Report:
 
 
 class Process(Gateway):
-    """The gateway, which may die."""
+    """The gateway's process, which can be killed and started."""
 
     def __init__(self, binary: Path, folder: Path, database_url: str, **variables: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +126,7 @@ class Process(Gateway):
 
 
 def peers(folder: Path) -> dict[str, int]:
-    """The other side's port of each TCP socket of the machine, by the name that the socket has as a file."""
+    """The remote port of each TCP socket, by the socket's name as a file."""
     found = {}
     for line in (folder / "net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -134,7 +135,7 @@ def peers(folder: Path) -> dict[str, int]:
 
 
 class Scene:
-    """Everybody at work, from `begin` until `end`."""
+    """The gateway and its users, who work from `begin` until `stop`."""
 
     writer: Writer
 
@@ -145,7 +146,7 @@ class Scene:
         self.begun_tasks: list[Task] = []
 
     def is_database(self, link: str, ports: dict[str, int]) -> bool:
-        """Whether a file of the gateway's is a connection to its database."""
+        """Whether an open file of the gateway is a connection to its database."""
         raise NotImplementedError
 
     def most_connections(self) -> int:
@@ -154,7 +155,7 @@ class Scene:
     # -- From the beginning to the end ----------------------------------------------------------------
 
     def begin(self) -> None:
-        """Starts everybody, and takes the measure of a gateway at rest after some work."""
+        """Starts all users, and measures the gateway at rest after some work."""
         patience = REQUEST + SLACK
         self.askers = [Asker(lambda: self.gateway.port, self.writer, patience, each) for each in range(ASKERS)]
         self.prober = Prober(lambda: self.gateway.port, patience)
@@ -168,7 +169,7 @@ class Scene:
         self.begun = time.monotonic()
 
     def stop(self) -> None:
-        """Ends everybody; once more, nothing."""
+        """Stops all users. A second call does nothing."""
         tasks, self.begun_tasks = self.begun_tasks, []
         for task in tasks:
             task.stopped.set()
@@ -177,7 +178,7 @@ class Scene:
 
     @contextlib.contextmanager
     def rest(self) -> Iterator[None]:
-        """Nobody asks while the context is open."""
+        """No client asks while the context is open."""
         resting = [*self.askers, self.prober]
         for task in resting:
             task.resting.set()
@@ -187,11 +188,11 @@ class Scene:
             task.resting.clear()
 
     def healed(self) -> None:
-        """The fault is over: from now on the gateway is on its own."""
+        """Marks the end of the fault: from now on the gateway must recover by itself."""
         self.over = time.monotonic()
 
     def recover(self) -> float:
-        """Seconds until all was well and stayed so."""
+        """Seconds from the end of the fault until everything worked and continued to work."""
         deadline = time.monotonic() + HOPELESS
         written = self.writer.committed
         while time.monotonic() < deadline:
@@ -217,13 +218,13 @@ class Scene:
             time.sleep(0.02)
 
     def more(self, answers: int) -> Callable[[], bool]:
-        """Whether so many more right answers came since this was called."""
+        """A condition: this number of right answers came since the call."""
         before = self.count("right")
         return lambda: self.count("right") >= before + answers
 
     @contextlib.contextmanager
     def more_askers(self, number: int) -> Iterator[None]:
-        """So many more ask while the context is open."""
+        """This number of additional clients ask while the context is open."""
         some = [Asker(lambda: self.gateway.port, self.writer, REQUEST + SLACK, each) for each in range(number)]
         self.askers += some
         for task in some:
@@ -249,14 +250,14 @@ class Scene:
         )
 
     def known(self, seconds: float = 1.5) -> None:
-        """While the gateway knows that its database is gone: errors come at once, not after a wait."""
+        """Checks that once the gateway knows that its database is gone, errors come at once, not after a wait."""
         self.wait("the end of what waits", lambda: "out of reach: requests fail at once" in self.gateway.log_text())
         begin = time.monotonic()
         time.sleep(seconds)
         late = [each for each in self.outcomes() if each.begin > begin]
         self.wait("errors", lambda: any(each.begin > begin for each in self.outcomes()))
         late = [each.seconds for each in self.outcomes() if each.begin > begin]
-        # Told at once, most errors come in a millisecond; had each waited for a connection, all took a second.
+        # At once means about a millisecond for most errors. With a wait for a connection, all would take a second.
         if statistics.median(late) > ACQUIRE:
             self.problems.append(f"errors of an outage that is known took {statistics.median(late):.1f} s")
 
@@ -274,7 +275,7 @@ class Scene:
         return self.gateway.footprint(self.is_database)
 
     def ask_all(self, written: int) -> list[str]:
-        """Asks every question once, while nobody writes; what is wrong with the answers."""
+        """Asks every question once, while no door codes are written; returns what is wrong with the answers."""
         asker = Asker(lambda: self.gateway.port, Writer(), REQUEST + SLACK, 0)
         asker.writer.committed = asker.writer.attempted = written
         for _ in truth.QUESTIONS:
@@ -305,7 +306,7 @@ class Scene:
     def hold_answers(self, outcomes: list[Outcome], expected: Expected) -> None:
         allowed = {"right", *expected.codes, *(["broken"] if expected.broken else [])}
         if expected.codes:
-            # Some fields answered, others failed: the codes are the same.
+            # Some fields of an answer may have failed, with the same codes.
             allowed.add("partial")
         for kind in {each.kind for each in outcomes} - allowed:
             some = [each for each in outcomes if each.kind == kind]
@@ -340,7 +341,7 @@ class Scene:
             self.problems.append("not ready at the end")
 
     def leaks(self) -> str:
-        """Holds what the gateway has at rest against what it had before."""
+        """Compares what the gateway holds at rest with what it held before."""
         before = self.before
         with self.rest():
             deadline = time.monotonic() + SETTLING
@@ -371,17 +372,17 @@ class Scene:
         return ", ".join(found)
 
     def threads_to_come(self) -> int:
-        """How many more there may be, since not every connection is open from the beginning."""
+        """How many more threads are allowed, because not every connection is open from the beginning."""
         return 0
 
 
-# Seconds without requests before anything is measured, and for what is left to go.
+# Seconds without requests before anything is measured, and seconds for connections and threads to end.
 PAUSE, SETTLING = 0.5, 30
 NAMES = {"right": "right", "wrong": "WRONG", "broken": "connections broken", "strange": "STRANGE", "partial": "in part"}
 
 
 class Postgres(Scene):
-    """On PostgreSQL, behind a proxy; the writer is not."""
+    """A scene on PostgreSQL, behind a proxy; the writer connects directly."""
 
     def __init__(self, gateway: Process, server: Server, reads: Server, proxy: Proxy, database: str) -> None:
         super().__init__(gateway)
@@ -389,7 +390,7 @@ class Postgres(Scene):
         self.writer = PostgresWriter(lambda: self.server.psql(database))
 
     def switch(self, server: Server) -> None:
-        """From now on that server is meant by the address, and by everybody."""
+        """From now on, the proxy's address and all helpers lead to that server."""
         self.server = self.reads = server
         self.proxy.target = server.port
 
@@ -415,7 +416,7 @@ class Postgres(Scene):
 def on_postgres(
     binary: Path, work: Path, server: Server, reads: Server, **variables: str
 ) -> Iterator[Postgres]:
-    """A scene on a database of `server`, made anew, whose reports are read from `reads`."""
+    """A scene on a fresh database of `server`, whose reports are read from `reads`."""
     name = "scene"
     server.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {DATABASE}")
     with Proxy(reads.port) as proxy:
@@ -426,7 +427,7 @@ def on_postgres(
 
 
 class Sqlite(Scene):
-    """On an SQLite file, which another process writes to."""
+    """A scene on an SQLite file, to which another process writes."""
 
     def __init__(self, gateway: Process, path: Path) -> None:
         super().__init__(gateway)
@@ -437,7 +438,7 @@ class Sqlite(Scene):
         return link.startswith(str(self.path))
 
     def most_connections(self) -> int:
-        # The file, its log and the log's index; files that are gone stay open while they are read.
+        # Each connection opens the file, its log and the log's index; deleted files stay open while they are read.
         return 3 * (POOL + 1)
 
     def threads_to_come(self) -> int:
@@ -446,7 +447,7 @@ class Sqlite(Scene):
 
 @contextlib.contextmanager
 def on_sqlite(binary: Path, work: Path, folder: Path, **variables: str) -> Iterator[Sqlite]:
-    """A scene on a file in that folder."""
+    """A scene on an SQLite file in that folder."""
     path = folder / "coworking.db"
     url = f"sqlite:{path}"
     shutil.rmtree(work / "gateway", ignore_errors=True)

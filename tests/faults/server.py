@@ -1,4 +1,4 @@
-"""A PostgreSQL of the suite's own: stopped, killed, paused, promoted, filled up."""
+"""The suite's own PostgreSQL, which can be stopped, killed, paused, promoted and filled up."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ DATABASE = "coworking"
 
 
 class Server(Cluster):
-    """The benchmark's cluster, small, with the tables and rows whose reports are known."""
+    """A small cluster like the benchmark's, with rows whose reports are known."""
 
     def __init__(self, work: Path, name: str = "primary") -> None:
         super().__init__(SimpleNamespace(work=work / name, fresh=True))  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ class Server(Cluster):
         with open(self.data / "pg_hba.conf", "a", encoding="ascii") as rules:
             rules.write("host replication postgres 127.0.0.1/32 trust\n")
         self.sql("postgres", "SELECT pg_reload_conf()")
-        # What docs/postgresql.md asks for, and no more.
+        # The rights that docs/postgresql.md asks for, and no others.
         self.sql("postgres", "CREATE ROLE reporting LOGIN PASSWORD 'reporting'")
         run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", SCHEMA, self.url(DATABASE)])
         self.sql(
@@ -46,18 +46,18 @@ class Server(Cluster):
         self._start()
 
     def stop(self) -> None:
-        """At once: nothing is to be saved."""
+        """Stops it at once, without saving anything."""
         if (self.data / "postmaster.pid").exists():
             with contextlib.suppress(RuntimeError):
                 self.signal(signal.SIGCONT)
                 run([SCRIPT, "stop", self.folder])
 
     def stop_fast(self) -> None:
-        """As an administrator does: clients are cut off, everything is written."""
+        """Stops it as an administrator does: clients are disconnected, and everything is saved."""
         self._control("-m", "fast", "-w", "stop")
 
     def revive(self) -> None:
-        """After it was killed, and could not put anything away."""
+        """Starts it after it was killed, and left its lock file."""
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         self.start()
 
@@ -72,7 +72,7 @@ class Server(Cluster):
         run([*owner, program("pg_ctl"), "-D", str(self.data), *arguments])
 
     def signal(self, which: signal.Signals) -> None:
-        """To the server and each of its processes."""
+        """Sends a signal to the server and to each of its processes."""
         for process in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, which)
@@ -83,7 +83,7 @@ class Server(Cluster):
         return [server, *map(int, children.read_text().split())] if children.exists() else []
 
     def sessions(self) -> int:
-        """The gateway's."""
+        """The number of the gateway's sessions."""
         count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'coworking-analytics'"
         return int(self.sql("postgres", count))
 
@@ -91,12 +91,12 @@ class Server(Cluster):
         return int(self.sql(database, "SELECT pg_snapshot_xmax(pg_current_snapshot())"))
 
     def waiting(self) -> int:
-        """Sessions that wait for a lock."""
+        """The number of lock requests that wait."""
         return int(self.sql("postgres", "SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
     @contextlib.contextmanager
     def filled_up(self) -> Iterator[int]:
-        """Every connection that the server has is taken while the context is open; how many were."""
+        """Takes all free connections of the server while the context is open; yields their number."""
         with contextlib.ExitStack() as stack:
             taken = 0
             while session := login(self.port):
@@ -106,7 +106,7 @@ class Server(Cluster):
 
     @contextlib.contextmanager
     def standby(self, name: str) -> Iterator["Server"]:
-        """A copy that follows, and that every commit waits for: what is acknowledged can be read there."""
+        """A standby of this server. With `replicate`, every commit waits until the standby shows it."""
         copy = Server(self.settings.work.parent, name)
         shutil.rmtree(copy.folder, ignore_errors=True)
         copy.folder.mkdir(parents=True)
@@ -129,7 +129,7 @@ class Server(Cluster):
             copy.stop()
 
     def replicate(self, name: str | None) -> None:
-        """Commits wait until the standby of that name shows them; or for nobody."""
+        """Makes commits wait until the standby of that name shows them; with None, for no standby."""
         self.sql("postgres", f"ALTER SYSTEM SET synchronous_standby_names = '{name or ''}'")
         self.sql("postgres", "ALTER SYSTEM SET synchronous_commit = 'remote_apply'", "SELECT pg_reload_conf()")
         if name:
@@ -138,7 +138,7 @@ class Server(Cluster):
 
 
 class Session:
-    """A connection that stays open between two statements."""
+    """A connection that stays open between statements."""
 
     def __init__(self, command: list[str]) -> None:
         pipe = subprocess.PIPE
@@ -161,7 +161,7 @@ class Session:
 
 
 def program(name: str) -> str:
-    """Where one of the server's programs is: distributions keep some off the PATH."""
+    """The path of one of PostgreSQL's programs; some distributions do not put them on the PATH."""
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     for root in ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"):
@@ -170,7 +170,7 @@ def program(name: str) -> str:
 
 
 def login(port: int) -> socket.socket | None:
-    """A session of the superuser's on PostgreSQL's wire protocol; none when there are too many."""
+    """Opens a session of the superuser by PostgreSQL's wire protocol; None when there are too many."""
     session = socket.create_connection(("127.0.0.1", port), timeout=30)
     greeting = struct.pack("!i", 196_608) + b"user\0postgres\0database\0postgres\0\0"
     session.sendall(struct.pack("!i", len(greeting) + 4) + greeting)

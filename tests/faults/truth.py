@@ -1,7 +1,7 @@
-"""What the database holds, and what every report says of it: a function of how many tokens were written.
+"""The data in the database and the right answer of every report, as functions of the number of written door codes.
 
-The first tokens are there from the beginning; then the writer adds one after the other, each a visit. So a
-report that is right at some moment is equal to `Question.right(n)` for the n of that moment."""
+The first door codes exist from the beginning. Then the writer adds one after the other, each a visit. A right answer is
+equal to `Question.right(n)`, where n is the number written at that time."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -27,13 +27,13 @@ def is_used(token: int) -> bool:
 
 
 def row(token: int) -> str:
-    """The token's row in SQL, the same for both databases."""
+    """The row of a door code in SQL, the same for both databases."""
     at = f"'{day(token)} 12:00:00'"
     return f"({token + 1}, {member(token)}, '------', {at}, {at if is_used(token) else 'NULL'})"
 
 
 def rows() -> str:
-    """The members and the first tokens."""
+    """The members and the first door codes."""
     members = ", ".join(f"({each}, 'First', 'Last', '2023-01-01 00:00:00', true)" for each in range(1, MEMBERS + 1))
     return (
         f"INSERT INTO users (id, first_name, last_name, joined_at, is_active) VALUES {members}; "
@@ -42,7 +42,7 @@ def rows() -> str:
 
 
 def insert(number: int) -> str:
-    """Writes the n-th token of the writer's, once: it may be sent again when nobody knows what became of it."""
+    """SQL for the writer's n-th door code. It may be sent again when it is unknown whether it was committed."""
     return (
         "INSERT INTO tokens (id, user_id, token, created_at, used_at) "
         f"VALUES {row(FIRST + number - 1)} ON CONFLICT (id) DO NOTHING"
@@ -51,15 +51,15 @@ def insert(number: int) -> str:
 
 @dataclass(frozen=True)
 class Question:
-    """Asked at `path`, by a GraphQL document or by the path alone."""
+    """A request to `path`, with a GraphQL document or without one."""
 
     name: str
     path: str
     document: str | None
     right: Callable[[int], Any]
-    """What it has to be answered when the writer has written so many tokens."""
+    """The right answer for the number of door codes that the writer has written."""
     written: Callable[[Any], int]
-    """How many tokens the writer had written, going by that answer."""
+    """The number of door codes that the writer had written, according to an answer."""
 
 
 FIRST_VISITS = sum(map(is_used, range(FIRST)))
@@ -120,7 +120,7 @@ QUESTIONS = [
         lambda written: {"dailyUsage": daily_usage(written)},
         lambda data: sum(each["visits"] for each in data["dailyUsage"]) - FIRST_VISITS,
     ),
-    # Two reports in one request show one moment: both have to fit the same number.
+    # Two reports in one request read one snapshot, so both must fit the same number.
     Question(
         "dailyUsage, userVisits",
         "/graphql",

@@ -1,4 +1,4 @@
-//! Documents that clients name instead of sending.
+//! Documents that clients name by an id instead of sending them.
 
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::support::{Answer, Backend, TestDatabase, TestGateway, process, snapshot};
 
 const DOCUMENT: &str = "query Daily { dailyUsage(first: 1) { visits } }";
-/// Of the document above.
+/// The hash of the document above.
 const HASH: &str = "ca128358bef66c87bf69151b3cbe8626f097d923e519285649932ad8ae715a16";
 
 async fn post(gateway: &TestGateway, body: Value) -> Answer {

@@ -1,4 +1,4 @@
-//! The life of a pod, rehearsed with the real binary behind a load balancer that honours probes.
+//! A rolling update with the real binary, behind a load balancer that follows the readiness probes.
 
 use std::{
     net::SocketAddr,
@@ -18,7 +18,7 @@ use crate::support::{
 
 on_postgres!(rolling_out_fails_no_request,);
 
-/// How often the load balancer asks for readiness.
+/// How often the load balancer sends the readiness probe.
 const PROBE: Duration = Duration::from_millis(100);
 const DAILY: &str = "{ dailyUsage { date visits } }";
 
@@ -36,14 +36,14 @@ async fn rolling_out_fails_no_request() {
     let clients: Vec<_> =
         (0..6).map(|_| tokio::spawn(ask_until(ready.clone(), Arc::clone(&stop), Arc::clone(&answered)))).collect();
 
-    // Maximal surge one, none missing: the new pod is ready before the old one is told to end.
+    // As with `maxSurge: 1` and `maxUnavailable: 0`: the new pod is ready before the old one gets the signal to stop.
     let mut new = Service::spawn(&variables);
     targets.send(vec![old.address, new.address]).unwrap();
     ready.wait_for(|ready| ready.len() == 2).await.unwrap();
     old.signal("TERM");
     assert_eq!(old.ended().await.code(), Some(0), "{}", old.log());
     ready.wait_for(|ready| *ready == [new.address]).await.unwrap();
-    // The new one alone answers as well, and enough was asked in all.
+    // Wait until the new pod alone has answered 20 requests, and 100 were answered in all.
     let alone = answered.load(Ordering::Relaxed);
     while answered.load(Ordering::Relaxed) < (alone + 20).max(100) && !clients.iter().any(JoinHandle::is_finished) {
         tokio::time::sleep(PROBE).await;
@@ -59,7 +59,7 @@ async fn rolling_out_fails_no_request() {
 
 type Balancer = (watch::Receiver<Vec<SocketAddr>>, JoinHandle<()>);
 
-/// Keeps the list of targets that were ready when last asked.
+/// Keeps the list of targets that were ready at the last probe.
 fn balance(targets: watch::Receiver<Vec<SocketAddr>>, stop: Arc<AtomicBool>) -> Balancer {
     let (publish, ready) = watch::channel(Vec::new());
     let task = tokio::spawn(async move {
@@ -78,12 +78,12 @@ fn balance(targets: watch::Receiver<Vec<SocketAddr>>, stop: Arc<AtomicBool>) -> 
     (ready, task)
 }
 
-/// Sends requests to ready targets only, and counts the answers; a request that fails panics.
+/// Sends requests to ready targets only, and counts the answers; panics when a request fails.
 async fn ask_until(ready: watch::Receiver<Vec<SocketAddr>>, stop: Arc<AtomicBool>, answered: Arc<AtomicUsize>) {
     while !stop.load(Ordering::Relaxed) {
         let targets = ready.borrow().clone();
         if targets.is_empty() {
-            // A probe took too long on a busy machine: a load balancer would wait as well.
+            // No target is ready: on a busy machine a probe can take too long. A load balancer would wait too.
             tokio::time::sleep(PROBE).await;
             continue;
         }

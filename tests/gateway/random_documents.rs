@@ -1,5 +1,5 @@
-//! Documents at random, made of the schema's own types: valid ones are answered in their own shape, broken ones are
-//! refused with a code. `RANDOM_DOCUMENTS=100000` asks for as many instead of some hundreds.
+//! Random documents made from the schema. Valid ones must get answers of the right shape, broken ones an error with a
+//! code. `RANDOM_DOCUMENTS=100000` runs that many instead of a few hundred.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,13 +13,13 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{Answer, Backend, TestDatabase, TestGateway};
 
-/// Everything that a document is made of.
+/// Queries everything that documents are made from.
 const INTROSPECTION: &str = "{ __schema { types { kind name enumValues { name } inputFields { ...Input }
     fields { name args { ...Input } type { ...Type } } } } }
     fragment Input on __InputValue { name defaultValue type { ...Type } }
     fragment Type on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
 const DEPTH: usize = 5;
-/// The largest answer that is allowed, and a little for what is around it.
+/// The limit on answers, and some bytes for what surrounds the data.
 const ANSWER_BYTES: usize = (8 << 20) + 1_000;
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn send(gateway: &TestGateway, query: &str, variables: &Map<String, Value>
     gateway.send(request.body(Body::from(body)).unwrap()).await
 }
 
-/// What holds for every answer.
+/// The checks that hold for every answer.
 fn check(answer: &Answer, document: &str) -> Value {
     assert!([200, 400, 405, 406].contains(&answer.status.as_u16()), "{}: {document}", answer.status);
     assert!(answer.body.len() < ANSWER_BYTES, "{} bytes: {document}", answer.body.len());
@@ -81,7 +81,7 @@ fn check(answer: &Answer, document: &str) -> Value {
     body
 }
 
-/// The keys that an answer has, and those below.
+/// The expected keys of an answer, with the keys of nested objects.
 type Shape = BTreeMap<String, Option<Keys>>;
 
 #[derive(Debug, Default)]
@@ -104,7 +104,7 @@ fn has_shape(data: &Value, shape: &Shape, document: &str) {
     }
 }
 
-/// Takes tokens out, changes and repeats them.
+/// Removes, replaces and repeats some tokens of a document.
 fn broken(document: &str, random: &mut Rng) -> String {
     const STRANGERS: [&str; 14] = [
         "{",
@@ -139,7 +139,7 @@ fn broken(document: &str, random: &mut Rng) -> String {
     tokens.concat()
 }
 
-/// The schema's types by their names.
+/// The types of the schema, by name.
 struct Schema(BTreeMap<String, Value>);
 
 impl Schema {
@@ -161,7 +161,7 @@ fn is_object(kind: &Value) -> bool {
     kind["kind"] == "OBJECT"
 }
 
-/// The type as documents write it.
+/// A type as it is written in documents.
 fn written(reference: &Value) -> String {
     match reference["kind"].as_str().unwrap() {
         "NON_NULL" => written(&reference["ofType"]) + "!",
@@ -224,7 +224,7 @@ impl<'a> Maker<'a> {
     fn field(&mut self, field: &Value, depth: usize, is_taken: bool) -> (String, String, Option<Keys>) {
         let name = field["name"].as_str().unwrap();
         let arguments: Vec<_> = field["args"].as_array().unwrap().iter().filter_map(|one| self.argument(one)).collect();
-        // Fields with other arguments need another name.
+        // A field with arguments gets an alias, so that it does not conflict with the same field with other arguments.
         let key = if arguments.is_empty() && !is_taken && self.random.u8(..6) > 0 {
             name.to_owned()
         } else {
@@ -245,7 +245,7 @@ impl<'a> Maker<'a> {
         (text + &below, key, Some(Keys(shape)))
     }
 
-    /// An argument with a value, or none where it may be left out.
+    /// An argument with a value; none if it can be omitted.
     fn argument(&mut self, argument: &Value) -> Option<String> {
         let kind = &argument["type"];
         let is_needed = kind["kind"] == "NON_NULL" && argument["defaultValue"].is_null();
@@ -264,7 +264,7 @@ impl<'a> Maker<'a> {
         Some(format!("{name}: ${variable}"))
     }
 
-    /// A value, as documents write it and as variables hold it.
+    /// A value: as written in a document, and as JSON for a variable.
     fn value(&mut self, reference: &Value) -> (String, Value) {
         match reference["kind"].as_str().unwrap() {
             "NON_NULL" => self.present(&reference["ofType"]),
@@ -273,7 +273,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// The same, and not null.
+    /// The same, but never null.
     fn present(&mut self, reference: &Value) -> (String, Value) {
         match reference["kind"].as_str().unwrap() {
             "LIST" => {

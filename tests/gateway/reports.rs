@@ -1,4 +1,4 @@
-//! Every report is complete: each root field of the schema has its scope, its route, its subscription and its pages.
+//! Every report is complete: each root field of the schema has a scope, a route, a subscription and its documentation.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -61,12 +61,13 @@ async fn every_report_has_a_route_a_subscription_and_its_pages() {
         let heading = format!("## `{name}`\n");
         assert!(reports.contains(&heading), "`{name}` has no heading in docs/reports.md: {DEVELOPMENT}");
         assert!(parity.contains(&format!("{name}(")), "`{name}` is not asked at random: {DEVELOPMENT}");
-        // What the field can be asked, the route can be asked too.
+        // Every argument of the field is a parameter of the route.
         let parameters: BTreeSet<_> =
             entry["parameters"].as_array().unwrap().iter().map(|parameter| parameter.as_str().unwrap()).collect();
         for argument in field["args"].as_array().unwrap() {
             let argument = in_snake_case(argument["name"].as_str().unwrap());
-            // A filter's conditions are parameters of their own; files have no pages, and days come in their order.
+            // Except: the filter's conditions are separate parameters, files have no pages, and `dailyUsage` is in
+            // order of date.
             let is_elsewhere = ["filter", "after", "before", "last"].contains(&argument.as_str())
                 || name == "dailyUsage" && ["order_by", "first"].contains(&argument.as_str());
             assert!(

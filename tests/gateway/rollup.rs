@@ -1,4 +1,5 @@
-//! The rollup beside the tokens: whatever happens to them, reading it gives what reading them gives.
+//! The rollup: whatever happens to the door codes, answers from the rollup are the same as those computed from the
+//! rows.
 
 use std::{
     sync::{
@@ -35,7 +36,7 @@ on_postgres!(
     owners_who_are_no_superusers_keep_it_themselves,
 );
 
-/// Each question twice, in one snapshot: as the rollup answers it, and as only the tokens can.
+/// Each report twice, in one snapshot: from the rollup, and from the door codes.
 const TWICE: &str = "query($zone: TimeZone!, $basis: TimeBasis!, $everybody: DailyUsageFilterInput!, $ids: [Int!]!) {
     kept: dailyUsage(timeZone: $zone, basis: $basis) { date visits tokensIssued tokensUnused uniqueVisitors }
     counted: dailyUsage(timeZone: $zone, basis: $basis, filter: $everybody) {
@@ -58,7 +59,8 @@ const TWICE: &str = "query($zone: TimeZone!, $basis: TimeBasis!, $everybody: Dai
 } fragment Series on Usage { buckets { start visits uniqueVisitors } totals { visits uniqueVisitors } }
 fragment Row on UserVisits { userId visits tokensIssued tokensUnused firstVisitAt lastVisitAt }";
 
-/// A zone of whole hours, one whose clocks changed at odd minutes until 2011, one of 15-minute offsets.
+/// Zones with whole-hour offsets, one whose clocks changed at odd minutes until 2011, and one with an offset of
+/// 15-minute steps.
 const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"];
 
 async fn connect(database: &TestDatabase) -> DatabaseConnection {
@@ -70,7 +72,7 @@ async fn refresh_to_the_end(connection: &DatabaseConnection) {
     while rollup::refresh(connection).await.unwrap() != Progress::Done {}
 }
 
-/// The recorded data with a rollup that is up to date, and read.
+/// A gateway on the recorded data that reads an up-to-date rollup.
 async fn rolled_up() -> TestGateway {
     let gateway = TestGateway::recorded(Backend::Postgres).await;
     rollup::create(&gateway.database.owner, PATIENCE).await.unwrap();
@@ -80,9 +82,9 @@ async fn rolled_up() -> TestGateway {
     gateway
 }
 
-/// Asks one question both ways.
+/// The answers from the rollup and from the door codes.
 async fn asked_twice(gateway: &TestGateway, zone: &str, basis: &str) -> (Value, Value) {
-    // The rollup knows no members: a condition on them is asked of the tokens.
+    // The rollup does not know when members joined, so a report with that condition reads the door codes.
     let variables = json!({ "zone": zone, "basis": basis, "everybody": { "joinedFrom": "0001-01-01" },
         "ids": (1..=400).collect::<Vec<_>>() });
     let answer = gateway.post(TWICE, variables).await.json();
@@ -99,7 +101,8 @@ async fn asked_twice(gateway: &TestGateway, zone: &str, basis: &str) -> (Value, 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
-    /// What a writer does at least: the readers of a slow machine need more, until they have compared enough.
+    /// The least number of transactions per writer. On a slow machine the writers continue until the readers have
+    /// compared enough answers.
     const TRANSACTIONS: usize = 100;
     const READS: usize = 20;
     let (transactions, enough) = (rounds(TRANSACTIONS), rounds(READS));
@@ -116,7 +119,8 @@ async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
                 let (zone, basis) = (ZONES[random.usize(..4)], ["ISSUED_AT", "USED_AT"][random.usize(..2)]);
                 let ended = truncates.ended.load(Ordering::SeqCst);
                 let (kept, counted) = asked_twice(&gateway, zone, basis).await;
-                // PostgreSQL itself shows a snapshot that is older than a TRUNCATE an empty table.
+                // In PostgreSQL, a snapshot that is older than a TRUNCATE sees an empty table afterwards, so those
+                // answers are not compared.
                 if truncates.began.load(Ordering::SeqCst) == ended {
                     assert!(kept == counted, "{zone} {basis}: {}", difference(&kept, &counted));
                     reads.fetch_add(1, Ordering::SeqCst);
@@ -158,7 +162,7 @@ async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
     let reads = reads.load(Ordering::SeqCst);
     assert!(reads >= enough, "only {reads} reads were compared");
     assert!(gateway.reports.reads_rollup(), "all of them read the rollup");
-    // And with an empty log, all of the answer is the rollup's.
+    // With an empty log, the whole answer comes from the rollup.
     refresh_to_the_end(&gateway.database.owner).await;
     for zone in ZONES {
         let (kept, counted) = asked_twice(&gateway, zone, "USED_AT").await;
@@ -166,14 +170,14 @@ async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
     }
 }
 
-/// How many transactions with a TRUNCATE there were.
+/// The number of transactions with a TRUNCATE that began, and that ended.
 #[derive(Default)]
 struct Truncates {
     began: AtomicUsize,
     ended: AtomicUsize,
 }
 
-/// Answers are long: only their first difference is told.
+/// The first difference of two answers, because answers are long.
 fn difference(kept: &Value, counted: &Value) -> String {
     let lines = |answer: &Value| format!("{answer:#}").lines().map(str::to_owned).collect::<Vec<_>>();
     let (kept, counted) = (lines(kept), lines(counted));
@@ -185,9 +189,9 @@ fn assert_same(kept: &Value, counted: &Value) {
     assert!(kept == counted, "{}", difference(kept, counted));
 }
 
-/// One transaction of up to three random statements, now and then open for a while, or rolled back.
+/// One transaction of up to three random statements, which sometimes stays open for a while or is rolled back.
 async fn write(connection: &DatabaseConnection, random: &mut fastrand::Rng, truncates: &Truncates) {
-    // Few slots, so that writers meet; some of them before the zones' days were made of whole ones.
+    // Few slots, so that writers conflict. Some dates are from before days began at whole slots in all zones.
     let time = |random: &mut fastrand::Rng| {
         let day = ["2024-03-01", "2024-03-31", "2009-11-01", "2024-06-30", "1969-07-20"][random.usize(..5)];
         format!("'{day} {:02}:{:02}:{:02}'", random.u8(..24), random.u8(..60), random.u8(..60))
@@ -220,7 +224,7 @@ async fn write(connection: &DatabaseConnection, random: &mut fastrand::Rng, trun
     }
     statements.push(if random.u8(..5) == 0 { "ROLLBACK" } else { "COMMIT" }.to_owned());
     for statement in statements {
-        // Writers may lose against each other, as they do without a rollup.
+        // Conflicting writers may fail, as they do without a rollup.
         if let Err(error) = connection.execute_unprepared(&statement).await {
             let text = error.to_string();
             assert!(text.contains("could not serialize") || text.contains("deadlock"), "{text} in {statement}");
@@ -235,14 +239,14 @@ async fn write(connection: &DatabaseConnection, random: &mut fastrand::Rng, trun
 
 async fn reports_read_the_rollup_where_it_is_up_to_date() {
     let gateway = rolled_up().await;
-    // Only so can a test tell.
+    // Wrong numbers in the rollup show which reports read it.
     gateway.database.execute("UPDATE rollup_slots SET issued = issued + 1000 WHERE issued > 0 AND slot::DATE = '2024-03-01'; UPDATE rollup_users SET used = used + 1000 WHERE user_id = 3").await;
     let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
     assert!(kept[0][0]["tokensIssued"].as_i64() > Some(1_000) && counted[0][0]["tokensIssued"].as_i64() < Some(1_000));
     assert!(
         kept[5]["nodes"].to_string().contains("\"visits\":100") && !counted[5].to_string().contains("\"visits\":100")
     );
-    // What is logged is counted anew.
+    // Logged slots and members are counted again.
     gateway
         .database
         .execute("UPDATE tokens SET used_at = used_at WHERE created_at::DATE = '2024-03-01' OR user_id = 3")
@@ -268,7 +272,7 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
     rollup::create(&gateway.database.owner, PATIENCE).await.unwrap();
     let mut steps = 0;
     loop {
-        // Read before it pays, and so before the gateway would.
+        // Look for the rollup after every step, so that reports read it as soon as it is usable.
         gateway.reports.look_for_rollup().await.unwrap();
         let (kept, counted) = asked_twice(&gateway, "Asia/Kathmandu", "USED_AT").await;
         assert_same(&kept, &counted);
@@ -284,7 +288,7 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
     assert!((5..20).contains(&steps), "{steps} steps");
     gateway.reports.look_for_rollup().await.unwrap();
     assert!(gateway.reports.reads_rollup());
-    // An empty table, and what comes after it.
+    // An emptied table, and the rows inserted afterwards.
     gateway.database.execute("TRUNCATE tokens").await;
     let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
     assert_eq!((&kept, kept[0].as_array().unwrap().len()), (&counted, 0));
@@ -318,7 +322,7 @@ async fn only_one_refreshes_at_a_time() {
     assert!(matches!(turn.await.unwrap(), Progress::Underway { .. } | Progress::Done));
 }
 
-/// Two services on one database: what is committed is in the next answer of both.
+/// Two services on one database: the next answer of both has what was committed.
 async fn services_fill_and_refresh_it_and_answers_are_fresh() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let folder = tempfile::TempDir::new().unwrap();
@@ -383,7 +387,7 @@ async fn roles_use_what_they_may() {
     assert!(!rollup::is_refreshable(reader).await.unwrap());
     gateway.database.execute(&grant("INSERT, UPDATE, DELETE", tables)).await;
     assert!(rollup::is_refreshable(reader).await.unwrap());
-    // Whoever writes tokens needs no right on the log.
+    // A role that writes door codes needs no right on the log.
     gateway
         .database
         .execute(&format!("{}; GRANT USAGE ON SEQUENCE tokens_id_seq TO {role}", grant("INSERT", "tokens")))
@@ -397,7 +401,7 @@ async fn roles_use_what_they_may() {
     assert_eq!(kept[0][0]["tokensIssued"], 37);
 }
 
-/// A role that may write tokens, and has what every role has: temporary tables.
+/// A role that may read and write door codes, and may create temporary tables, as every role may.
 async fn door_service(database: &TestDatabase) -> (String, DatabaseConnection) {
     let role = format!("door_{}", uuid::Uuid::new_v4().simple());
     database
@@ -410,7 +414,8 @@ async fn door_service(database: &TestDatabase) -> (String, DatabaseConnection) {
     (role, connection)
 }
 
-/// Puts in the way of the rollup's functions whatever a role can make, and writes a token; whether it got in.
+/// Tries an attack: creates objects that shadow those of the rollup's functions, and inserts a door code. Returns
+/// whether the role became a superuser.
 async fn gets_in(database: &TestDatabase) -> bool {
     let (role, connection) = door_service(database).await;
     let attack = format!(
@@ -440,7 +445,8 @@ async fn nobody_gets_in_through_the_rollup() {
     assert_same(&kept, &counted);
     assert_eq!(kept[0][0]["tokensIssued"], 37, "a write that was to be hidden");
     assert_eq!(rollup::unsafe_rollups(&database.owner).await.unwrap(), <[String; 0]>::default());
-    // Whatever has its owner's rights trusts no path, may be called by nobody, and belongs to who owns nothing else.
+    // The functions with their owner's rights have a fixed search path, cannot be called by others, and belong to a
+    // role that owns nothing else.
     let functions = "SELECT count(*) FILTER (WHERE NOT prosecdef OR 'search_path=pg_catalog, pg_temp' = ANY (proconfig)) = count(*) \
         AND bool_and(pg_get_userbyid(proowner) = 'coworking_rollup') \
         AND bool_and(NOT prosecdef OR NOT has_function_privilege('pg_monitor', oid, 'EXECUTE')) AND count(*) = 9 \
@@ -450,7 +456,8 @@ async fn nobody_gets_in_through_the_rollup() {
     assert_eq!(value::<i64>(&database.owner, owned).await, 0);
     let role = "SELECT rolsuper OR rolcanlogin OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'coworking_rollup'";
     assert!(!value::<bool>(&database.owner, role).await);
-    // Nor where tables of its names were there before: their triggers would run with the rights of whoever fills them.
+    // The same when tables with the rollup's names existed before: their triggers would run with the rights of whoever
+    // fills them.
     for table in [
         "rollup_log (slots TSRANGE, users INT8RANGE)",
         "rollup_slots (slot TIMESTAMP, issued INTEGER, issued_and_used INTEGER, used INTEGER)",
@@ -470,7 +477,7 @@ async fn nobody_gets_in_through_the_rollup() {
         let sql = format!("SELECT rolsuper FROM pg_roles WHERE rolname = '{role}'");
         assert!(!value::<bool>(&database.owner, &sql).await);
     }
-    // Tables of somebody else's making are not taken for a rollup.
+    // Tables that another role created do not count as a rollup.
     let (role, _) = door_service(database).await;
     database.execute(&format!("ALTER TABLE rollup_log OWNER TO {role}")).await;
     let status = rollup::status(&database.owner).await.unwrap().unwrap();
@@ -479,7 +486,7 @@ async fn nobody_gets_in_through_the_rollup() {
     assert!(!gateway.reports.reads_rollup());
 }
 
-/// As the first version made it.
+/// A rollup as the first version created it.
 async fn an_unsafe_rollup_is_found_and_mended() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     database.execute(&std::fs::read_to_string(fixture_path("../rollup/first.sql")).unwrap()).await;
@@ -522,7 +529,7 @@ async fn an_unsafe_rollup_is_found_and_mended() {
     assert!(gateway.reports.reads_rollup());
     let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
     assert_same(&kept, &counted);
-    // What differs is told, and mended.
+    // Differences are reported and repaired.
     drop(service);
     gateway.database.execute("UPDATE rollup_users SET used = used + 1 WHERE user_id = 3").await;
     let variables = [("DATABASE_URL", gateway.database.url.as_str())];
@@ -531,7 +538,7 @@ async fn an_unsafe_rollup_is_found_and_mended() {
     assert!(code == 1 && err.contains(told), "{err}");
 }
 
-/// The usual case: the tables belong to the coworking service's role.
+/// The usual case: the coworking service's role owns the tables.
 async fn owners_who_are_no_superusers_keep_it_themselves() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     let (role, owner) = door_service(&database).await;
@@ -547,7 +554,8 @@ async fn owners_who_are_no_superusers_keep_it_themselves() {
     let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
     assert_same(&kept, &counted);
     rollup::upgrade(&owner, PATIENCE).await.unwrap();
-    // A superuser made it: it belongs to nobody who does anything else, and the owner of the tables may still refresh it.
+    // Created by a superuser, the rollup belongs to a role that owns nothing else, and the owner of the tables can
+    // still refresh it.
     rollup::drop_all(&owner, Duration::ZERO).await.unwrap();
     rollup::create(&database.owner, PATIENCE).await.unwrap();
     assert!(rollup::is_refreshable(&owner).await.unwrap());

@@ -1,5 +1,5 @@
-//! Whatever is done to the tables, past the rollup's triggers too: answers are those of the tokens, whether they are
-//! counted, kept or read from the rollup; or the rollup is refused, with a sentence.
+//! Changes to the tables, including those that the rollup's triggers do not see. Answers must always be those of the
+//! door codes, whether they are computed, cached or read from the rollup; or the rollup is refused with a sentence.
 
 use std::{collections::HashMap, process::Command, sync::LazyLock, time::Duration};
 
@@ -14,11 +14,11 @@ use crate::support::{
     on_postgres, rounds,
 };
 
-/// What is done to the tables, and whether the triggers alone see it.
+/// A change to the tables.
 struct Event {
     name: &'static str,
     sql: &'static str,
-    /// Of what the triggers log. All else is found by the fingerprint.
+    /// Whether the triggers log the change. All other changes are found by the fingerprint.
     is_logged: bool,
 }
 
@@ -30,7 +30,7 @@ const fn past_the_triggers(name: &'static str, sql: &'static str) -> Event {
     Event { name, sql, is_logged: false }
 }
 
-/// On the two tables as the coworking service makes them.
+/// Changes to the two tables as the coworking service creates them.
 const PLAIN: [Event; 16] = [
     logged(
         "writes",
@@ -111,7 +111,7 @@ const PLAIN: [Event; 16] = [
     ),
 ];
 
-/// On tokens that have partitions already: by month of issue, and parts of those by member.
+/// Turns `tokens` into a partitioned table: by month of issue, with subpartitions by member.
 const PARTITIONS: &str = "
 ALTER TABLE tokens RENAME TO all_tokens;
 CREATE TABLE tokens (LIKE all_tokens INCLUDING DEFAULTS) PARTITION BY RANGE (created_at);
@@ -178,7 +178,7 @@ on_postgres!(
     what_nobody_thought_of_is_found_by_comparing,
 );
 
-/// A gateway that reads the rollup and keeps its answers, and one that does neither, on the same tables.
+/// Two gateways on the same tables: one reads the rollup and caches answers, the other does neither.
 struct Pair {
     kept: TestGateway,
     counted: TestGateway,
@@ -191,7 +191,7 @@ impl Pair {
         Self { kept, counted }
     }
 
-    /// With a rollup that is read, and every answer kept.
+    /// A pair whose rollup is read and whose answers are all cached.
     async fn rolled_up(prepared: &'static str) -> Self {
         let pair = Self::on(TestDatabase::at(&rolled_up_database(prepared).await).await).await;
         pair.kept.reports.look_for_rollup().await.unwrap();
@@ -204,7 +204,8 @@ impl Pair {
         self.kept.database.execute(sql).await;
     }
 
-    /// What a gateway does as often as it refreshes; the reason why the rollup is not used, if there is one.
+    /// Refreshes and verifies the rollup, as a gateway does regularly; returns why the rollup is not used, if it is
+    /// not.
     async fn go_round(&self) -> Option<String> {
         let owner = &self.kept.database.owner;
         let status = self.kept.reports.look_for_rollup().await.unwrap()?;
@@ -224,7 +225,7 @@ impl Pair {
         self.kept.reports.look_for_rollup().await.unwrap()?.trouble
     }
 
-    /// The first question that is not answered alike, with both answers.
+    /// The first question with different answers, and the answers.
     async fn difference(&self) -> Option<String> {
         for question in questions() {
             let kept = ask(&self.kept, &question).await;
@@ -240,7 +241,7 @@ impl Pair {
         assert_eq!(self.difference().await, None, "{when}");
     }
 
-    /// Keeps every answer.
+    /// Asks all questions, so that the answers are cached.
     async fn ask_everything(&self) {
         for question in questions() {
             assert_ne!(ask(&self.kept, &question).await, "refused");
@@ -248,18 +249,18 @@ impl Pair {
     }
 }
 
-/// A copy of what is made once: the recorded data, prepared, with a rollup that is up to date.
+/// A copy of a prepared database, which is created once per preparation: the recorded data with an up-to-date rollup.
 async fn rolled_up_database(prepared: &'static str) -> String {
     static TEMPLATES: LazyLock<Mutex<HashMap<&str, String>>> = LazyLock::new(Mutex::default);
     let mut templates = TEMPLATES.lock().await;
     if !templates.contains_key(prepared) {
         let database = TestDatabase::recorded(Backend::Postgres).await;
-        // Views hold on to the columns that they read.
+        // Views would prevent changes to the columns that they read.
         database.execute("DROP VIEW report_daily_usage, report_user_visits").await;
         database.execute(prepared).await;
         rollup::create(&database.owner, PATIENCE).await.unwrap();
         while rollup::refresh(&database.owner).await.unwrap() != Progress::Done {}
-        // Nobody may be connected to what is copied.
+        // A template database must have no connections.
         database.owner.close().await.unwrap();
         templates.insert(prepared, database.url);
     }
@@ -267,7 +268,7 @@ async fn rolled_up_database(prepared: &'static str) -> String {
     copy_of_postgres_database(template).await
 }
 
-/// A document, or the path of a legacy report.
+/// Documents, and the paths of the legacy reports.
 fn questions() -> Vec<String> {
     let series = "{ date visits tokensIssued tokensUnused uniqueVisitors }";
     let buckets = "{ buckets { start visits uniqueVisitors tokensIssued } totals { visits uniqueVisitors } }";
@@ -299,16 +300,16 @@ async fn ask(gateway: &TestGateway, question: &str) -> String {
         return if answer.status == 200 { answer.body } else { "refused".to_owned() };
     }
     let answer = gateway.post(question, serde_json::json!({})).await.body;
-    // What cannot be answered can be refused in several places.
+    // A question without an answer can be refused with different errors.
     if answer.contains("\"errors\"") { "refused".to_owned() } else { answer }
 }
 
-/// What comes after a change: writes by the usual way.
+/// Ordinary writes after a change.
 const AFTERWARDS: &str = "INSERT INTO tokens (id, user_id, token, created_at, used_at) \
      SELECT 2000000 + 100 * (SELECT count(*) FROM tokens WHERE id > 2000000) + n, 1 + 2 * n, '------', '2024-04-09 10:00', '2024-04-10 11:00' FROM generate_series(1, 20) AS n; \
      UPDATE tokens SET used_at = created_at + INTERVAL '1 hour' WHERE user_id = 11; DELETE FROM tokens WHERE user_id = 12";
 
-/// Each on tables as they were made: so they still are after what the triggers log.
+/// Runs all events. Each event that is not logged gets a fresh copy of the tables; those that are logged share one.
 async fn all_hold(prepared: &'static str, events: &[Event]) {
     let mut pair = Pair::rolled_up(prepared).await;
     for event in events {
@@ -339,7 +340,7 @@ async fn holds(pair: &Pair, event: &Event) {
     }
 }
 
-/// Another tenant's, for whoever has that schema in front.
+/// A role whose search path begins with another schema reads that schema's tables, not the rollup of `public`.
 async fn each_schema_has_its_own_numbers() {
     let public =
         Pair::rolled_up("CREATE SCHEMA tenant; CREATE TABLE tenant.tokens AS SELECT * FROM tokens WHERE user_id < 40")
@@ -352,7 +353,7 @@ async fn each_schema_has_its_own_numbers() {
     tenant.assert_same("without one").await;
     let owner = &tenant.kept.database.owner;
     assert_eq!(rollup::status(owner).await.unwrap(), None);
-    // And one of its own; users may be in another schema.
+    // With a rollup of its own; the table of members is in another schema.
     rollup::create(owner, PATIENCE).await.unwrap();
     assert_eq!(tenant.go_round().await, None);
     assert!(tenant.kept.reports.reads_rollup());
@@ -364,7 +365,7 @@ async fn each_schema_has_its_own_numbers() {
     again.assert_same("gone").await;
 }
 
-/// The rollup is of the table, and the view shows another part of it.
+/// The rollup belongs to the table, and the view shows other rows.
 async fn a_view_in_front_shows_its_own_numbers() {
     let pair = Pair::rolled_up("").await;
     pair.execute(
@@ -381,7 +382,7 @@ async fn a_view_in_front_shows_its_own_numbers() {
     pair.assert_same("and back, and a round").await;
 }
 
-/// It goes while gateways ask, which look for it before the time is up.
+/// The rollup is dropped while gateways read it. They notice before the waiting time is over.
 async fn a_rollup_goes_while_gateways_ask() {
     let pair = Pair::rolled_up("").await;
     let owner = &pair.kept.database.again().await.owner;
@@ -397,7 +398,7 @@ async fn a_rollup_goes_while_gateways_ask() {
     pair.assert_same("without a rollup").await;
 }
 
-/// What there is of a rollup.
+/// The number of objects that are left of a rollup.
 async fn leftovers(pair: &Pair) -> i64 {
     let sql = "SELECT (SELECT count(*) FROM pg_class WHERE relname LIKE 'rollup%') + (SELECT count(*) FROM pg_proc WHERE proname LIKE 'rollup%') \
                + (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'rollup%') + (SELECT count(*) FROM pg_index WHERE NOT indisvalid) AS n";
@@ -413,7 +414,7 @@ async fn partitions_may_change_as_they_like() {
     all_hold(PARTITIONS, &PARTITIONED).await;
 }
 
-/// In any order, and with writes and rounds in between.
+/// Changes in random order, with writes, refreshes and upgrades in between.
 async fn changes_one_after_the_other_stay_exact() {
     for (seed, prepared, events) in
         [(1, "", &PLAIN[..]), (2, PARTITIONS, &PARTITIONED[..]), (3, PARTITIONS, &PLAIN[..])]
@@ -425,7 +426,7 @@ async fn changes_one_after_the_other_stay_exact() {
         let mut history = vec![format!("seed {seed}")];
         for _ in 0..rounds(8) {
             let event = &events[random.usize(..events.len())];
-            // Some cannot happen twice.
+            // Some events cannot happen twice.
             match owner.execute_unprepared(event.sql).await {
                 Ok(_) => done += 1,
                 Err(_) => drop(owner.execute_unprepared("ROLLBACK").await.unwrap()),
@@ -435,7 +436,7 @@ async fn changes_one_after_the_other_stay_exact() {
             let trouble = if random.bool() { pair.go_round().await } else { None };
             if trouble.is_some() && random.bool() {
                 history.push("upgrade".to_owned());
-                // Whatever happened, the tables are plain ones or partitions.
+                // An upgrade works after every event, because the tables are always plain or partitioned.
                 rollup::upgrade(owner, PATIENCE).await.unwrap();
             }
             if random.bool() {
@@ -448,7 +449,7 @@ async fn changes_one_after_the_other_stay_exact() {
     }
 }
 
-/// So the tests above can fail.
+/// Proves that the tests above can fail: without the fingerprint, the answers are wrong.
 async fn without_the_fingerprint_they_would_not() {
     for event in PLAIN.iter().filter(|event| !event.is_logged) {
         let pair = Pair::rolled_up("").await;
@@ -500,7 +501,7 @@ async fn rows_that_are_replicated_are_seen() {
     pair.execute(&format!("DROP SUBSCRIPTION {slot}")).await;
 }
 
-/// Until both have the same rows.
+/// Waits until both databases have the same rows.
 async fn wait_until_alike(one: &TestDatabase, other: &TestDatabase) {
     let sql = "SELECT concat_ws(' ', (SELECT md5(string_agg(users::TEXT, '' ORDER BY id)) FROM users), \
                (SELECT md5(string_agg(tokens::TEXT, '' ORDER BY id)) FROM tokens)) AS rows";
@@ -528,7 +529,7 @@ async fn backups_that_are_put_back_are_seen() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("backup");
     let file = file.to_str().unwrap();
-    // What is written after the backup, or is in the log while it is made.
+    // Written after the backup, or logged while it is made.
     let later = "UPDATE tokens SET used_at = created_at + INTERVAL '5 hours' WHERE user_id < 90; \
                  UPDATE users SET first_name = 'Other' WHERE id < 9";
     for (how, dump, restore) in [
@@ -568,7 +569,7 @@ async fn backups_that_are_put_back_are_seen() {
         assert_eq!(pair.go_round().await, None, "{how}");
         assert!(pair.kept.reports.reads_rollup(), "{how}");
         pair.assert_same(&format!("{how}: all in its place")).await;
-        // Elsewhere, where nobody knew it.
+        // The backup restored into a new database.
         if how == "without the log" {
             pair.execute(later).await;
             program("pg_dump", &["--format=custom", "--file", file, "--exclude-table-data=rollup_log", &url]);
@@ -613,10 +614,10 @@ async fn rows_at_the_ends_of_time_are_seen() {
             "UPDATE tokens SET used_at = '{time}' WHERE id = (SELECT max(id) FROM tokens WHERE user_id = 6)"
         ))
         .await;
-        // What comes afterwards is not lost.
+        // Later changes are not lost.
         pair.execute("UPDATE tokens SET used_at = created_at + INTERVAL '1 minute' WHERE user_id = 8").await;
         pair.assert_same(&format!("{time}, and afterwards")).await;
-        // Bounded questions are answered, whatever else there is.
+        // Questions with a range are answered despite the distant row.
         let march =
             ask(&pair.kept, "{ dailyUsage(filter: { from: \"2024-03-01\", to: \"2024-03-31\" }) { visits } }").await;
         assert!(march.contains("visits") && !march.contains("errors"), "{march}");
@@ -624,7 +625,7 @@ async fn rows_at_the_ends_of_time_are_seen() {
                       OR used_at > '9000-01-01' OR used_at < '0002-01-01'").await;
         pair.go_round().await;
     }
-    // Everything, with a row far away: as many steps as there are stretches with rows.
+    // A rebuild with distant rows: the number of steps depends on the periods with rows, not on their distance.
     pair.execute("INSERT INTO users (id, first_name, last_name, joined_at) VALUES (2147483647, 'First', 'Last', '2020-01-01'); \
          INSERT INTO tokens (user_id, token, created_at) VALUES (5, '------', '9999-12-31'), (2147483647, '------', '0001-01-01')").await;
     rollup::rebuild(owner).await.unwrap();
@@ -648,7 +649,8 @@ async fn what_a_rollup_cannot_follow_is_refused() {
         (format!("ALTER TABLE tokens RENAME TO tokens_itself; CREATE FOREIGN DATA WRAPPER nobody; CREATE SERVER nowhere FOREIGN DATA WRAPPER nobody; \
           CREATE FOREIGN {} SERVER nowhere", tokens.trim_start_matches("CREATE ").replace("other", "tokens")), "public.tokens is a foreign table"),
         ("SET allow_system_table_mods = on; CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid REGCLASS); RESET allow_system_table_mods".to_owned(), "one of Citus"),
-        // Tables of these names are taken for a rollup's; what is wrong with them shows when the first stretch is counted.
+        // An existing table of this name is used as the rollup's; its constraint fails when the first portion is
+        // counted.
         ("CREATE TABLE rollup_users (user_id INTEGER PRIMARY KEY, issued INTEGER CHECK (issued < 0), used INTEGER, first_visit_at TIMESTAMP, last_visit_at TIMESTAMP)".to_owned(), "violates check constraint"),
     ] {
         let pair = Pair::on(TestDatabase::recorded(Backend::Postgres).await).await;
@@ -661,14 +663,14 @@ async fn what_a_rollup_cannot_follow_is_refused() {
             pair.execute("INSERT INTO tokens (id, user_id, token, created_at) VALUES (1000000, 1, '------', '2024-03-01')").await;
         }
     }
-    // A transaction that does not end: nothing waits for ever.
+    // A transaction stays open: creating the rollup does not wait for it without end.
     let pair = Pair::on(TestDatabase::recorded(Backend::Postgres).await).await;
     let writer = pair.kept.database.again().await;
     writer.execute("BEGIN; INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2024-03-01')").await;
     let error = rollup::create(&pair.kept.database.owner, Duration::from_millis(300)).await.unwrap_err();
     assert!(error.to_string().contains("a transaction has been open for so long"), "{error}");
     writer.execute("COMMIT").await;
-    // What that left is no index: it is made again.
+    // The invalid index that the failure left is created again.
     rollup::create(&pair.kept.database.owner, PATIENCE).await.unwrap();
     rollup::drop_all(&pair.kept.database.owner, Duration::ZERO).await.unwrap();
     pair.execute("UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = 'tokens_used_at_index'::REGCLASS").await;
@@ -704,7 +706,7 @@ async fn row_level_security_hides_what_it_hides() {
     pair.assert_same("without again").await;
 }
 
-/// Nothing here tells that they changed.
+/// Changes to tables of another server cannot be noticed, so their answers are not cached.
 async fn tables_of_another_server_are_never_kept() {
     let somewhere = "CREATE FOREIGN DATA WRAPPER nobody; CREATE SERVER nowhere FOREIGN DATA WRAPPER nobody; \
                      CREATE FOREIGN TABLE elsewhere (id INTEGER, user_id INTEGER, token TEXT, created_at TIMESTAMP, used_at TIMESTAMP) SERVER nowhere";
@@ -722,14 +724,14 @@ async fn tables_of_another_server_are_never_kept() {
         gateway.database.execute(sql).await;
         assert_eq!(gateway.reports.version().await, None, "{sql}");
     }
-    // A view of one's own tables is another matter.
+    // A view of local tables is fine.
     let gateway = TestGateway::recorded(Backend::Postgres).await;
     gateway.database.execute("ALTER TABLE tokens RENAME TO t; CREATE VIEW tokens AS SELECT * FROM t").await;
     assert!(gateway.reports.version().await.is_some());
 }
 
 async fn what_nobody_thought_of_is_found_by_comparing() {
-    // By small portions and by large ones in turns.
+    // Small and large portions by turns.
     let portions = [Portion::Small, Portion::Large].into_iter().cycle();
     let changes = [
         (
@@ -744,7 +746,7 @@ async fn what_nobody_thought_of_is_found_by_comparing() {
         ),
         ("UPDATE rollup_users SET last_visit_at = NULL WHERE user_id = 7", "rollup_users 7"),
         ("INSERT INTO rollup_users VALUES (-5, 1, 1)", "rollup_users -5"),
-        // Writers go on where nothing can be logged any more.
+        // Writers continue when nothing can be logged any more.
         (
             "ALTER TABLE rollup_log ADD CONSTRAINT never CHECK (FALSE) NOT VALID; \
           UPDATE tokens SET used_at = created_at WHERE user_id = 9; ALTER TABLE rollup_log DROP CONSTRAINT never",
@@ -754,7 +756,7 @@ async fn what_nobody_thought_of_is_found_by_comparing() {
     let first = Pair::rolled_up("").await;
     for ((sql, place), portion) in changes.into_iter().zip(portions) {
         first.execute(sql).await;
-        // Without what is kept from before.
+        // A new pair, without cached answers.
         let pair = Pair::on(first.kept.database.again().await).await;
         pair.kept.reports.look_for_rollup().await.unwrap();
         assert!(pair.difference().await.is_some(), "{sql}");
@@ -773,7 +775,7 @@ async fn what_nobody_thought_of_is_found_by_comparing() {
         assert!(pair.kept.reports.reads_rollup());
         pair.assert_same(sql).await;
     }
-    // A column that is called otherwise by now: its writers know.
+    // While a column has another name, its writers still work.
     let pair = Pair::rolled_up("").await;
     pair.execute("ALTER TABLE tokens RENAME used_at TO opened_at; UPDATE tokens SET opened_at = created_at WHERE user_id = 9; \
                   INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2024-03-01'); DELETE FROM tokens WHERE user_id = 11; \

@@ -1,4 +1,4 @@
-//! The committed schema against the code.
+//! The committed schema is the one of the code, and everything in it has a description.
 
 use coworking_analytics::graphql;
 
@@ -23,7 +23,7 @@ fn everything_in_the_schema_is_described() {
             in_description = !in_description && line.matches("\"\"\"").count() == 1;
             described = true;
         } else if !in_description && !line.is_empty() && !line.starts_with(['}', ')']) {
-            // What the library itself brings along, and the root declaration, need no words of ours.
+            // The library's own definitions and the schema's root declaration need no description.
             if !described && !line.starts_with("directive") && !line.starts_with("schema") && !is_root(line) {
                 undescribed.push(line.to_owned());
             }

@@ -1,5 +1,5 @@
-//! Answers that are followed: as fresh as those that are asked for, and computed once for all who follow.
-//! The protocol of WebSockets is held by tests/clients/subscriptions.test.mjs.
+//! Subscriptions: as fresh as queries, and computed once for all followers. The WebSocket protocol is tested by
+//! tests/clients/subscriptions.test.mjs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +36,7 @@ const COUNT: &str =
 const ONE_MORE: &str = "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2030-01-01 12:00:00')";
 const ONE_ELSEWHERE: &str =
     "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2030-01-02 12:00:00')";
-/// Soon enough for a test, and often enough to catch what is told twice.
+/// Fast enough for a test, and often enough to find answers that are sent twice.
 const OFTEN: (&str, &str) = ("SUBSCRIPTION_INTERVAL", "20ms");
 const NEVER: (&str, &str) = ("SUBSCRIPTION_INTERVAL", "1d");
 
@@ -44,7 +44,7 @@ async fn gateway(backend: Backend, variables: &[(&str, &str)]) -> TestGateway {
     TestGateway::on(TestDatabase::recorded(backend).await, variables).await
 }
 
-/// A stream of events, being read.
+/// A stream of events that is being read.
 struct Events {
     body: Body,
     text: String,
@@ -132,7 +132,7 @@ async fn the_first_answer_is_no_older_than_the_question(backend: Backend) {
     assert!(told.is_err(), "nobody is told more often because others come");
 }
 
-/// Newcomers have the answer computed anew: those before them are told, and never what is older.
+/// A new subscriber makes the answer be computed again. Earlier subscribers get it too, and never an older one.
 async fn newcomers_bring_news(backend: Backend) {
     let gateway = gateway(backend, &[OFTEN]).await;
     let mut first = follow(&gateway, COUNT).await;
@@ -156,7 +156,7 @@ async fn failures_are_told_and_pass(backend: Backend) {
     assert_eq!(events.issued().await, 0);
 }
 
-/// Nothing is written, and still the answer changes.
+/// The answer changes although nothing is written.
 async fn days_end(backend: Backend) {
     let gateway = gateway(backend, &[OFTEN]).await;
     let today = "subscription { dailyUsage(orderBy: { direction: DESC }, first: 1) { date isPartial } }";
@@ -217,7 +217,7 @@ async fn what_stays_open_is_bounded() {
     assert_eq!(third.next().await, None, "an operation that was refused is complete");
 }
 
-/// What a thousand slow readers wait for takes no more memory than there is for it.
+/// Answers that wait for slow readers take no more memory than the limit.
 #[tokio::test]
 async fn connections_share_what_memory_there_is() {
     let gateway = gateway(Backend::Sqlite, &[("MAX_LIVE_BYTES", "1024"), OFTEN]).await;
@@ -238,7 +238,7 @@ async fn connections_share_what_memory_there_is() {
     assert_eq!(follow(&gateway, days).await.next().await.unwrap(), answer);
 }
 
-/// The value of a metric, all its series added up.
+/// The sum of all series of a metric.
 async fn metric(service: &std::net::SocketAddr, name: &str) -> f64 {
     let text = get(*service, "/metrics").await.unwrap().body;
     let series = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit_once(' '));
@@ -293,7 +293,7 @@ async fn a_thousand_followers_cost_one_execution_a_change() {
     while let Some(follower) = followers.next().await {
         follower.unwrap();
     }
-    // Those who left are counted no more.
+    // Subscribers that left are no longer counted.
     let gone = async {
         while metric(&port, "coworking_subscriptions ").await + metric(&port, "coworking_live_questions ").await > 0.0 {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! TLS, and certificates that are renewed.
+//! TLS, and renewal of certificates.
 
 use std::{net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::support::{
     requests::{HEATMAP, ask_http2, heatmap},
 };
 
-/// A certificate for `localhost` that vouches for itself, with its key, in two files.
+/// Creates a self-signed certificate for `localhost` and its key, in two files.
 fn certify(folder: &Path) {
     let files = [folder.join("tls.crt"), folder.join("tls.key")];
     let [certificate, key] = files.each_ref().map(|file| file.to_str().unwrap());
@@ -38,7 +38,7 @@ fn certify(folder: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A connection that trusts the certificate in the file, and the protocol that was agreed upon.
+/// A connection that trusts the certificate in the file, and the protocol that was negotiated.
 async fn connect_tls(
     address: SocketAddr,
     certificate: &Path,
@@ -68,14 +68,14 @@ async fn tls_is_spoken_and_its_certificate_renewed() {
         ("USAGE_LOG_INTERVAL", "off"),
         ("HEADER_TIMEOUT", "1s"),
     ];
-    // Its probes are plain, as Kubernetes' are.
+    // `start` sends the readiness probe without TLS, as Kubernetes does.
     let service = Service::start(&variables).await;
     let plain = query(service.address, HEATMAP).await.unwrap();
     assert_eq!(
         (plain.status.as_u16(), plain.json()["errors"][0]["extensions"]["code"].clone()),
         (400, json!("TLS_REQUIRED"))
     );
-    // Whoever begins a handshake and goes no further is not waited for.
+    // An incomplete handshake is ended after a time.
     let mut silent = TcpStream::connect(service.address).await.unwrap();
     silent.write_all(b"\x16\x03\x01").await.unwrap();
     assert!(is_closed(&mut silent).await);

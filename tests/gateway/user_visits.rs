@@ -1,4 +1,4 @@
-//! `userVisits` on the recorded data: whole answers, paging while rows arrive, one snapshot.
+//! `userVisits` on the recorded data: complete answers, paging while rows are inserted, and one snapshot per request.
 
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ async fn pages_stay_right_while_rows_arrive(backend: Backend) {
             break;
         }
         after = list["pageInfo"]["endCursor"].clone();
-        // Newer members go before the page that was read; those pages must not shift.
+        // Newer members come before the page that was read, and must not shift the next pages.
         gateway
             .database
             .execute(
@@ -75,7 +75,7 @@ async fn all_reports_of_a_request_read_one_snapshot(backend: Backend) {
     let insert = "INSERT INTO tokens (user_id, token, created_at) VALUES (2, 'sample', '2024-04-01 09:00:00')";
     let mut answers = Vec::new();
     for _ in 0..40 {
-        // Rows arrive all the time while the request runs its three statements.
+        // Rows are inserted while the request runs its three statements.
         let writes = async {
             for _ in 0..10 {
                 gateway.database.execute(insert).await;

@@ -1,4 +1,4 @@
-//! The views for SQL tools: the numbers of GraphQL, for a role that sees nothing else.
+//! The views for SQL tools have the numbers of GraphQL, for a role that can read nothing else.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use coworking_analytics::{
@@ -25,7 +25,7 @@ on_postgres!(a_role_by_the_recipe_sees_the_views_and_nothing_else, whoever_may_r
 const DAILY_USAGE: &str = "report_daily_usage";
 const USER_VISITS: &str = "report_user_visits";
 
-/// A row of either: the names are the same but for their case.
+/// A row of either source; the names differ only in case.
 #[derive(Debug, PartialEq, Serialize, Deserialize, FromQueryResult)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Day {
@@ -61,14 +61,14 @@ const QUERY: &str = "{
 
 async fn views_say_what_graphql_says(backend: Backend) {
     let gateway = TestGateway::recorded(backend).await;
-    // A view knows no clock but the database's own. Today and days to come are partial, yesterday is not.
+    // Views use the database's clock. Today and later days are partial, yesterday is not.
     let now = Clock::system().now();
     *gateway.now.lock().unwrap() = now;
     for date in [now.date_naive() - Days::new(1), now.date_naive(), now.date_naive() + Days::new(2)] {
         let insert = "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES";
         gateway.database.execute(&format!("{insert} (3, '------', '{date} 23:59:59.999999', NULL)")).await;
     }
-    // A member whose own row is gone.
+    // A member without a row in `users`.
     gateway
         .database
         .execute(match backend {
@@ -113,7 +113,7 @@ async fn views_have_these_columns_and_are_read_only(backend: Backend) {
             .iter()
             .map(|row| (row.try_get("", "name").unwrap(), row.try_get("", "is_described").unwrap()))
             .collect();
-        // Nowhere a column `token`, the door codes.
+        // No view has the column `token` with the door codes.
         assert_eq!(columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" "), names);
         assert!(columns.iter().all(|(_, is_described)| *is_described), "{columns:?}");
         let delete = database.owner.execute_unprepared(&format!("DELETE FROM {view}")).await;
@@ -181,8 +181,8 @@ async fn whoever_may_read_and_create_can_make_the_views() {
     refused(&database.owner, "SELECT token FROM tokens").await;
 }
 
-/// Runs the statements in a section of `docs/postgresql.md`, for a role of the test's own: roles belong
-/// to the whole server. Its password is its name.
+/// Runs the SQL of a section of `docs/postgresql.md` for a role with a unique name, because roles belong to the whole
+/// server. The role's password is its name.
 async fn follow(database: &TestDatabase, section: &str, role: &str) -> String {
     let docs = include_str!("../../docs/postgresql.md");
     let (_, section) = docs.split_once(&format!("{section}\n")).unwrap();
@@ -205,7 +205,7 @@ fn rows<T: DeserializeOwned>(list: &Value) -> Vec<T> {
     serde_json::from_value(list.clone()).unwrap()
 }
 
-/// Rows by way of JSON, like an answer's: reading a ratio from it may cost the last bit.
+/// Rows converted through JSON, like an answer: parsing JSON may change the last bit of a ratio.
 async fn read<T: FromQueryResult + Serialize + DeserializeOwned>(connection: &DatabaseConnection, sql: &str) -> Vec<T> {
     let answer = answer(connection, sql).await.unwrap();
     let rows: Vec<_> = answer.iter().map(|row| T::from_query_result(row, "").unwrap()).collect();

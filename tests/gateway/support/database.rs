@@ -1,4 +1,4 @@
-//! Databases for one test each: an SQLite file, or a database on the test run's own PostgreSQL.
+//! One database for each test: an SQLite file, or a database on the test run's own PostgreSQL.
 
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,17 @@ pub enum Backend {
     Postgres,
 }
 
-/// A database that lives as long as its test.
+/// A database for one test. An SQLite file is deleted after the test.
 pub struct TestDatabase {
     pub backend: Backend,
     pub url: String,
-    /// A connection that may write, as the coworking service itself would.
+    /// A connection with the right to write, like that of the coworking service.
     pub owner: DatabaseConnection,
     _folder: Option<TempDir>,
 }
 
 impl TestDatabase {
-    /// Nothing in it at all.
+    /// An empty database.
     pub async fn bare(backend: Backend) -> Self {
         let (url, folder) = match backend {
             Backend::Sqlite => {
@@ -39,31 +39,31 @@ impl TestDatabase {
         Self { backend, url, owner, _folder: folder }
     }
 
-    /// The tables, without rows.
+    /// A database with the tables, without rows.
     pub async fn empty(backend: Backend) -> Self {
         let database = Self::bare(backend).await;
         migration::up(&database.owner).await.unwrap();
         database
     }
 
-    /// The recorded legacy database.
+    /// A database with the recorded legacy data.
     pub async fn recorded(backend: Backend) -> Self {
         let database = Self::empty(backend).await;
         database.execute(&fixture("data.sql")).await;
         database
     }
 
-    /// The PostgreSQL at a URL.
+    /// An existing PostgreSQL database.
     pub async fn at(url: &str) -> Self {
         Self { backend: Backend::Postgres, url: url.to_owned(), owner: open(url).await, _folder: None }
     }
 
-    /// The same database, by a connection of its own.
+    /// The same database, with another connection.
     pub async fn again(&self) -> Self {
         Self::at(&self.url).await
     }
 
-    /// The same database, as a role sees it that has this name for a password.
+    /// The same database with the connection of a role whose password is its name.
     pub async fn seen_by(&self, role: &str) -> Self {
         let (_, address) = self.url.rsplit_once('@').unwrap();
         Self { url: format!("postgres://{role}:{role}@{address}"), ..self.again().await }
@@ -82,7 +82,7 @@ pub fn fixture(name: &str) -> String {
     std::fs::read_to_string(fixture_path(name)).unwrap()
 }
 
-/// The PostgreSQL that `make test` started. Nothing is skipped without it: the test fails.
+/// The URL of the PostgreSQL that `make test` started. Without it the test fails; it is not skipped.
 #[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
 pub fn postgres_url() -> String {
     let test = std::thread::current().name().map(str::to_owned).filter(|name| name.contains("::"));
@@ -90,19 +90,19 @@ pub fn postgres_url() -> String {
     std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set; run the tests with `make test`")
 }
 
-/// The authority that signed that PostgreSQL's certificate.
+/// The file of the authority that signed this PostgreSQL's certificate.
 #[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
 pub fn postgres_authority() -> String {
     std::env::var("TEST_POSTGRES_AUTHORITY")
         .expect("TEST_POSTGRES_AUTHORITY is not set; run the tests with `make test`")
 }
 
-/// A fresh database on the test run's PostgreSQL, by its URL. It goes with the cluster.
+/// Creates a database on the test run's PostgreSQL and returns its URL. It is deleted with the cluster.
 pub async fn create_postgres_database() -> String {
     copy_of_postgres_database("template1").await
 }
 
-/// A copy of the database of that name, to which nobody may be connected.
+/// Copies the database of that name, which must have no connections.
 pub async fn copy_of_postgres_database(template: &str) -> String {
     let server = postgres_url();
     let name = format!("test_{}", Uuid::new_v4().simple());
@@ -117,7 +117,7 @@ async fn open(url: &str) -> DatabaseConnection {
     Database::connect(&config.database, Access::Maintain).await.unwrap().connection().clone()
 }
 
-/// Waits until some other session waits for a lock in this database.
+/// Waits until another session waits for a lock in this database.
 pub async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
     tokio::time::timeout(super::process::PATIENCE, async {
         while waiting(connection).await == 0 {
@@ -128,7 +128,7 @@ pub async fn waits_for_a_lock(connection: &sea_orm::DatabaseTransaction) {
     .unwrap();
 }
 
-/// How many sessions wait for a lock in this database.
+/// The number of sessions that wait for a lock in this database.
 pub async fn waiting(connection: &sea_orm::DatabaseTransaction) -> i64 {
     let waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, waiting);

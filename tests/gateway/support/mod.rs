@@ -1,4 +1,4 @@
-//! What the tests stand on: real databases, the real router, and the real binary.
+//! Support for the tests: real databases, the real router, and the real binary.
 
 pub mod database;
 pub mod process;
@@ -29,7 +29,7 @@ use tower::ServiceExt as _;
 
 pub use self::database::{Backend, TestDatabase};
 
-/// The moment at which tests look at the world: noon of the last day of the recorded data.
+/// The time that tests' clocks show: noon (UTC) of the last day of the recorded data.
 pub const NOW: &str = "2024-04-14T12:00:00Z";
 
 /// Runs each test on both databases.
@@ -47,7 +47,7 @@ macro_rules! on_both_databases {
 }
 pub(crate) use on_both_databases;
 
-/// Tests that need PostgreSQL: `make check` leaves out whatever has `postgres` in its name.
+/// Declares tests that need PostgreSQL. `make check` leaves out tests with `postgres` in their name.
 macro_rules! on_postgres {
     ($($test:ident),+ $(,)?) => {
         mod only_postgres {
@@ -58,17 +58,17 @@ macro_rules! on_postgres {
 }
 pub(crate) use on_postgres;
 
-/// The service on a database of its own, without a socket.
+/// The service on its own database, without a socket.
 pub struct TestGateway {
     pub router: Router,
     pub reports: Reports,
     pub database: TestDatabase,
     pub ending: Ending,
-    /// What its clock shows; it stands still unless a test moves it.
+    /// The time of its clock, which stands still unless a test sets it.
     pub now: Arc<Mutex<DateTime<Utc>>>,
 }
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -87,24 +87,24 @@ impl Answer {
 }
 
 impl TestGateway {
-    /// On the recorded legacy database.
+    /// A gateway on the recorded legacy data.
     pub async fn recorded(backend: Backend) -> Self {
         Self::on(TestDatabase::recorded(backend).await, &[]).await
     }
 
-    /// On tables without rows.
+    /// A gateway on tables without rows.
     pub async fn empty(backend: Backend) -> Self {
         Self::on(TestDatabase::empty(backend).await, &[]).await
     }
 
-    /// On the recorded legacy database in SQLite, with variables of the environment.
+    /// A gateway on the recorded legacy data in SQLite, with environment variables.
     pub async fn configured(variables: &[(&str, &str)]) -> Self {
         Self::on(TestDatabase::recorded(Backend::Sqlite).await, variables).await
     }
 
-    /// On a given database, with variables of the environment.
+    /// A gateway on a given database, with environment variables.
     pub async fn on(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
-        // What the gateway logs is shown when a test fails.
+        // The gateway's log is shown when a test fails.
         let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
         let config = config(&database.url, variables);
         let pool = Database::connect(&config.database, Access::Report).await.unwrap();
@@ -124,19 +124,19 @@ impl TestGateway {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    /// The answer to a document, whatever it is.
+    /// The answer to a document, successful or not.
     pub async fn post(&self, query: &str, variables: Value) -> Answer {
         let body = json!({ "query": query, "variables": variables }).to_string();
         let request = Request::post("/graphql").header("content-type", "application/json");
         self.send(request.body(body.into()).unwrap()).await
     }
 
-    /// The whole answer to a document, data and errors.
+    /// The answer to a document as JSON: data and errors.
     pub async fn answer(&self, query: &str) -> Value {
         self.post(query, json!({})).await.json()
     }
 
-    /// The data of a document that must succeed.
+    /// The data of the answer to a document; panics when there are errors.
     pub async fn query(&self, query: &str) -> Value {
         let mut answer = self.answer(query).await;
         assert!(answer.get("errors").is_none(), "{query}\n{answer:#}");
@@ -144,16 +144,16 @@ impl TestGateway {
     }
 }
 
-/// How long making a rollup may wait for others.
+/// How long the creation of a rollup may wait for other transactions.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The configuration that the gateway would read, on a test's database.
+/// The configuration for a test's database and environment variables.
 pub fn config(url: &str, variables: &[(&str, &str)]) -> Config {
-    // Who may see what, and how much, is tested apart.
+    // Access and budgets have their own tests.
     let usual = [
         ("DATABASE_URL", url),
         ("DB_MAX_CONNECTIONS", "4"),
-        // A busy machine is no outage.
+        // Generous, because the machine may be busy.
         ("DB_ACQUIRE_TIMEOUT", "20s"),
         ("REQUEST_TIMEOUT", "30s"),
         ("ANONYMOUS_SCOPES", "reports,members"),
@@ -169,12 +169,12 @@ thread_local! {
     static CLOCK: Cell<Option<DateTime<Utc>>> = const { Cell::new(None) };
 }
 
-/// What a test's clocks show: usually one and the same moment.
+/// The time of this test's clocks; [`NOW`] unless the test sets it.
 pub fn now() -> DateTime<Utc> {
     CLOCK.get().unwrap_or_else(|| NOW.parse().unwrap())
 }
 
-/// Has this test's clocks show another moment; those of gateways are set apart.
+/// Sets the time of this test's clocks. Clocks of existing gateways must be set separately.
 pub fn set_now(now: DateTime<Utc>) {
     CLOCK.set(Some(now));
 }
@@ -185,23 +185,23 @@ pub async fn read(response: Response) -> Answer {
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
 }
 
-/// How often a test tries something at random, where so often is usual: `ROUNDS=10` makes it ten times as often.
+/// The number of rounds of a random test: `usual`, or with `ROUNDS=10` ten times as many.
 #[expect(clippy::disallowed_methods, reason = "the test run's own setting")]
 pub fn rounds(usual: usize) -> usize {
     usual * std::env::var("ROUNDS").map_or(1, |times| times.parse().unwrap())
 }
 
-/// So many texts, one after the other.
+/// `count` texts, joined.
 pub fn repeated(count: usize, one: impl Fn(usize) -> String) -> String {
     (0..count).map(one).collect::<Vec<_>>().concat()
 }
 
-/// Holds an answer against the committed one, which both databases share.
+/// Compares an answer with the committed snapshot, which both databases share.
 pub fn snapshot(name: &str, answer: &Value) {
     snapshot_text(name, &format!("{answer:#}"));
 }
 
-/// Holds a text against the committed one.
+/// Compares a text with the committed snapshot.
 pub fn snapshot_text(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/snapshots"));

@@ -1,4 +1,4 @@
-//! The real binary as a child process, with an environment of its own.
+//! The real binary as a child process, with its own environment.
 
 use std::{
     fs::File,
@@ -17,25 +17,25 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
 use super::Answer;
 
-/// How long anything may take before a test gives up.
+/// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary that these tests were built with.
 const BINARY: &str = env!("CARGO_BIN_EXE_coworking-analytics");
 
-/// A program, ready to be given arguments: in a folder of its own, with nothing set.
+/// A command that runs in `folder` with an empty environment.
 fn command(program: &str, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().current_dir(folder).stdin(Stdio::null());
     command
 }
 
-/// Runs the binary to its end: exit code, standard output, standard error.
+/// Runs the binary to its end; returns exit code, standard output and standard error.
 pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
     output_of(command(BINARY, folder).envs(variables.iter().copied()).args(arguments))
 }
 
-/// The same without arguments, where no file may grow beyond 20 KiB: a disk that is full.
+/// The same without arguments, and with files limited to 20 KiB, which imitates a full disk.
 pub fn run_without_room(folder: &Path, variables: &[(&str, &str)]) -> (i32, String, String) {
     let script = "trap '' XFSZ; ulimit -f 40; exec \"$0\"";
     output_of(command("/bin/sh", folder).envs(variables.iter().copied()).args(["-c", script, BINARY]))
@@ -67,7 +67,7 @@ impl Service {
         Self::spawn_in(TempDir::new().unwrap(), variables)
     }
 
-    /// Starts an ended service anew, in the same folder, with nothing set.
+    /// Starts an ended service again, in the same folder, without variables.
     pub async fn start_again(mut self) -> Self {
         let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
         let service = Self::spawn_in(folder, &[]);
@@ -81,9 +81,9 @@ impl Service {
         let child = command(BINARY, folder.path())
             .env("APP_PORT", address.port().to_string())
             .env("METRICS_PORT", "0")
-            // A busy machine is no outage.
+            // Generous, because the machine may be busy.
             .env("DB_ACQUIRE_TIMEOUT", "12s")
-            // How much each may ask is tested apart.
+            // Budgets have their own tests.
             .env("RATE_LIMIT", "off")
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
@@ -97,7 +97,7 @@ impl Service {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Asks until the answer has that status.
+    /// Repeats a GET until the answer has that status.
     pub async fn wait_for(&self, path: &str, status: u16) {
         let started = Instant::now();
         loop {
@@ -109,7 +109,7 @@ impl Service {
         }
     }
 
-    /// Waits until the log has that text.
+    /// Waits until the log contains the text.
     pub async fn wait_for_log(&self, text: &str) {
         let started = Instant::now();
         while !self.log().contains(text) {
@@ -136,12 +136,12 @@ impl Service {
         assert!(sent.unwrap().success());
     }
 
-    /// Memory that the process takes now, in KiB.
+    /// The memory that the process uses now, in KiB.
     pub fn resident_kib(&self) -> u64 {
         self.status("VmRSS:")
     }
 
-    /// The most memory that the process took so far, in KiB.
+    /// The most memory that the process has used, in KiB.
     pub fn peak_kib(&self) -> u64 {
         self.status("VmHWM:")
     }
@@ -152,15 +152,15 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// How long the processor worked for the process so far, in milliseconds, in steps of ten.
+    /// The processor time of the process so far, in milliseconds, in steps of ten.
     pub fn processor_ms(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // Behind the name in brackets: user and system time are the 14th and 15th field, in 1/100 s.
+        // After the name in brackets: user and system time are the 14th and 15th field, in 1/100 s.
         let (_, fields) = stat.rsplit_once(')').unwrap();
         fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits until the process ends by itself.
     pub async fn ended(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
@@ -182,18 +182,18 @@ impl Drop for Service {
 
 pub type SendError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Gets a path of a service, on a connection of its own.
+/// Sends a GET to a service, on a new connection.
 pub async fn get(address: SocketAddr, path: &str) -> Result<Answer, SendError> {
     send(address, Request::get(path).body(Body::empty())?).await
 }
 
-/// Posts a document to a service, on a connection of its own.
+/// Posts a document to a service, on a new connection.
 pub async fn query(address: SocketAddr, document: &str) -> Result<Answer, SendError> {
     let body = serde_json::json!({ "query": document }).to_string();
     send(address, Request::post("/graphql").header("content-type", "application/json").body(Body::from(body))?).await
 }
 
-/// Sends a request to a service, on a connection of its own.
+/// Sends a request to a service, on a new connection.
 pub async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Answer, SendError> {
     let exchange = async {
         let stream = TcpStream::connect(address).await?;
@@ -207,7 +207,7 @@ pub async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Ans
     tokio::time::timeout(PATIENCE, exchange).await?
 }
 
-/// Whether the other side ends the connection while it is given nothing more.
+/// Whether the other side closes the connection in time, while the test sends nothing more.
 pub async fn is_closed(stream: &mut TcpStream) -> bool {
     let mut bytes = vec![0; 1 << 16];
     let closed = async { while matches!(stream.read(&mut bytes).await, Ok(read) if read > 0) {} };

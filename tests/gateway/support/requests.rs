@@ -1,4 +1,4 @@
-//! Requests that several tests send, and what they read of answers.
+//! Requests that several tests send, and helpers to read answers.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{Answer, TestGateway, process::PATIENCE};
 /// A report without arguments.
 pub const HEATMAP: &str = "{ heatmap { visits } }";
 
-/// The path at which a GET asks for it.
+/// The path of a GET for this report.
 pub fn heatmap() -> String {
     format!("/graphql?{}", serde_urlencoded::to_string([("query", HEATMAP)]).unwrap())
 }
@@ -30,7 +30,7 @@ pub async fn ask(gateway: &TestGateway, document: &str, headers: &[(&str, &str)]
     gateway.send(post(document, headers)).await
 }
 
-/// Asks on a connection of HTTP/2 for the heatmap.
+/// Requests the heatmap on an HTTP/2 connection.
 pub async fn ask_http2(sender: &mut http2::SendRequest<Body>, address: SocketAddr) -> hyper::Result<(u16, Value)> {
     let request = Request::get(format!("http://{address}{}", heatmap())).body(Body::empty()).unwrap();
     let (parts, body) = sender.send_request(request).await?.into_parts();
@@ -38,7 +38,7 @@ pub async fn ask_http2(sender: &mut http2::SendRequest<Body>, address: SocketAdd
     Ok((parts.status.as_u16(), serde_json::from_slice(&bytes).unwrap()))
 }
 
-/// The one error of an answer without data, as it is told: status, code, scope, path.
+/// The first error of an answer without data: status, code, scope and path.
 pub fn refusal(answer: &Answer) -> (u16, String, String, Value) {
     let body = answer.json();
     let error = &body["errors"][0];
@@ -47,7 +47,7 @@ pub fn refusal(answer: &Answer) -> (u16, String, String, Value) {
     (answer.status.as_u16(), text(&extensions["code"]), text(&extensions["scope"]), error["path"].clone())
 }
 
-/// Waits until it is so.
+/// Waits until the condition is true.
 pub async fn until(is_so: impl AsyncFn() -> bool) {
     let waiting = async {
         while !is_so().await {
@@ -57,7 +57,7 @@ pub async fn until(is_so: impl AsyncFn() -> bool) {
     tokio::time::timeout(PATIENCE, waiting).await.expect("it never came about");
 }
 
-/// A name of the schema as REST spells it.
+/// The name of a parameter of the routes for a name in the schema.
 pub fn in_snake_case(name: &str) -> String {
     let letter =
         |letter: char| if letter.is_uppercase() { format!("_{}", letter.to_lowercase()) } else { letter.into() };
