@@ -106,8 +106,8 @@ faults: release
 soak: release
 	@python3 -B -m bench.soak $(ARGS)
 
-# Fuzzes with the nightly toolchain: five minutes for each target, or TARGET=csv SECONDS=3600. Inputs that are found go to
-# target/fuzz-corpus; add useful ones to fuzz/corpus.
+# Fuzzes with the nightly toolchain: five minutes for each target, or TARGET=csv SECONDS=3600. Inputs that are found go
+# to target/fuzz-corpus; add useful ones to fuzz/corpus.
 TARGET ?= filters cursors time_zones query_strings csv
 SECONDS ?= 300
 FUZZ := target/tools/bin/cargo-fuzz

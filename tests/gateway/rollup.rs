@@ -456,8 +456,8 @@ async fn nobody_gets_in_through_the_rollup() {
     assert_eq!(value::<i64>(&database.owner, owned).await, 0);
     let role = "SELECT rolsuper OR rolcanlogin OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'coworking_rollup'";
     assert!(!value::<bool>(&database.owner, role).await);
-    // The same when tables with the rollup's names existed before: their triggers would run with the rights of whoever
-    // fills them.
+    // The same when tables with the rollup's names existed before: their triggers would run with the rights of the role
+    // that fills them.
     for table in [
         "rollup_log (slots TSRANGE, users INT8RANGE)",
         "rollup_slots (slot TIMESTAMP, issued INTEGER, issued_and_used INTEGER, used INTEGER)",
