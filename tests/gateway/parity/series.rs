@@ -111,7 +111,7 @@ impl Series<'_> {
         let today = self.asked.today();
         let last = self.asked.to.unwrap_or(last_row.map_or(today, |bucket| bucket.last.max(today)));
         let listed = |bucket: &Bucket| {
-            // In an open range, hours begin with the first row, not with its day. After today, they end with the last row.
+            // In an open range, hours begin with the first row, not with its day. After today, the last row is the end.
             let begun = self.asked.from.is_some() || first_row <= Some(bucket);
             let over = self.asked.to.is_none() && bucket.first > today && Some(bucket) > last_row;
             let days = |date: NaiveDate| first <= date && date <= last && self.asked.reported(date);
