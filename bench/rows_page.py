@@ -18,7 +18,7 @@ KINDS = {
 
 def page(settings: Settings, cluster: Cluster) -> Iterator[Row]:
     if not shutil.which("node") or not (ROOT / "tests/clients/node_modules/playwright-core").is_dir():
-        raise Unmeasurable("needs Node and Chromium: `make tools`")
+        raise Unmeasurable("needs Node and Chromium: `make client-test` installs them")
     numbers = {}
     for size in (settings.small, settings.large):
         database = cluster.database(size, rollup=True)

@@ -10,6 +10,6 @@ const python = fromHere('../../target/clients-venv/bin/python3');
 const uri = serve();
 
 test('gql: variables, errors with their codes, the schema', { timeout: 4 * PATIENCE }, async () => {
-  assert.ok(existsSync(python), `${python} is missing; run \`make tools\``);
+  assert.ok(existsSync(python), `${python} is missing; run \`make client-test\``);
   await run(python, [fromHere('gql_client.py'), '--verbose'], { env: { GATEWAY_URL: uri() }, timeout: 3 * PATIENCE });
 });

@@ -75,6 +75,7 @@ impl Session {
         }
         let Some(statement) = rollup::visitors(filter) else { return Ok(false) };
         let mut open = BTreeMap::<P, MemberSet>::new();
+        let mut is_begun = false;
         let read = self.for_each(&statement, |row| {
             let at: NaiveDateTime = row.try_get("", "at")?;
             if !filter.contains(filter.zone.date_at(at.and_utc())) {
@@ -87,6 +88,7 @@ impl Session {
             while open.len() > 2
                 && let Some((place, members)) = open.pop_first()
             {
+                is_begun = true;
                 finish(place, members.into_ids());
             }
             Ok(())
@@ -94,7 +96,8 @@ impl Session {
         match read.await {
             Err(Error::Database(error)) if !self.shares => {
                 self.distrust_rollup(&error);
-                return Ok(false);
+                // Members of complete places are counted already; counted once more, they would be wrong.
+                return if is_begun { Err(Error::Database(error)) } else { Ok(false) };
             }
             read => read?,
         }
