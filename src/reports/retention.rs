@@ -280,7 +280,7 @@ impl Session {
                     TimeBasis::UsedAt => token::Column::UsedAt,
                 });
                 let mut first_visits = Query::select();
-                from_tokens(&mut first_visits, backend);
+                from_tokens(&mut first_visits, backend, &[]);
                 let first_visits = first_visits
                     .column(token::Column::UserId)
                     .expr_as(Func::min(readable(backend, &at)), "first_visit")

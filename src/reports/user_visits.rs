@@ -180,7 +180,8 @@ impl Session {
     fn counted(&self, filter: &UserVisitsFilter, parts: UserVisitsParts) -> SelectStatement {
         let (backend, now) = (self.backend(), self.now().naive_utc());
         let (issued_at, used_at) = (Expr::col(token::Column::CreatedAt), Expr::col(token::Column::UsedAt));
-        let within = |column: &Expr| Local::of(backend, column.clone(), filter.range, filter.zone, now).in_range();
+        let local = |column: &Expr| Local::of(backend, column.clone(), filter.range, filter.zone, now);
+        let within = |column: &Expr| local(column).in_range();
         let every_token = filter.range.is_unbounded();
         // By time of issue, only rows in the range count. By time of use, a row may count as issued, as used, or as
         // both.
@@ -196,7 +197,10 @@ impl Session {
             )
         };
         let mut select = Query::select();
-        from_tokens(&mut select, backend);
+        match filter.basis {
+            TimeBasis::IssuedAt => from_tokens(&mut select, backend, &[&local(&issued_at)]),
+            TimeBasis::UsedAt => from_tokens(&mut select, backend, &[&local(&issued_at), &local(&used_at)]),
+        }
         select
             .column(token::Column::UserId)
             .expr_as(visit.clone().count(), name::VISITS)

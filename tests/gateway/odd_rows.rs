@@ -231,6 +231,63 @@ async fn sqlite_compares_instants_in_whatever_form() {
     }
 }
 
+/// Texts that SQLite takes for an instant of another date than the one that they begin with, or that begin with none.
+#[tokio::test]
+async fn sqlite_finds_every_instant_in_its_range() {
+    let gateway = TestGateway::empty(Backend::Sqlite).await;
+    let member = "INSERT INTO users (id, first_name, last_name, joined_at) VALUES (1, 'First', 'Last', '2020-01-01')";
+    gateway.database.execute(member).await;
+    for text in [
+        "2023-02-31 24:00:00",
+        "2023-02-29",
+        "2024-02-30T10:00:00Z",
+        "2023-03-01 24:00",
+        "2023-04-31 23:59:59.999999",
+        "2023-03-03 00:00:00",
+        "2023-03-04",
+        "2460007.5",
+        "12:00",
+        "2023-12-31T23:59:59.5+00:00",
+        "2024-01-01",
+        " 2023-03-05 10:00:00",
+        "9999-12-31 23:00:00",
+        "0001-01-01 00:00:00",
+        "now",
+        "2023",
+        "-4713-11-24 12:00:00",
+        "20230305",
+    ] {
+        let row = format!(
+            "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (1, '------', '{text}', '{text}')"
+        );
+        gateway.database.execute(&row).await;
+    }
+    for (basis, zone) in [("ISSUED_AT", "UTC"), ("USED_AT", "UTC"), ("USED_AT", "Pacific/Kiritimati")] {
+        let days = async |filter: &str| {
+            let question = format!(
+                "{{ dailyUsage(basis: {basis}, timeZone: \"{zone}\"{filter}) {{ date visits tokensIssued }} }}"
+            );
+            gateway.query(&question).await["dailyUsage"].as_array().unwrap().clone()
+        };
+        let all = days("").await;
+        assert!(all.len() > 8, "{all:?}");
+        for day in &all {
+            let date = day["date"].as_str().unwrap();
+            let expected = std::slice::from_ref(day);
+            assert_eq!(days(&format!(", filter: {{ from: \"{date}\", to: \"{date}\" }}")).await, expected);
+            let since = days(&format!(", filter: {{ from: \"{date}\" }}")).await;
+            assert_eq!(since.first(), Some(day), "since {date}");
+            let until = days(&format!(", filter: {{ to: \"{date}\" }}")).await;
+            assert_eq!(until.last(), Some(day), "until {date}");
+            let members = format!(
+                "{{ userVisits(filter: {{ from: \"{date}\", to: \"{date}\", basis: {basis}, timeZone: \"{zone}\" }}) {{ totals {{ visits tokensIssued }} }} }}"
+            );
+            let totals = gateway.query(&members).await["userVisits"]["totals"].take();
+            assert_eq!(totals, json!({ "visits": day["visits"], "tokensIssued": day["tokensIssued"] }), "{date}");
+        }
+    }
+}
+
 /// The ids of a list, page by page, forwards and backwards, by two orders.
 async fn pages(gateway: &TestGateway) -> Vec<i64> {
     let mut ids = Vec::new();

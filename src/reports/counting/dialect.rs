@@ -1,6 +1,6 @@
 //! The SQL of reports that differs between PostgreSQL and SQLite.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 use entity::{token, user};
 use sea_orm::{
     AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityName as _, EntityTrait, IdenStatic,
@@ -23,13 +23,19 @@ const FIRST: NaiveDateTime = NaiveDate::from_ymd_opt(1, 1, 1).unwrap().and_time(
 const LAST: NaiveDateTime =
     NaiveDate::from_ymd_opt(9999, 12, 31).unwrap().and_hms_micro_opt(23, 59, 59, 999_999).unwrap();
 
-/// Selects from the door codes.
-pub(in crate::reports) fn from_tokens(select: &mut SelectStatement, backend: DbBackend) {
+/// Selects from the door codes. On SQLite, only times near one of these ranges are converted, or all without a range;
+/// the statement has to select the range itself.
+pub(in crate::reports) fn from_tokens(select: &mut SelectStatement, backend: DbBackend, ranges: &[&Local]) {
     match backend {
         DbBackend::Sqlite => {
             let times = [token::Column::CreatedAt, token::Column::UsedAt];
             let others = [token::Column::Id, token::Column::UserId];
-            select.from_subquery(comparable(token::Entity, &others, &times), token::Entity.table_name())
+            let mut rows = comparable(token::Entity, &others, &times);
+            let near: Option<Vec<_>> = ranges.iter().map(|local| local.near()).collect();
+            if let Some(near) = near.filter(|near| !near.is_empty()) {
+                rows.cond_where(near.into_iter().fold(Cond::any(), Condition::add));
+            }
+            select.from_subquery(rows, token::Entity.table_name())
         }
         _ => select.from(token::Entity),
     };
@@ -163,6 +169,24 @@ impl Local {
             .add(until)
             .add_option(date(self.range.from()).map(|(date, from)| date.gte(from)))
             .add_option(date(self.range.to()).map(|(date, to)| date.lte(to)))
+    }
+
+    /// Whether a text in SQLite can be an instant in the range, judged as it is stored; `None` for a range without ends.
+    /// A form of an instant with a `-` in the fifth place begins with its date, or with up to four days before
+    /// (`2023-02-31 24:00`). Texts without can be any instant.
+    fn near(&self) -> Option<Condition> {
+        let bounds = self.range.bounds(self.zone);
+        let day = |instant: NaiveDateTime| instant.format("%Y-%m-%d").to_string();
+        let from = bounds.from.and_then(|from| from.checked_sub_days(Days::new(4))).filter(|from| *from >= FIRST);
+        let to = bounds.to.and_then(|to| to.checked_add_days(Days::new(2))).filter(|to| *to <= LAST);
+        if from.is_none() && to.is_none() {
+            return None;
+        }
+        let is_within = Cond::all()
+            .add_option(from.map(|from| self.column.clone().gte(day(from))))
+            .add_option(to.map(|to| self.column.clone().lt(day(to))));
+        let fifth = Expr::from(Func::cust("substr").arg(self.column.clone()).arg(5).arg(1));
+        Some(Cond::any().add(is_within).add(fifth.ne("-")))
     }
 
     /// Whether the column is in none of these stretches of dates.

@@ -17,7 +17,7 @@ use crate::reports::{
 pub(in crate::reports) fn tokens(local: &Local, filter: &TokenFilter) -> SelectStatement {
     let users = filter.users.restricts_users().then_some((&filter.users, filter.zone));
     let mut select = Query::select();
-    from_tokens(&mut select, local.backend());
+    from_tokens(&mut select, local.backend(), &[local]);
     select
         .cond_where(
             local
