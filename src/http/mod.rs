@@ -169,11 +169,14 @@ fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
     // 180 days. Only where this port uses TLS: behind a proxy, the header is the proxy's to send.
     let transport = gateway.is_encrypted.then(|| HeaderValue::from_static("max-age=15552000"));
     let transport = move |_: &Response| transport.clone();
+    // Whole answers say how long they hold; nothing else may outlive its cause in a cache.
+    let no_store = HeaderValue::from_static("no-store");
     routes
         .layer(middleware::from_fn_with_state(gateway.clone(), limit_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, sniff))
         .layer(SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, transport))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
         .layer(middleware::from_fn(log::requests))
         .with_state(gateway)
 }

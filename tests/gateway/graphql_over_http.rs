@@ -213,6 +213,42 @@ async fn pages_of_listed_origins_may_read_answers() {
     assert_eq!(allows(&TestGateway::configured(&[("CORS_ORIGINS", "*")]).await, "https://other.example").await, "*");
 }
 
+#[tokio::test]
+async fn caches_may_keep_whole_answers_alone() {
+    let gateway = TestGateway::configured(&[]).await;
+    let ask = |document: &str| format!("/graphql?{}", serde_urlencoded::to_string([("query", document)]).unwrap());
+    for path in
+        [ask("{ userVisits { totalCount } }"), "/api/reports/usage".to_owned(), "/api/reports/daily_usage".to_owned()]
+    {
+        assert_eq!(gateway.get(&path).await.header("cache-control"), "private, no-cache", "{path}");
+    }
+    let unknown = "{\"persistedQuery\":{\"version\":1,\"sha256Hash\":\"0000\"}}";
+    for path in [
+        ask("{ nothing }"),
+        ask("{ userVisits { totalCount } dailyUsage(filter: { from: \"never\" }) { date } }"),
+        format!("/graphql?{}", serde_urlencoded::to_string([("extensions", unknown)]).unwrap()),
+        "/api/reports/usage?from=never".to_owned(),
+        "/api/reports/nothing".to_owned(),
+        "/readiness_check".to_owned(),
+    ] {
+        assert_eq!(gateway.get(&path).await.header("cache-control"), "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_read_as_clients_write_them() {
+    let gateway = TestGateway::configured(&[]).await;
+    let json = [("content-type", "application/json")];
+    for body in [
+        "\u{feff}{\"query\":\"{ __typename }\"}",
+        "{\"query\":\"{ __typename }\",\"operationName\":\"\"}",
+        "{\"query\":\"query A { __typename }\",\"operationName\":\"\",\"variables\":null}",
+    ] {
+        let answer = post(&gateway, &json, body).await;
+        assert_eq!(answer.json(), json!({ "data": { "__typename": "Query" } }), "{body}");
+    }
+}
+
 #[test]
 fn the_documentation_names_every_code_and_limit() {
     let read = |name| std::fs::read_to_string(format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();

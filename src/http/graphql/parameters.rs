@@ -79,7 +79,7 @@ impl Parameters {
         Self::new(InBody {
             query: parameters.query,
             document_id: parameters.document_id,
-            operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
+            operation_name: parameters.operation_name,
             variables: map("variables", parameters.variables)?,
             extensions: map("extensions", parameters.extensions)?,
         })
@@ -92,11 +92,13 @@ impl Parameters {
         let mut room = Room::default();
         let read = read_body(headers, body, limits.body_bytes, |bytes| gateway.load.widen(&mut room, bytes));
         let bytes = timeout(gateway.body_timeout, read).await.unwrap_or(Err(Failure::SlowBody))?;
+        // Some clients on Windows send a byte order mark. Source: <https://www.rfc-editor.org/rfc/rfc8259#section-8.1>
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first == Some(&b'[') {
-            return Err(Failure::BadParameters("Batches are not taken; send one request at a time.".to_owned()));
+            return Err(Failure::BadParameters("Batches are not accepted: send one request at a time.".to_owned()));
         }
-        Self::new(read_json(&bytes, limits, "The request body")?)
+        Self::new(read_json(bytes, limits, "The request body")?)
     }
 
     /// Reads the payload of a WebSocket message, whose values were already counted.
@@ -116,7 +118,8 @@ impl Parameters {
         Ok(Self {
             query: parameters.query,
             document_id: parameters.document_id,
-            operation_name: parameters.operation_name,
+            // An empty name is none, as some clients send it.
+            operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
             variables: Variables::from_json(Value::Object(parameters.variables.unwrap_or_default())),
             persisted_query,
         })
@@ -131,7 +134,7 @@ pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], limits: &Limits, what
         return Err(if left.get() == 0 {
             Failure::Limit(Limit::InputValues, limits.input_values)
         } else {
-            Failure::BadJson(format!("{what} is no JSON: {error}."))
+            Failure::BadJson(format!("{what} is not JSON: {error}."))
         });
     }
     serde_json::from_slice(bytes)
