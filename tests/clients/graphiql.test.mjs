@@ -1,11 +1,16 @@
 // GraphiQL in a real browser that reaches nothing but the gateway itself.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { browse, close, open as openPage } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
 
-const QUERIES = ['DailyUsage', 'Compare', 'Busy', 'Active', 'Cohorts', 'Lapsing', 'TopVisitors', 'Funnel'];
-const TABS = [...QUERIES, 'Live'];
+// The page's examples, by the names of their operations.
+const START = readFileSync(new URL('../../src/http/pages/graphiql/start.js', import.meta.url), 'utf8');
+const named = (kind) => [...START.matchAll(new RegExp(`^${kind} (\\w+)`, 'gm'))].map(([, name]) => name);
+const QUERIES = named('query');
+const TABS = [...QUERIES, ...named('subscription')];
+assert.ok(QUERIES.length >= 9, 'the examples are not found');
 
 const browser = browse();
 
