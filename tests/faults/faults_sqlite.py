@@ -2,14 +2,12 @@
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults import truth
 from tests.faults.catalogue import Impossible, Lab, special
 from tests.faults.scene import Expected, Report, Sqlite
 from bench.settings import run

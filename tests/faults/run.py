@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+from pathlib import Path
 
 from bench.settings import ROOT
 from tests.faults import faults_limits, faults_network, faults_postgres, faults_process, faults_sqlite  # noqa: F401
