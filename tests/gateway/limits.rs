@@ -64,6 +64,32 @@ async fn costs_count_what_variables_ask_for() {
 }
 
 #[tokio::test]
+async fn a_page_without_a_size_costs_as_much_as_the_configured_one() {
+    let page = "nodes { userId tokensIssued joinedAt }";
+    for (size, fits) in [("100", true), ("1000", false)] {
+        let variables = [("MAX_COMPLEXITY", "3000"), ("PAGE_SIZE_DEFAULT", size)];
+        let gateway = TestGateway::configured(&variables).await;
+        for document in [
+            format!("{{ userVisits {{ {page} }} }}"),
+            format!("{{ userVisits(first: null) {{ {page} }} }}"),
+            format!("query($n: Int) {{ userVisits(first: $n) {{ {page} }} }}"),
+            format!("{{ ... {{ userVisits {{ {page} }} }} }}"),
+            format!("{{ ...Page }} fragment Page on Query {{ userVisits {{ {page} }} }}"),
+        ] {
+            let answer = gateway.answer(&document).await;
+            if fits {
+                assert_eq!(answer.get("errors"), None, "{document}");
+            } else {
+                assert_eq!(exceeded(&answer)["limit"], "complexity", "{document}");
+            }
+        }
+        // A size that is given is the one that counts.
+        let given = format!("{{ userVisits(last: 10) {{ {page} }} }}");
+        assert_eq!(gateway.answer(&given).await.get("errors"), None);
+    }
+}
+
+#[tokio::test]
 async fn requests_keep_to_the_limits_before_their_document_is_read() {
     let gateway = limited("MAX_BODY_BYTES", "1024").await;
     let post = async |gateway: &TestGateway, body: String| {
