@@ -1,14 +1,12 @@
 //! Members who visited on a day, and in the 7 and the 30 days that end with it; exact for every day.
 
-use std::collections::HashMap;
-
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use entity::token;
 use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
 use super::{
-    Argument, Error, InvalidArgument, Session, dialect::days_between, filter::TokenFilter, made, model::ratio,
-    range::DateRange, selection::tokens, time_zone::Zone,
+    Argument, Error, InvalidArgument, Session, dialect::days_between, filter::TokenFilter, ids::ById, made,
+    model::ratio, range::DateRange, selection::tokens, time_zone::Zone,
 };
 
 /// The most days in one report: three years.
@@ -75,18 +73,21 @@ impl Session {
                     changes[(day + Ord::min(stay, length)).min(days)][window] -= members;
                 }
             };
-            let mut last_days = HashMap::<i32, usize>::new();
-            let place = |at: NaiveDateTime| day_of(filter.zone.date_at(at.and_utc()));
-            let finish = |day: usize, members: Vec<i32>| {
+            // The last day of each member, plus one.
+            let mut last_days = ById::<u32>::default();
+            let finish = |day: usize, members: &[i32]| {
                 for member in members {
-                    if let Some(last) = last_days.insert(member, day) {
-                        count(last, day - last, 1);
+                    let last = std::mem::replace(last_days.get_mut(*member), u32::try_from(day + 1).unwrap_or(0));
+                    if let Some(last) = last.checked_sub(1) {
+                        count(last as usize, day - last as usize, 1);
                     }
                 }
             };
-            if self.kept_visitors(&wider, place, finish).await? {
-                for last in last_days.into_values() {
-                    count(last, MONTH, 1);
+            if self.visitors(&wider, day_of, finish).await? {
+                for (_, last) in last_days.into_values() {
+                    if let Some(last) = last.checked_sub(1) {
+                        count(last as usize, MONTH, 1);
+                    }
                 }
             } else {
                 for row in self.query_all(&self.stays(&wider)).await? {

@@ -1,9 +1,19 @@
 //! How often members come: the number of members for each number of visits.
 
+use std::collections::BTreeMap;
+
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
 
-use super::{Error, Session, filter::TokenFilter, made, selection::tokens};
+use super::{
+    Error, Session,
+    codes::Codes,
+    filter::{TimeBasis, TokenFilter},
+    ids::ById,
+    made,
+    rollup::Wanted,
+    selection::tokens,
+};
 
 /// Members with the same number of visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +34,10 @@ impl Session {
     /// What the database says.
     pub async fn frequency(&self, filter: &TokenFilter) -> Result<Vec<Frequency>, Error> {
         made("frequency", async {
-            let mut rows = Vec::new();
-            for row in self.query_all(&self.frequency_statement(filter)).await? {
-                let members = row.try_get("", "members")?;
-                rows.push(Frequency { visits: row.try_get("", "visits")?, members, members_at_least: members });
-            }
+            let mut rows = match self.kept_frequency(filter).await? {
+                Some(rows) => rows,
+                None => self.counted_frequency(filter).await?,
+            };
             let mut at_least = 0;
             for row in rows.iter_mut().rev() {
                 at_least += row.members;
@@ -37,6 +46,33 @@ impl Session {
             Ok(rows)
         })
         .await
+    }
+
+    /// From the rollup; `None` when it cannot answer.
+    async fn kept_frequency(&self, filter: &TokenFilter) -> Result<Option<Vec<Frequency>>, Error> {
+        let mut visits = ById::<u32>::default();
+        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
+        let wanted = Wanted { issues: is_by_issue, uses: !is_by_issue, members: true, waits: false };
+        let count = |codes: &Codes| codes.visitors().for_each(|member| *visits.get_mut(member) += 1);
+        if !self.codes(filter, wanted, count).await? {
+            return Ok(None);
+        }
+        let mut members = BTreeMap::<u32, i64>::new();
+        for (_, visits) in visits.into_values().filter(|(_, visits)| *visits > 0) {
+            *members.entry(visits).or_default() += 1;
+        }
+        let row =
+            |(visits, members): (u32, i64)| Frequency { visits: visits.into(), members, members_at_least: members };
+        Ok(Some(members.into_iter().map(row).collect()))
+    }
+
+    async fn counted_frequency(&self, filter: &TokenFilter) -> Result<Vec<Frequency>, Error> {
+        let mut rows = Vec::new();
+        for row in self.query_all(&self.frequency_statement(filter)).await? {
+            let members = row.try_get("", "members")?;
+            rows.push(Frequency { visits: row.try_get("", "visits")?, members, members_at_least: members });
+        }
+        Ok(rows)
     }
 
     fn frequency_statement(&self, filter: &TokenFilter) -> SelectStatement {

@@ -161,7 +161,8 @@ pub fn time_zones(bytes: &[u8]) {
     let naive = instant.naive_utc();
     assert!(bounds.from.is_none_or(|from| from <= naive) && bounds.to.is_none_or(|to| naive < to), "{bounds:?}");
 
-    let bucket = calendar.bucket_at(naive);
+    let is_hours = granularity == Granularity::Hour;
+    let bucket = if is_hours { calendar.hour_at(naive) } else { calendar.bucket_of(date) };
     let (start, end) = calendar.instants(bucket);
     assert!(start < end, "{zone:?} {granularity:?} {instant}: {start} to {end}");
     // A day that begins twice, because clocks are set back across midnight, contains an hour of the day before.

@@ -5,7 +5,7 @@ use chrono::{Datelike as _, NaiveDate, Weekday};
 use super::{
     Error, Session,
     calendar::{Calendar, Granularity, Week},
-    counts::{By, Measures},
+    counts::{By, Measures, Place},
     filter::TokenFilter,
     made,
     model::ratio,
@@ -82,12 +82,9 @@ impl Session {
             let (mut visits, mut counted) = ([[0; 24]; 7], [[0; 24]; 7]);
             let over = self.hours_over(filter, today);
             let measures = Measures { visits: true, ..Measures::default() };
-            for (row, counts) in self.counts(filter, By::WeekdayAndHour { with_today }, measures).await? {
-                let place = |column| row.try_get::<i64>("", column).map(|place| usize::try_from(place).unwrap_or(0));
-                let (weekday, hour) = (place("weekday")? % 7, place("hour")? % 24);
+            for (place, counts) in self.counts(filter, By::WeekdayAndHour { with_today }, measures).await? {
+                let Place::WeekdayAndHour(weekday, hour, day) = place else { continue };
                 visits[weekday][hour] += counts.visits;
-                // Before today (0), today (1), or later (2).
-                let day = if with_today.is_some() { place("day")? } else { 0 };
                 if day == 0 || (day == 1 && over[hour]) {
                     counted[weekday][hour] += counts.visits;
                 }

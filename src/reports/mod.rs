@@ -54,7 +54,7 @@ pub use self::{
 };
 use self::{
     asking::{argument, calendar, here},
-    counting::{counts, dialect, selection, version},
+    counting::{codes, counts, dialect, ids, selection, version},
     session::made,
     usage::{running, series},
 };

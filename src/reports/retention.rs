@@ -1,8 +1,8 @@
 //! Cohorts: for the members who joined, or first visited, in the same period, how many visited in each later period.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::BTreeMap;
 
-use chrono::{Days, Months, NaiveDate, NaiveDateTime};
+use chrono::{Days, Months, NaiveDate};
 use entity::{token, user};
 use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
 
@@ -12,6 +12,7 @@ use super::{
     checked_size,
     dialect::{Local, from_tokens, from_users, readable},
     filter::{TimeBasis, TokenFilter, UserFilter},
+    ids::ById,
     made,
     model::ratio,
     range::{DateRange, RelativeRange},
@@ -121,6 +122,17 @@ struct Counted {
     active: BTreeMap<(NaiveDate, NaiveDate), i64>,
 }
 
+/// What is known of a member while their visits are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    Never,
+    /// In no cohort of the question.
+    Elsewhere,
+    /// In this cohort, and in which period last.
+    In(NaiveDate, Option<NaiveDate>),
+}
+
 impl Session {
     /// Every cohort from the first to the last of the range, also empty ones.
     ///
@@ -184,49 +196,52 @@ impl Session {
     /// The same counts from the rollup's sets of members; `None` when the rollup cannot answer.
     async fn retention_from_sets(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
         let by_first_visit = question.anchor == CohortAnchor::FirstVisit;
-        if !self.rollup.is_usable() || (by_first_visit && !question.users.is_everybody()) {
+        if !self.rollup.is_usable() {
             return Ok(None);
         }
         let mut counted = Counted::default();
-        // Each member's cohort, and the last period in which they visited.
-        let mut seen = HashMap::<i32, (Option<NaiveDate>, Option<NaiveDate>)>::new();
+        let mut seen = ById::<Seen>::default();
         if !by_first_visit {
             self.for_each(&self.cohorts(question), |row| {
                 let cohort = row.try_get("", "cohort")?;
                 *counted.members.entry(cohort).or_default() += 1;
-                seen.insert(row.try_get("", "user_id")?, (Some(cohort), None));
+                *seen.get_mut(row.try_get("", "user_id")?) = Seen::In(cohort, None);
                 Ok(())
             })
             .await?;
         }
         // By first visit, all earlier visits have to be read to know which one is the first.
         let from = question.first_day().filter(|_| !by_first_visit);
-        let filter = question.visits(DateRange::unordered(from, question.last_day()));
+        let mut filter = question.visits(DateRange::unordered(from, question.last_day()));
+        if by_first_visit {
+            filter.users = question.users.clone();
+        }
         let calendar = question.calendar;
-        let place = |at: NaiveDateTime| calendar.zone.date_at(at.and_utc());
-        let finish = |date: NaiveDate, members: Vec<i32>| {
+        let finish = |date: NaiveDate, members: &[i32]| {
             let period = calendar.bucket_of(date).date();
+            // Most members come in the same few cohorts, one after the other.
+            let mut active = BTreeMap::<NaiveDate, i64>::new();
             for member in members {
-                let (cohort, last) = match seen.entry(member) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(_) if !by_first_visit => continue,
-                    Entry::Vacant(unknown) => {
-                        let cohort = question.range.contains(date).then_some(period);
-                        if cohort.is_some() {
-                            *counted.members.entry(period).or_default() += 1;
-                        }
-                        unknown.insert((cohort, None))
+                let seen = seen.get_mut(*member);
+                if *seen == Seen::Never && by_first_visit {
+                    let counts = question.range.contains(date);
+                    *seen = if counts { Seen::In(period, None) } else { Seen::Elsewhere };
+                    if counts {
+                        *counted.members.entry(period).or_default() += 1;
                     }
-                };
-                if let Some(cohort) = *cohort
+                }
+                if let Seen::In(cohort, ref mut last) = *seen
                     && last.replace(period) != Some(period)
                     && period >= cohort
                 {
-                    *counted.active.entry((cohort, period)).or_default() += 1;
+                    *active.entry(cohort).or_default() += 1;
                 }
             }
+            for (cohort, members) in active {
+                *counted.active.entry((cohort, period)).or_default() += members;
+            }
         };
-        Ok(self.kept_visitors(&filter, place, finish).await?.then_some(counted))
+        Ok(self.visitors(&filter, |date| date, finish).await?.then_some(counted))
     }
 
     fn retention_statement(&self, question: &RetentionQuestion) -> SelectStatement {

@@ -46,7 +46,7 @@ pub struct Session {
     now: DateTime<Utc>,
     pub(super) rollup: Rollup,
     pub(super) shares: bool,
-    snapshot: OnceCell<DatabaseTransaction>,
+    snapshot: Arc<OnceCell<DatabaseTransaction>>,
     /// Whether a statement was sent already.
     has_asked: AtomicBool,
 }
@@ -104,14 +104,7 @@ impl Reports {
 
     fn begin(&self, shares: bool) -> Arc<Session> {
         let (database, now, rollup) = (self.database.clone(), self.clock.now(), self.rollup.clone());
-        Arc::new(Session {
-            database,
-            now,
-            rollup,
-            shares,
-            snapshot: OnceCell::new(),
-            has_asked: AtomicBool::new(false),
-        })
+        Arc::new(Session { database, now, rollup, shares, snapshot: Arc::default(), has_asked: AtomicBool::new(false) })
     }
 
     /// Checks whether the database has a rollup that is worth reading, and remembers the result.
@@ -163,6 +156,19 @@ impl Session {
         self.now
     }
 
+    /// A session on the same snapshot that reads nothing but the door codes: what comparisons compare with.
+    #[must_use]
+    pub fn from_door_codes(&self) -> Arc<Self> {
+        Arc::new(Self {
+            database: self.database.clone(),
+            now: self.now,
+            rollup: Rollup::default(),
+            shares: self.shares,
+            snapshot: Arc::clone(&self.snapshot),
+            has_asked: AtomicBool::new(false),
+        })
+    }
+
     pub(super) fn backend(&self) -> DbBackend {
         self.database.connection().get_database_backend()
     }
@@ -189,6 +195,11 @@ impl Session {
     pub(super) fn distrust_rollup(&self, error: &DbErr) {
         warn!(error = words(error), "the rollup cannot be read: asking the tokens until it is looked for again");
         self.rollup.distrust();
+        self.ask_again();
+    }
+
+    /// Says that the statement before gave no part of the answer, so that the next one need not read its snapshot.
+    pub(super) fn ask_again(&self) {
         self.has_asked.store(false, Ordering::Relaxed);
     }
 

@@ -1,5 +1,7 @@
 //! From the issue of a door code to its use: how many are used, and how long that takes.
 
+use std::collections::BTreeMap;
+
 use entity::token;
 use sea_orm::sea_query::{Expr, Query, SelectStatement, WithClause};
 
@@ -9,6 +11,7 @@ use super::{
     filter::{TimeBasis, TokenFilter},
     made,
     model::ratio,
+    rollup::Wanted,
     selection::{cte, tokens},
 };
 
@@ -39,6 +42,49 @@ impl TokenFunnel {
     }
 }
 
+/// Numbers of door codes by whole seconds from issue to use.
+#[derive(Debug, Default)]
+struct Waits {
+    negative: i64,
+    /// Up to a week.
+    short: Vec<i64>,
+    long: BTreeMap<i64, i64>,
+}
+
+impl Waits {
+    const WEEK: usize = 7 * 24 * 3_600;
+
+    fn add(&mut self, seconds: i64) {
+        match usize::try_from(seconds) {
+            Err(_) => self.negative += 1,
+            Ok(place) if place < Self::WEEK => {
+                if place >= self.short.len() {
+                    self.short.resize(place + 1, 0);
+                }
+                self.short[place] += 1;
+            }
+            Ok(_) => *self.long.entry(seconds).or_default() += 1,
+        }
+    }
+
+    fn timed(&self) -> i64 {
+        self.short.iter().chain(self.long.values()).sum()
+    }
+
+    /// By the nearest-rank method: <https://en.wikipedia.org/wiki/Percentile#The_nearest-rank_method>.
+    fn percentile(&self, percent: i64) -> Option<i64> {
+        let timed = self.timed();
+        let mut reached = 0;
+        let short = (0..).zip(self.short.iter().copied());
+        let mut all = short.chain(self.long.iter().map(|(seconds, count)| (*seconds, *count)));
+        let found = all.find(|(_, count)| {
+            reached += count;
+            *count > 0 && reached * 100 >= timed * percent
+        });
+        found.map(|(seconds, _)| seconds)
+    }
+}
+
 impl Session {
     /// The funnel of the door codes that were issued in the filter's range.
     ///
@@ -46,6 +92,10 @@ impl Session {
     /// What the database says.
     pub async fn token_funnel(&self, filter: &TokenFilter) -> Result<TokenFunnel, Error> {
         made("token_funnel", async {
+            let filter = &TokenFilter { basis: TimeBasis::IssuedAt, ..filter.clone() };
+            if let Some(funnel) = self.kept_funnel(filter).await? {
+                return Ok(funnel);
+            }
             let rows = self.query_all(&self.funnel_statement(filter)).await?;
             let count = |column| rows.first().map_or(Ok(None), |row| row.try_get::<Option<i64>>("", column));
             Ok(TokenFunnel {
@@ -61,11 +111,28 @@ impl Session {
         .await
     }
 
+    /// From the rollup; `None` when it cannot answer.
+    async fn kept_funnel(&self, filter: &TokenFilter) -> Result<Option<TokenFunnel>, Error> {
+        let (mut issued, mut used) = (0, 0);
+        let mut waits = Waits::default();
+        let wanted = Wanted { issues: true, uses: false, members: true, waits: true };
+        let is_read = self.codes(filter, wanted, |codes| {
+            issued += codes.issued;
+            used += codes.issued_and_used;
+            codes.issues().iter().filter_map(|code| code.wait).for_each(|wait| waits.add(wait));
+        });
+        if !is_read.await? {
+            return Ok(None);
+        }
+        let [median, p90, p99] = [50, 90, 99].map(|percent| waits.percentile(percent));
+        let (used_before_issued, timed) = (waits.negative, waits.timed());
+        Ok(Some(TokenFunnel { issued, used, used_before_issued, timed, median, p90, p99 }))
+    }
+
     /// Counts door codes by the whole seconds from issue to use, and finds percentiles among these counts by the
     /// nearest-rank method: <https://en.wikipedia.org/wiki/Percentile#The_nearest-rank_method>. Sorting every row, as
     /// `percentile_disc` does, takes several times as long.
     fn funnel_statement(&self, filter: &TokenFilter) -> SelectStatement {
-        let filter = &TokenFilter { basis: TimeBasis::IssuedAt, ..filter.clone() };
         let used = Expr::col(token::Column::UsedAt);
         let seconds =
             seconds_between(self.backend(), Expr::col(token::Column::CreatedAt), readable(self.backend(), &used));

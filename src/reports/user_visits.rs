@@ -1,5 +1,7 @@
 //! Door codes issued to and used by each member.
 
+mod kept;
+
 use chrono::NaiveDate;
 use entity::{token, user};
 use sea_orm::{
@@ -77,12 +79,28 @@ impl Session {
         parts: UserVisitsParts,
     ) -> Result<UserVisitsPage, Error> {
         let parts = parts.needed_for(filter, order);
+        made("user_visits", async {
+            match self.kept_user_visits(filter, order, page, parts).await? {
+                Some(page) => Ok(page),
+                None => self.counted_user_visits(filter, order, page, parts).await,
+            }
+        })
+        .await
+    }
+
+    async fn counted_user_visits(
+        &self,
+        filter: &UserVisitsFilter,
+        order: UserVisitsOrder,
+        page: &Page,
+        parts: UserVisitsParts,
+    ) -> Result<UserVisitsPage, Error> {
         let rolled = || {
             let is_of_all_time = filter.range.is_unbounded();
             is_of_all_time.then(|| self.user_visits_statement(filter, order, page, parts, true))
         };
         let direct = || self.user_visits_statement(filter, order, page, parts, false);
-        let answer = made("user_visits", self.query_rollup_or(rolled, direct)).await?;
+        let answer = self.query_rollup_or(rolled, direct).await?;
         let mut totals = None;
         let mut behind = false;
         let mut rows = Vec::with_capacity(answer.len());

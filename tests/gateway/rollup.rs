@@ -9,12 +9,20 @@ use std::{
     time::Duration,
 };
 
+use chrono::Weekday;
 use coworking_analytics::{
     database::{Access, Database},
-    reports::rollup::{self, Progress},
+    reports::{
+        Argument, CohortAnchor, CohortUnit, Granularity, Measures, RetentionQuestion, Session, UsageQuestion,
+        UserVisitsParts,
+        filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, Weekdays},
+        page::{Page, UserVisitsField, UserVisitsOrder},
+        range::DateRange,
+        rollup::{self, Progress},
+        time_zone::Zone,
+    },
 };
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
-use serde_json::{Value, json};
 
 use crate::support::{
     Backend, PATIENCE, TestDatabase, TestGateway, config,
@@ -35,29 +43,6 @@ on_postgres!(
     an_unsafe_rollup_is_found_and_mended,
     owners_who_are_no_superusers_keep_it_themselves,
 );
-
-/// Each report twice, in one snapshot: from the rollup, and from the door codes.
-const TWICE: &str = "query($zone: TimeZone!, $basis: TimeBasis!, $everybody: DailyUsageFilterInput!, $ids: [Int!]!) {
-    kept: dailyUsage(timeZone: $zone, basis: $basis) { date visits tokensIssued tokensUnused uniqueVisitors }
-    counted: dailyUsage(timeZone: $zone, basis: $basis, filter: $everybody) {
-        date visits tokensIssued tokensUnused uniqueVisitors }
-    keptMonths: usage(timeZone: $zone, basis: $basis, granularity: MONTH) { ...Series }
-    countedMonths: usage(timeZone: $zone, basis: $basis, granularity: MONTH, filter: $everybody) { ...Series }
-    keptHeat: heatmap(timeZone: $zone, basis: $basis) { visits cells { visits } }
-    countedHeat: heatmap(timeZone: $zone, basis: $basis, filter: $everybody) { visits cells { visits } }
-    keptActive: activeUsers(timeZone: $zone, basis: $basis, filter: { from: \"2023-03-01\", to: \"2024-06-01\" }) {
-        date daily weekly monthly }
-    countedActive: activeUsers(timeZone: $zone, basis: $basis, filter: {
-        from: \"2023-03-01\", to: \"2024-06-01\", joinedFrom: \"0001-01-01\" }) { date daily weekly monthly }
-    keptCohorts: retention(timeZone: $zone, basis: $basis, anchor: FIRST_VISIT, filter: { from: \"2022-01-01\" }) {
-        label members periods { active } }
-    countedCohorts: retention(timeZone: $zone, basis: $basis, anchor: FIRST_VISIT, filter: {
-        from: \"2022-01-01\", userIds: $ids }) { label members periods { active } }
-    keptUsers: userVisits(first: 1000) { totalCount totals { visits tokensIssued tokensUnused } nodes { ...Row } }
-    countedUsers: userVisits(first: 1000, filter: { from: \"0001-01-01\" }) {
-        totalCount totals { visits tokensIssued tokensUnused } nodes { ...Row } }
-} fragment Series on Usage { buckets { start visits uniqueVisitors } totals { visits uniqueVisitors } }
-fragment Row on UserVisits { userId visits tokensIssued tokensUnused firstVisitAt lastVisitAt }";
 
 /// Zones with whole-hour offsets, one whose clocks changed at odd minutes until 2011, and one with an offset of
 /// 15-minute steps.
@@ -82,21 +67,116 @@ async fn rolled_up() -> TestGateway {
     gateway
 }
 
-/// The answers from the rollup and from the door codes.
-async fn asked_twice(gateway: &TestGateway, zone: &str, basis: &str) -> (Value, Value) {
-    // The rollup does not know when members joined, so a report with that condition reads the door codes.
-    let variables = json!({ "zone": zone, "basis": basis, "everybody": { "joinedFrom": "0001-01-01" },
-        "ids": (1..=400).collect::<Vec<_>>() });
-    let answer = gateway.post(TWICE, variables).await.json();
-    assert_eq!(answer.get("errors"), None, "{answer}");
-    let data = &answer["data"];
-    let both = |way: &str| -> Value {
-        ["", "Months", "Heat", "Active", "Cohorts", "Users"]
-            .iter()
-            .map(|what| data[format!("{way}{what}")].clone())
-            .collect()
-    };
-    (both("kept"), both("counted"))
+/// What is asked: the door codes that count.
+#[derive(Debug, Clone, Default)]
+struct Asked {
+    zone: &'static str,
+    is_by_use: bool,
+    dates: Option<(&'static str, &'static str)>,
+    is_active: Option<bool>,
+    joined: Option<(&'static str, &'static str)>,
+    ids: Option<Vec<i32>>,
+    weekdays: Vec<Weekday>,
+}
+
+impl Asked {
+    fn of(zone: &'static str, basis: &str) -> Self {
+        Self { zone, is_by_use: basis == "USED_AT", ..Self::default() }
+    }
+
+    /// Half of the questions have conditions.
+    fn at_random(random: &mut fastrand::Rng) -> Self {
+        const DATES: [(&str, &str); 4] = [
+            ("2024-03-01", "2024-03-31"),
+            ("1969-07-20", "2009-11-01"),
+            ("2009-11-01", "2024-06-30"),
+            ("2024-03-31", "2024-03-31"),
+        ];
+        let mut asked = Self::of(ZONES[random.usize(..4)], ["ISSUED_AT", "USED_AT"][random.usize(..2)]);
+        if random.bool() {
+            asked.dates = random.bool().then(|| DATES[random.usize(..4)]);
+            asked.is_active = random.bool().then(|| random.bool());
+            asked.joined = (random.u8(..4) == 0).then_some(("2022-01-01", "2023-12-31"));
+            asked.ids = (random.u8(..4) == 0).then(|| (0..random.i32(0..12)).map(|_| random.i32(-1..24)).collect());
+            let days = if random.u8(..3) == 0 { random.i32(0..7) } else { 7 };
+            asked.weekdays = (0..days).map(|day| Weekday::try_from(u8::try_from(day).unwrap()).unwrap()).collect();
+        }
+        asked
+    }
+
+    fn filter(&self) -> TokenFilter {
+        let range = |dates: Option<(&str, &str)>| {
+            let date = |text: &str| Some(text.parse().unwrap());
+            dates.map_or(DateRange::default(), |(from, to)| {
+                DateRange::new(Argument::FROM, date(from), date(to)).unwrap()
+            })
+        };
+        let users = UserFilter::new(Argument::USER_IDS, self.ids.clone(), range(self.joined), self.is_active).unwrap();
+        let every_day = Weekdays::default();
+        TokenFilter {
+            range: range(self.dates),
+            users,
+            weekdays: if self.weekdays.is_empty() { every_day } else { self.weekdays.iter().copied().collect() },
+            zone: Zone::parse(Argument::TIME_ZONE, self.zone).unwrap(),
+            basis: if self.is_by_use { TimeBasis::UsedAt } else { TimeBasis::IssuedAt },
+            ..TokenFilter::default()
+        }
+    }
+
+    /// Every report, as text; and the number of days in the first.
+    async fn answers(&self, session: &Session) -> (Vec<String>, usize) {
+        let filter = self.filter();
+        let series = |granularity| UsageQuestion::new(filter.clone(), granularity, None, None, GapFill::Omit).unwrap();
+        let days = session.daily_usage(&series(Granularity::Day), Measures::ALL, None).await.unwrap().rows;
+        let cohorts = TokenFilter {
+            range: DateRange::new(Argument::FROM, "2022-01-01".parse().ok(), None).unwrap(),
+            ..filter.clone()
+        };
+        let cohorts =
+            |anchor| RetentionQuestion::new(cohorts.clone(), CohortUnit::Month, None, None, 24, anchor).unwrap();
+        let active = DateRange::new(Argument::FROM, "2023-03-01".parse().ok(), "2024-06-01".parse().ok()).unwrap();
+        let active = TokenFilter { range: active, ..filter.clone() };
+        let members = UserVisitsFilter {
+            range: filter.range,
+            users: filter.users.clone(),
+            zone: filter.zone,
+            basis: filter.basis,
+            ..UserVisitsFilter::default()
+        };
+        let everything = UserVisitsParts {
+            visit_times: true,
+            totals: true,
+            rank: true,
+            membership: true,
+            ..UserVisitsParts::default()
+        };
+        let simple = UserVisitsParts { totals: true, rank: true, names: true, ..UserVisitsParts::default() };
+        let by_visits = UserVisitsOrder { field: UserVisitsField::Visits, direction: Direction::Descending };
+        let by_id = UserVisitsOrder::default();
+        let page = Page::first(7);
+        let answers = vec![
+            format!("{days:#?}"),
+            format!("{:#?}", session.usage(&series(Granularity::Month), Measures::ALL, None).await.unwrap().rows),
+            format!("{:#?}", session.usage_totals(&filter, Measures::ALL).await.unwrap()),
+            format!("{:#?}", session.heatmap(&filter).await.unwrap()),
+            format!("{:#?}", session.active_users(&active).await.unwrap()),
+            format!("{:#?}", session.retention(&cohorts(CohortAnchor::FirstVisit)).await.unwrap()),
+            format!("{:#?}", session.retention(&cohorts(CohortAnchor::JoinedAt)).await.unwrap()),
+            format!("{:#?}", session.token_funnel(&filter).await.unwrap()),
+            format!("{:#?}", session.frequency(&filter).await.unwrap()),
+            format!("{:#?}", session.usage_dates(&filter).await.unwrap()),
+            format!("{:#?}", session.user_visits(&members, by_id, &Page::all(), everything).await.unwrap()),
+            format!("{:#?}", session.user_visits(&members, by_visits, &page, simple).await.unwrap()),
+        ];
+        (answers, days.len())
+    }
+}
+
+/// Every report in one snapshot, from the rollup and from the door codes; each with the number of days.
+async fn asked_twice(gateway: &TestGateway, asked: &Asked) -> [(Vec<String>, usize); 2] {
+    let session = gateway.reports.snapshot_session();
+    let kept = asked.answers(&session).await;
+    [kept, asked.answers(&session.from_door_codes()).await]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,13 +196,13 @@ async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
         readers.push(tokio::spawn(async move {
             let mut random = fastrand::Rng::with_seed(100 + reader);
             while !stop.load(Ordering::SeqCst) {
-                let (zone, basis) = (ZONES[random.usize(..4)], ["ISSUED_AT", "USED_AT"][random.usize(..2)]);
+                let asked = Asked::at_random(&mut random);
                 let ended = truncates.ended.load(Ordering::SeqCst);
-                let (kept, counted) = asked_twice(&gateway, zone, basis).await;
+                let [kept, counted] = asked_twice(&gateway, &asked).await;
                 // In PostgreSQL, a snapshot that is older than a TRUNCATE sees an empty table afterwards, so those
                 // answers are not compared.
                 if truncates.began.load(Ordering::SeqCst) == ended {
-                    assert!(kept == counted, "{zone} {basis}: {}", difference(&kept, &counted));
+                    assert!(kept == counted, "{asked:?}: {}", difference(&kept.0, &counted.0));
                     reads.fetch_add(1, Ordering::SeqCst);
                 }
             }
@@ -165,8 +245,9 @@ async fn every_read_of_postgres_is_exact_whatever_happens_meanwhile() {
     // With an empty log, the whole answer comes from the rollup.
     refresh_to_the_end(&gateway.database.owner).await;
     for zone in ZONES {
-        let (kept, counted) = asked_twice(&gateway, zone, "USED_AT").await;
-        assert_same(&kept, &counted);
+        for basis in ["ISSUED_AT", "USED_AT"] {
+            assert_same(&gateway, &Asked::of(zone, basis)).await;
+        }
     }
 }
 
@@ -177,16 +258,19 @@ struct Truncates {
     ended: AtomicUsize,
 }
 
-/// The first difference of two answers, because answers are long.
-fn difference(kept: &Value, counted: &Value) -> String {
-    let lines = |answer: &Value| format!("{answer:#}").lines().map(str::to_owned).collect::<Vec<_>>();
+/// The first lines that differ in two lists of answers, because answers are long.
+fn difference(kept: &[String], counted: &[String]) -> String {
+    let lines = |answers: &[String]| answers.join("\n").lines().map(str::to_owned).collect::<Vec<_>>();
     let (kept, counted) = (lines(kept), lines(counted));
     let at = kept.iter().zip(&counted).position(|(left, right)| left != right).unwrap_or_default();
-    format!("{:?} is {:?}", &kept[at..kept.len().min(at + 6)], &counted[at..counted.len().min(at + 6)])
+    let around = |lines: &[String]| lines[at.saturating_sub(12)..lines.len().min(at + 6)].join("\n");
+    format!("the rollup says\n{}\nand the door codes\n{}", around(&kept), around(&counted))
 }
 
-fn assert_same(kept: &Value, counted: &Value) {
-    assert!(kept == counted, "{}", difference(kept, counted));
+async fn assert_same(gateway: &TestGateway, asked: &Asked) -> (Vec<String>, usize) {
+    let [kept, counted] = asked_twice(gateway, asked).await;
+    assert!(kept == counted, "{asked:?}: {}", difference(&kept.0, &counted.0));
+    kept
 }
 
 /// One transaction of up to three random statements, which sometimes stays open for a while or is rolled back.
@@ -240,22 +324,24 @@ async fn write(connection: &DatabaseConnection, random: &mut fastrand::Rng, trun
 async fn reports_read_the_rollup_where_it_is_up_to_date() {
     let gateway = rolled_up().await;
     // Wrong numbers in the rollup show which reports read it.
-    gateway.database.execute("UPDATE rollup_slots SET issued = issued + 1000 WHERE issued > 0 AND slot::DATE = '2024-03-01'; UPDATE rollup_users SET used = used + 1000 WHERE user_id = 3").await;
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert!(kept[0][0]["tokensIssued"].as_i64() > Some(1_000) && counted[0][0]["tokensIssued"].as_i64() < Some(1_000));
-    assert!(
-        kept[5]["nodes"].to_string().contains("\"visits\":100") && !counted[5].to_string().contains("\"visits\":100")
-    );
-    // Logged slots and members are counted again.
     gateway
         .database
-        .execute("UPDATE tokens SET used_at = used_at WHERE created_at::DATE = '2024-03-01' OR user_id = 3")
+        .execute(
+            "UPDATE rollup_days SET (counts, issues, waits, uses) = \
+             (SELECT counts, issues, waits, uses FROM rollup_days ORDER BY length(issues) DESC LIMIT 1) WHERE day = '2024-03-01'; \
+             UPDATE rollup_users SET used = used + 1000 WHERE user_id = 3",
+        )
         .await;
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_same(&kept, &counted);
+    let asked = Asked::of("UTC", "ISSUED_AT");
+    let [(kept, _), (counted, _)] = asked_twice(&gateway, &asked).await;
+    let same: Vec<_> = kept.iter().zip(&counted).map(|(kept, counted)| kept == counted).collect();
+    // The table of cohorts by first visit begins with the days; by joining, and the first date, need not change.
+    assert!(same.iter().filter(|same| **same).count() <= 2, "{same:?}");
+    // Where the log says so, the door codes are read.
+    rollup::rebuild(&gateway.database.owner).await.unwrap();
+    assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
     refresh_to_the_end(&gateway.database.owner).await;
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_same(&kept, &counted);
+    assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
 }
 
 async fn filling_goes_in_steps_and_reads_stay_exact() {
@@ -274,8 +360,7 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
     loop {
         // Look for the rollup after every step, so that reports read it as soon as it is usable.
         gateway.reports.look_for_rollup().await.unwrap();
-        let (kept, counted) = asked_twice(&gateway, "Asia/Kathmandu", "USED_AT").await;
-        assert_same(&kept, &counted);
+        assert_same(&gateway, &Asked::of("Asia/Kathmandu", "USED_AT")).await;
         match rollup::refresh(&gateway.database.owner).await.unwrap() {
             Progress::Done => break,
             other @ (Progress::Busy | Progress::Barred) => {
@@ -285,20 +370,18 @@ async fn filling_goes_in_steps_and_reads_stay_exact() {
         }
         steps += 1;
     }
-    assert!((5..20).contains(&steps), "{steps} steps");
+    assert!((20..60).contains(&steps), "{steps} steps");
     gateway.reports.look_for_rollup().await.unwrap();
     assert!(gateway.reports.reads_rollup());
     // An emptied table, and the rows inserted afterwards.
     gateway.database.execute("TRUNCATE tokens").await;
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_eq!((&kept, kept[0].as_array().unwrap().len()), (&counted, 0));
+    assert_eq!(assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await.1, 0);
     refresh_to_the_end(&gateway.database.owner).await;
     gateway
         .database
         .execute("INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2024-02-29 12:00')")
         .await;
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_eq!((&kept, kept[0].as_array().unwrap().len()), (&counted, 1));
+    assert_eq!(assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await.1, 1);
 }
 
 async fn a_rollup_that_goes_is_missed_by_nobody() {
@@ -381,7 +464,7 @@ async fn roles_use_what_they_may() {
     let reader = Database::connect(&config(&url, &[]).database, Access::Report).await.unwrap();
     let reader = reader.connection();
     assert_eq!(rollup::status(reader).await.unwrap(), None, "reports go on without");
-    let tables = "rollup_slots, rollup_visitors, rollup_users, rollup_log, rollup_state";
+    let tables = "rollup_days, rollup_users, rollup_log, rollup_state";
     gateway.database.execute(&grant("SELECT", tables)).await;
     assert!(rollup::status(reader).await.unwrap().is_some());
     assert!(!rollup::is_refreshable(reader).await.unwrap());
@@ -396,9 +479,13 @@ async fn roles_use_what_they_may() {
     let writer = Database::connect(&config(&url, &[]).database, Access::Maintain).await.unwrap();
     let insert = "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '------', '2024-03-01 12:00')";
     writer.connection().execute_unprepared(insert).await.unwrap();
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_same(&kept, &counted);
-    assert_eq!(kept[0][0]["tokensIssued"], 37);
+    let (kept, _) = assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
+    assert!(issues_37(&kept));
+}
+
+/// Whether 37 door codes were issued on one of the days: those that are recorded on the first day, and another one.
+fn issues_37(answers: &[String]) -> bool {
+    answers[0].split_whitespace().collect::<String>().contains("tokens_issued:Some(37,)")
 }
 
 /// A role that may read and write door codes, and may create temporary tables, as every role may.
@@ -441,9 +528,8 @@ async fn nobody_gets_in_through_the_rollup() {
     let gateway = rolled_up().await;
     let database = &gateway.database;
     assert!(!gets_in(database).await);
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_same(&kept, &counted);
-    assert_eq!(kept[0][0]["tokensIssued"], 37, "a write that was to be hidden");
+    let (kept, _) = assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
+    assert!(issues_37(&kept), "a write that was to be hidden");
     assert_eq!(rollup::unsafe_rollups(&database.owner).await.unwrap(), <[String; 0]>::default());
     // The functions with their owner's rights have a fixed search path, cannot be called by others, and belong to a
     // role that owns nothing else.
@@ -460,6 +546,7 @@ async fn nobody_gets_in_through_the_rollup() {
     // that fills them.
     for table in [
         "rollup_log (slots TSRANGE, users INT8RANGE)",
+        "rollup_days (day DATE, counts BYTEA, issues BYTEA, waits BYTEA, uses BYTEA)",
         "rollup_slots (slot TIMESTAMP, issued INTEGER, issued_and_used INTEGER, used INTEGER)",
     ] {
         let database = TestDatabase::recorded(Backend::Postgres).await;
@@ -517,7 +604,7 @@ async fn an_unsafe_rollup_is_found_and_mended() {
     assert!(code == 0 && out.starts_with("rollup up to date: ") && !out.contains("UNSAFE"), "{out}{err}");
     assert!(!gets_in(&database).await);
     assert!(
-        value::<bool>(&database.owner, &format!("SELECT has_table_privilege('{reader}', 'rollup_slots', 'SELECT')"))
+        value::<bool>(&database.owner, &format!("SELECT has_table_privilege('{reader}', 'rollup_days', 'SELECT')"))
             .await,
         "rights stay"
     );
@@ -527,8 +614,7 @@ async fn an_unsafe_rollup_is_found_and_mended() {
     let gateway = TestGateway::on(database, &[]).await;
     gateway.reports.look_for_rollup().await.unwrap();
     assert!(gateway.reports.reads_rollup());
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_same(&kept, &counted);
+    assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
     // Differences are reported and repaired.
     drop(service);
     gateway.database.execute("UPDATE rollup_users SET used = used + 1 WHERE user_id = 3").await;
@@ -551,8 +637,7 @@ async fn owners_who_are_no_superusers_keep_it_themselves() {
     gateway.reports.look_for_rollup().await.unwrap();
     assert!(gateway.reports.reads_rollup());
     owner.execute_unprepared("UPDATE tokens SET used_at = created_at WHERE user_id < 40").await.unwrap();
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_same(&kept, &counted);
+    assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
     rollup::upgrade(&owner, PATIENCE).await.unwrap();
     // Created by a superuser, the rollup belongs to a role that owns nothing else, and the owner of the tables can
     // still refresh it.
@@ -560,6 +645,5 @@ async fn owners_who_are_no_superusers_keep_it_themselves() {
     rollup::create(&database.owner, PATIENCE).await.unwrap();
     assert!(rollup::is_refreshable(&owner).await.unwrap());
     refresh_to_the_end(&owner).await;
-    let (kept, counted) = asked_twice(&gateway, "UTC", "ISSUED_AT").await;
-    assert_same(&kept, &counted);
+    assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
 }

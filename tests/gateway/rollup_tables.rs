@@ -685,7 +685,7 @@ async fn row_level_security_hides_what_it_hides() {
     let role = format!("reader_{}", uuid::Uuid::new_v4().simple());
     owner
         .execute(&format!(
-            "CREATE ROLE {role} LOGIN PASSWORD '{role}'; GRANT SELECT ON users, tokens, rollup_slots, rollup_visitors, rollup_users, rollup_log, rollup_state TO {role}"
+            "CREATE ROLE {role} LOGIN PASSWORD '{role}'; GRANT SELECT ON users, tokens, rollup_days, rollup_users, rollup_log, rollup_state TO {role}"
         ))
         .await;
     let pair = Pair::on(owner.kept.database.seen_by(&role).await).await;
@@ -735,14 +735,15 @@ async fn what_nobody_thought_of_is_found_by_comparing() {
     let portions = [Portion::Small, Portion::Large].into_iter().cycle();
     let changes = [
         (
-            "UPDATE rollup_slots SET used = used + 1 WHERE slot = (SELECT max(slot) FROM rollup_slots)",
-            "rollup_slots 2024-04",
+            "UPDATE rollup_days SET (counts, issues, waits, uses) = \
+             (SELECT counts, issues, waits, uses FROM rollup_days ORDER BY length(issues) DESC LIMIT 1) \
+             WHERE day = (SELECT max(day) FROM rollup_days)",
+            "rollup_days 2024-04",
         ),
-        ("DELETE FROM rollup_slots WHERE slot = (SELECT min(slot) FROM rollup_slots)", "rollup_slots 202"),
-        ("INSERT INTO rollup_slots VALUES ('1999-09-09', 1, 1, 1)", "rollup_slots 1999-09-09"),
+        ("DELETE FROM rollup_days WHERE day = (SELECT min(day) FROM rollup_days)", "rollup_days 202"),
         (
-            "UPDATE rollup_visitors SET by_issue = '' WHERE slot = (SELECT max(slot) FROM rollup_visitors WHERE by_issue <> '')",
-            "rollup_visitors 2024-04",
+            "INSERT INTO rollup_days SELECT '1999-09-09', counts, issues, waits, uses FROM rollup_days LIMIT 1",
+            "rollup_days 1999-09-09",
         ),
         ("UPDATE rollup_users SET last_visit_at = NULL WHERE user_id = 7", "rollup_users 7"),
         ("INSERT INTO rollup_users VALUES (-5, 1, 1)", "rollup_users -5"),

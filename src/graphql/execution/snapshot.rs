@@ -11,7 +11,17 @@ use crate::graphql::execution::document::any_field;
 /// Root fields that need one statement.
 const ONE_STATEMENT: [&str; 5] = ["dailyUsage", "userVisits", "members", "tokenFunnel", "frequency"];
 /// Fields of these that need another statement.
-const ANOTHER_STATEMENT: [&str; 4] = ["user", "rollingAverage", "cumulative", "uniqueVisitors"];
+const ANOTHER_STATEMENT: [&str; 8] = [
+    "user",
+    "rollingAverage",
+    "cumulative",
+    "uniqueVisitors",
+    // Of members on a page that the rollup found.
+    "firstVisitAt",
+    "lastVisitAt",
+    "joinedAt",
+    "isActive",
+];
 
 /// Whether the document may need several statements. True in doubt: fragments at the root are not expanded, and the
 /// order of `dailyUsage` may need a measure that takes another statement.

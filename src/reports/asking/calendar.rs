@@ -125,14 +125,6 @@ impl Calendar {
         Bucket { start: self.instants(bucket).0.naive_utc(), ..bucket }
     }
 
-    /// The bucket that contains an instant.
-    pub(in crate::reports) fn bucket_at(self, instant: NaiveDateTime) -> Bucket {
-        match self.granularity {
-            Granularity::Hour => self.hour_at(instant),
-            _ => self.bucket_of(self.zone.date_at(instant.and_utc())),
-        }
-    }
-
     /// The first and the last date.
     pub(in crate::reports) fn dates(self, bucket: Bucket) -> (NaiveDate, NaiveDate) {
         let first = bucket.date();

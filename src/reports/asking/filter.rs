@@ -88,6 +88,16 @@ impl UserFilter {
         self.ids.as_deref()
     }
 
+    /// The conditions alone.
+    pub(in crate::reports) fn without_ids(&self) -> Self {
+        Self { ids: None, ..self.clone() }
+    }
+
+    /// The same conditions, for these members.
+    pub(in crate::reports) fn with_ids(self, ids: Vec<i32>) -> Self {
+        Self { ids: Some(ids), ..self }
+    }
+
     pub(in crate::reports) fn joined(&self) -> DateRange {
         self.joined
     }

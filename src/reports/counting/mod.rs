@@ -1,9 +1,10 @@
 //! Builds the SQL of reports: statements over the two tables, and over the rollup where it is up to date.
 
+pub mod codes;
 pub mod counts;
 pub mod dialect;
+pub mod ids;
 pub mod rollup;
 pub mod selection;
 pub mod span;
 pub mod version;
-pub mod visitors;

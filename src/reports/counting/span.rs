@@ -7,6 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use crate::reports::{
     Error, Session,
     filter::{TimeBasis, TokenFilter},
+    rollup::Wanted,
     selection::tokens,
     time_zone::Zone,
 };
@@ -57,6 +58,12 @@ impl Session {
 
     /// The dates of the first and the last door code that counts; only used ones if `only_used`.
     async fn extremes(&self, filter: &TokenFilter, only_used: bool) -> Result<Dates, Error> {
+        // The first and the last of all door codes are at the ends of an index; of those that meet a condition, not.
+        if (!filter.users.is_everybody() || !filter.weekdays.is_every_day())
+            && let Some(dates) = self.kept_extremes(filter, only_used).await?
+        {
+            return Ok(dates);
+        }
         let local = self.local(filter);
         let mut ends = tokens(&local, filter);
         if only_used {
@@ -69,5 +76,21 @@ impl Session {
             Ok(instant.map(|instant| filter.zone.date_at(instant.and_utc())))
         };
         Ok((date("first")?, date("last")?))
+    }
+
+    /// From the rollup; `None` when it cannot answer.
+    async fn kept_extremes(&self, filter: &TokenFilter, only_used: bool) -> Result<Option<Dates>, Error> {
+        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
+        let wanted = Wanted { issues: is_by_issue, uses: !is_by_issue, ..Wanted::default() };
+        let (mut first, mut last) = (None, None);
+        let is_read = self.codes(filter, wanted, |codes| {
+            if codes.visits > 0 || !only_used {
+                let date = codes.moment.date;
+                // When clocks are set back across midnight, dates alternate.
+                first = Some(first.map_or(date, |first| Ord::min(first, date)));
+                last = Some(last.map_or(date, |last| Ord::max(last, date)));
+            }
+        });
+        Ok(is_read.await?.then_some((first, last)))
     }
 }

@@ -11,7 +11,7 @@ use crate::reports::Argument;
 use crate::reports::{
     Error, Session,
     calendar::Bucket,
-    counts::{By, Counts, Measures},
+    counts::{By, Counts, Measures, Place},
     filter::{GapFill, TokenFilter},
     made,
     model::Figures,
@@ -84,13 +84,8 @@ impl Session {
     /// What the database says.
     pub async fn usage_totals(&self, filter: &TokenFilter, measures: Measures) -> Result<Figures, Error> {
         made("usage_totals", async {
-            let mut totals = Counts::default();
-            for (_, counts) in self.counts(filter, By::All, measures.additive()).await? {
-                totals.add(counts);
-            }
-            if measures.unique_visitors {
-                totals.unique_visitors = self.visitors(filter).await?;
-            }
+            let counted = self.counts(filter, By::All, measures).await?;
+            let totals = counted.into_values().next().unwrap_or_default();
             Ok(totals.figures(measures))
         })
         .await
@@ -101,20 +96,9 @@ impl Session {
         question: &UsageQuestion,
         measures: Measures,
     ) -> Result<BTreeMap<Bucket, Counts>, Error> {
-        let calendar = question.calendar;
-        let mut buckets = BTreeMap::<Bucket, Counts>::new();
-        let mut measures = measures;
-        if measures.unique_visitors {
-            let place = |at| calendar.bucket_at(at);
-            let finish = |bucket, members: Vec<i32>| {
-                buckets.entry(bucket).or_default().unique_visitors += i64::try_from(members.len()).unwrap_or(0);
-            };
-            measures.unique_visitors = !self.kept_visitors(&question.filter, place, finish).await?;
-        }
-        for (row, counts) in self.counts(&question.filter, By::Bucket(calendar), measures).await? {
-            buckets.entry(Bucket::read(&row, calendar)?).or_default().add(counts);
-        }
-        Ok(buckets)
+        let counted = self.counts(&question.filter, By::Bucket(question.calendar), measures).await?;
+        let bucket = |(place, counts)| if let Place::Bucket(bucket) = place { Some((bucket, counts)) } else { None };
+        Ok(counted.into_iter().filter_map(bucket).collect())
     }
 
     pub(in crate::reports) fn row(&self, question: &UsageQuestion, bucket: Bucket, figures: Figures) -> SeriesRow {

@@ -24,7 +24,8 @@ const RETIRE: [&str; 3] =
 
 /// Drops the rollup. `CASCADE` also drops triggers that call its functions on tables of other owners.
 const DROP: &str = "
-DROP TABLE IF EXISTS {schema}.rollup_state, {schema}.rollup_log, {schema}.rollup_slots, {schema}.rollup_visitors, {schema}.rollup_users;
+DROP TABLE IF EXISTS {schema}.rollup_state, {schema}.rollup_log, {schema}.rollup_days, {schema}.rollup_users,
+    {schema}.rollup_slots, {schema}.rollup_visitors;
 DROP FUNCTION IF EXISTS {schema}.rollup_log_inserted(), {schema}.rollup_log_updated(), {schema}.rollup_log_deleted(),
     {schema}.rollup_log_truncated(), {schema}.rollup_log_users(), {schema}.rollup_log_row(), {schema}.rollup_log_users_row(),
     {schema}.rollup_log_everything(TEXT), {schema}.rollup_fingerprint(REGCLASS, REGCLASS) CASCADE";

@@ -1,4 +1,4 @@
--- Counts of tokens by 15 minutes of UTC and by member, and a log of what in them is out of date. Readers
+-- Door codes by day and 15 minutes of UTC, counts by member, and a log of what in them is out of date. Readers
 -- take counts for what is not in the log, and look at the tokens themselves for what is. Run again, it brings
 -- an earlier version's rollup to this one, and keeps its tables and the rights on them.
 --
@@ -6,24 +6,24 @@
 -- file leaves it to a search path which table, function or type is meant.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
-CREATE TABLE IF NOT EXISTS {schema}.rollup_slots (
-    slot TIMESTAMP NOT NULL CONSTRAINT rollup_slots_pk PRIMARY KEY,
-    issued INTEGER NOT NULL,
-    issued_and_used INTEGER NOT NULL,
-    used INTEGER NOT NULL
+-- The door codes of a day of UTC, as bytes; src/reports/counting/rollup/days.rs says how. A report reads the columns that it
+-- needs: the others lie elsewhere, and are not compressed, which would save nothing.
+CREATE TABLE IF NOT EXISTS {schema}.rollup_days (
+    day DATE NOT NULL CONSTRAINT rollup_days_pk PRIMARY KEY,
+    counts BYTEA NOT NULL,
+    issues BYTEA NOT NULL,
+    waits BYTEA NOT NULL,
+    uses BYTEA NOT NULL
 );
+ALTER TABLE {schema}.rollup_days
+    ALTER COLUMN counts SET STORAGE PLAIN, ALTER COLUMN issues SET STORAGE EXTERNAL,
+    ALTER COLUMN waits SET STORAGE EXTERNAL, ALTER COLUMN uses SET STORAGE EXTERNAL;
 CREATE TABLE IF NOT EXISTS {schema}.rollup_users (
     user_id INTEGER NOT NULL CONSTRAINT rollup_users_pk PRIMARY KEY,
     issued INTEGER NOT NULL,
     used INTEGER NOT NULL,
     first_visit_at TIMESTAMP,
     last_visit_at TIMESTAMP
-);
--- Who came, by the time of their tokens' issue, and of its use: members' ids, each once, of four bytes each.
-CREATE TABLE IF NOT EXISTS {schema}.rollup_visitors (
-    slot TIMESTAMP NOT NULL CONSTRAINT rollup_visitors_pk PRIMARY KEY,
-    by_issue BYTEA NOT NULL,
-    by_use BYTEA NOT NULL
 );
 -- A row is never changed, and only a refresh deletes any: writers share nothing that they could wait for.
 -- With neither slots nor users, something else changed that answers show.
@@ -43,7 +43,7 @@ BEGIN
     FOR name IN
         SELECT format('{schema}.%I belongs to %I', relname, pg_get_userbyid(relowner)) FROM pg_class
         WHERE relnamespace = '{schema}'::REGNAMESPACE
-        AND relname IN ('rollup_slots', 'rollup_users', 'rollup_visitors', 'rollup_log', 'rollup_state')
+        AND relname IN ('rollup_days', 'rollup_users', 'rollup_log', 'rollup_state', 'rollup_slots', 'rollup_visitors')
         AND relowner NOT IN (SELECT oid FROM pg_roles WHERE rolsuper OR rolname IN (current_user, 'coworking_rollup'))
         AND relowner <> (SELECT relowner FROM pg_class WHERE oid = '{tokens}'::REGCLASS)
     LOOP
@@ -57,7 +57,25 @@ $$;
 ALTER TABLE {schema}.rollup_state
     ADD COLUMN IF NOT EXISTS refresh_id UUID NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS fingerprint TEXT,
+    -- Changes with every refresh that finds a change of users in the log.
+    ADD COLUMN IF NOT EXISTS users_id UUID NOT NULL DEFAULT gen_random_uuid(),
     DROP COLUMN IF EXISTS identity;
+-- An earlier version kept two tables instead of this one. Whoever might read them may read this one.
+DO $$
+DECLARE
+    had RECORD;
+BEGIN
+    FOR had IN
+        SELECT privilege_type, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE format('%I', pg_get_userbyid(grantee)) END AS grantee
+        FROM pg_class CROSS JOIN LATERAL aclexplode(relacl)
+        WHERE oid = to_regclass('{schema}.rollup_slots') AND grantee <> relowner
+        AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    LOOP
+        EXECUTE format('GRANT %s ON {schema}.rollup_days TO %s', had.privilege_type, had.grantee);
+    END LOOP;
+END
+$$;
+DROP TABLE IF EXISTS {schema}.rollup_slots, {schema}.rollup_visitors;
 INSERT INTO {schema}.rollup_state (generation) SELECT 0 WHERE NOT EXISTS (SELECT FROM {schema}.rollup_state);
 
 -- What the log relies on: which tables these are, with all their parts, and where their rows lie; the columns that are counted;
@@ -256,7 +274,7 @@ BEGIN
         END IF;
     END;
     GRANT USAGE ON SCHEMA {schema} TO coworking_rollup;
-    FOREACH name IN ARRAY ARRAY['rollup_slots', 'rollup_users', 'rollup_visitors', 'rollup_log', 'rollup_state'] LOOP
+    FOREACH name IN ARRAY ARRAY['rollup_days', 'rollup_users', 'rollup_log', 'rollup_state'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I OWNER TO coworking_rollup', name);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.%I TO %I', name, tokens_owner);
     END LOOP;

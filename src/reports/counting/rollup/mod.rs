@@ -2,6 +2,7 @@
 //! are by member, and by 15 minutes of UTC, of which the days of every current time zone consist. PostgreSQL only, and
 //! only after `coworking-analytics rollup create`; see `docs/architecture.md`.
 
+mod days;
 mod faults;
 mod install;
 mod place;
@@ -10,19 +11,28 @@ mod refresh;
 mod verify;
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
 
-pub(in crate::reports) use self::read::{around_log, counts, visitors};
+pub(in crate::reports) use self::{
+    days::{Issue, Numbers, Parts, Row as Day, SLOT_SECONDS, SLOTS, Slot},
+    read::{Wanted, around_log, codes, kind},
+    refresh::seconds_between,
+};
 use self::{faults::Check, place::Place};
 pub use self::{
     install::{create, drop_all, rebuild, upgrade},
     refresh::{Progress, refresh},
     verify::{Portion, Position, verify},
+};
+use crate::reports::{
+    filter::{TokenFilter, UserFilter},
+    ids::Ids,
+    time_zone::Zone,
 };
 
 /// With more rows in the log than this, it is faster to read the door codes than to read the rollup around the log.
@@ -32,7 +42,20 @@ const LOG_MAX: i64 = 5_000;
 #[derive(Debug, Clone, Default)]
 pub struct Rollup {
     usable: Arc<AtomicBool>,
+    matching: Arc<Mutex<Vec<Matching>>>,
 }
+
+/// The members that match the conditions of a filter, for as long as the table `users` does not change.
+#[derive(Debug)]
+struct Matching {
+    users_id: String,
+    users: UserFilter,
+    zone: Zone,
+    ids: Arc<Ids>,
+}
+
+/// Of how many conditions the members are kept; each takes a bit for each member.
+const MATCHING_MAX: usize = 8;
 
 /// The state of a database's rollup.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -56,6 +79,24 @@ impl Rollup {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.usable.load(Ordering::Relaxed)
+    }
+
+    /// The members that match the conditions of this filter, if they are kept, and for which state of `users`.
+    pub(in crate::reports) fn matching(&self, filter: &TokenFilter) -> Option<(String, Arc<Ids>)> {
+        let kept = self.matching.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.iter().find(|kept| kept.users == filter.users.without_ids() && kept.zone == filter.zone);
+        kept.map(|kept| (kept.users_id.clone(), kept.ids.clone()))
+    }
+
+    /// Keeps the members that match the conditions of this filter.
+    pub(in crate::reports) fn remember(&self, filter: &TokenFilter, users_id: String, ids: Arc<Ids>) {
+        let (users, zone) = (filter.users.without_ids(), filter.zone);
+        let mut kept = self.matching.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.users_id == users_id && !(kept.users == users && kept.zone == zone));
+        if kept.len() >= MATCHING_MAX {
+            kept.remove(0);
+        }
+        kept.push(Matching { users_id, users, zone, ids });
     }
 
     /// Makes reports read the door codes until the next [`Rollup::look`].
@@ -110,9 +151,9 @@ pub async fn status(connection: &DatabaseConnection) -> Result<Option<Status>, D
 /// Why the tables are not a rollup that this version may trust; `None` when they are.
 async fn stranger(connection: &DatabaseConnection) -> Result<Option<String>, DbErr> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute \
-                   WHERE attrelid = to_regclass('rollup_state') AND attname = 'fingerprint' AND NOT attisdropped) AS is_current, \
+                   WHERE attrelid = to_regclass('rollup_state') AND attname = 'users_id' AND NOT attisdropped) AS is_current, \
                    (SELECT format('%s belongs to %s', oid::REGCLASS, pg_get_userbyid(relowner)) FROM pg_class \
-                    WHERE relname IN ('rollup_slots', 'rollup_visitors', 'rollup_users', 'rollup_log', 'rollup_state') \
+                    WHERE relname IN ('rollup_days', 'rollup_users', 'rollup_log', 'rollup_state') \
                     AND relnamespace = tokens.relnamespace \
                     AND relowner NOT IN (SELECT oid FROM pg_roles WHERE rolsuper OR rolname = 'coworking_rollup' OR oid = tokens.relowner) \
                     LIMIT 1) AS strange \
@@ -156,9 +197,11 @@ pub async fn is_refreshable(connection: &DatabaseConnection) -> Result<bool, DbE
 
 async fn may(connection: &DatabaseConnection, privilege: &str) -> Result<bool, DbErr> {
     // Only tables in the schema of `tokens` count. A rollup in another schema of the search path is about other tables.
-    let sql = "SELECT coalesce(bool_and(has_table_privilege(pg_class.oid, $1)), false) AND count(pg_class.oid) = 5 \
+    // One of an earlier version has no `rollup_days`; `stranger` says what to do about that.
+    let sql = "SELECT coalesce(bool_and(has_table_privilege(pg_class.oid, $1)), false) \
+                   AND count(pg_class.oid) FILTER (WHERE name <> 'rollup_days') = 3 \
                    AND ($1 = 'SELECT' OR NOT pg_is_in_recovery()) AS may \
-               FROM unnest(ARRAY['rollup_slots', 'rollup_visitors', 'rollup_users', 'rollup_log', 'rollup_state']) AS name \
+               FROM unnest(ARRAY['rollup_days', 'rollup_users', 'rollup_log', 'rollup_state']) AS name \
                LEFT JOIN pg_class ON pg_class.oid = to_regclass(name) \
                    AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('tokens'))";
     let row =

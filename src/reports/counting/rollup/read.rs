@@ -3,165 +3,194 @@
 
 use chrono::NaiveDateTime;
 use entity::token;
-use sea_orm::{
-    DbBackend,
-    sea_query::{
-        CommonTableExpression, Cond, Condition, Expr, ExprTrait as _, Func, JoinType, Order, Query, SelectStatement,
-        UnionType, WithClause,
-    },
+use sea_orm::sea_query::{
+    CaseStatement, CommonTableExpression, Cond, Condition, Expr, ExprTrait as _, JoinType, NullOrdering, Order, Query,
+    SelectStatement, UnionType, WithClause,
 };
 
-use crate::reports::{
-    counts::{By, Measures},
-    dialect::Local,
-    filter::{TimeBasis, TokenFilter},
-    selection::cte,
-    time_zone::UtcBounds,
-};
+use super::refresh::USERS_CHANGED;
+use crate::reports::{selection::cte, time_zone::UtcBounds};
 
 /// Names of the statements' tables and columns.
 mod name {
     pub(super) const LOGGED: &str = "logged";
     pub(super) const STRETCHES: &str = "stretches";
-    pub(super) const EVENTS: &str = "events";
-    pub(super) const AT: &str = "at";
-    pub(super) const ISSUED: &str = "issued";
-    pub(super) const ISSUED_AND_USED: &str = "issued_and_used";
-    pub(super) const USED: &str = "used";
-    pub(super) const MEMBERS: &str = "members";
 }
 
-/// Counts of door codes; `None` for unique visitors and for filters on members, since slots are not kept by member.
-pub(in crate::reports) fn counts(
-    now: NaiveDateTime,
-    filter: &TokenFilter,
-    by: By,
-    measures: Measures,
-) -> Option<SelectStatement> {
-    if measures.unique_visitors || !filter.users.is_everybody() {
-        return None;
-    }
-    let bounds = filter.range.bounds(filter.zone);
-    // Before this instant, local days do not consist of whole slots, so the door codes themselves are counted.
-    let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
-    let sum = |asked: bool, column: &'static str| {
-        if asked { Func::coalesce([Expr::col(column).sum(), Expr::val(0_i64)]).into() } else { Expr::val(0_i64) }
-    };
-    let nothing = || Expr::val(0_i64);
-    let placed = |column: token::Column| {
-        let local = Local::of(DbBackend::Postgres, Expr::col(name::AT), filter.range, filter.zone, now);
-        let mut select = Query::select();
-        select.from_subquery(events(column, bounds), name::EVENTS);
-        if !bounds.exact {
-            select.cond_where(local.in_range());
-        }
-        select.cond_where(local.outside(&filter.left_out).add_option(local.on(filter.weekdays)));
-        by.place(&mut select, &local);
-        select
-    };
-    let mut issued = placed(token::Column::CreatedAt);
-    issued.expr_as(sum(measures.tokens_issued || measures.tokens_unused, name::ISSUED), "issued");
-    match filter.basis {
-        TimeBasis::IssuedAt => {
-            let visits = sum(measures.visits || measures.tokens_unused, name::ISSUED_AND_USED);
-            issued
-                .expr_as(visits.clone(), "issued_and_used")
-                .expr_as(visits, "visits")
-                .expr_as(nothing(), "unique_visitors");
-        }
-        TimeBasis::UsedAt => {
-            issued
-                .expr_as(sum(measures.tokens_unused, name::ISSUED_AND_USED), "issued_and_used")
-                .expr_as(nothing(), "visits")
-                .expr_as(nothing(), "unique_visitors");
-            let mut visits = placed(token::Column::UsedAt);
-            visits
-                .expr_as(nothing(), "issued")
-                .expr_as(nothing(), "issued_and_used")
-                .expr_as(sum(measures.visits, name::USED), "visits")
-                .expr_as(nothing(), "unique_visitors");
-            issued.union(UnionType::All, visits);
-        }
-    }
-    let mut with = WithClause::new();
-    with.cte(logged_slots(since));
-    Some(issued.with_cte(with).take())
+/// What a report reads of the door codes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::reports) struct Wanted {
+    /// Door codes by time of issue.
+    pub(in crate::reports) issues: bool,
+    /// Door codes by time of use.
+    pub(in crate::reports) uses: bool,
+    /// Which members they belong to, and not only how many there are.
+    pub(in crate::reports) members: bool,
+    /// How long it took to use them.
+    pub(in crate::reports) waits: bool,
 }
 
-/// Visitors: times with sets of member ids, in order of time. `None` for filters on members, since the rollup has only
-/// their ids. Some times may lie on dates next to the filter's.
-pub(in crate::reports) fn visitors(filter: &TokenFilter) -> Option<SelectStatement> {
-    if !filter.users.is_everybody() {
-        return None;
+/// The kinds of rows of [`codes`].
+pub(in crate::reports) mod kind {
+    /// Whether the rollup can be read, and which members match.
+    pub(in crate::reports) const STATE: i32 = 0;
+    /// A stretch of time that is out of date.
+    pub(in crate::reports) const STRETCH: i32 = 1;
+    /// A day.
+    pub(in crate::reports) const DAY: i32 = 2;
+    /// A door code that was issued in such a stretch.
+    pub(in crate::reports) const ISSUE: i32 = 3;
+    /// A door code that was used in such a stretch.
+    pub(in crate::reports) const USE: i32 = 4;
+}
+
+/// The columns of every row: its kind; times; bytes; a member; a flag; a text.
+const COLUMNS: [(&str, &str); 11] = [
+    ("kind", "INTEGER"),
+    ("at", "TIMESTAMP"),
+    ("until", "TIMESTAMP"),
+    ("counts", "BYTEA"),
+    ("issues", "BYTEA"),
+    ("waits", "BYTEA"),
+    ("uses", "BYTEA"),
+    ("member", "INTEGER"),
+    ("flag", "BOOLEAN"),
+    ("users_id", "TEXT"),
+    ("members", "BYTEA"),
+];
+
+/// A row with these columns; the others are null.
+fn row(mut select: SelectStatement, columns: &[(&str, Expr)]) -> SelectStatement {
+    for (name, kind) in COLUMNS {
+        let value = columns.iter().find(|(column, _)| *column == name).map(|(_, value)| value.clone());
+        select.expr_as(value.unwrap_or_else(|| Expr::cust(format!("NULL::{kind}"))), name);
     }
-    let bounds = filter.range.bounds(filter.zone);
-    let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
-    let (column, set) = match filter.basis {
-        TimeBasis::IssuedAt => (token::Column::CreatedAt, "by_issue"),
-        TimeBasis::UsedAt => (token::Column::UsedAt, "by_use"),
-    };
-    let slot = Expr::col("slot");
-    let mut kept = Query::select();
-    kept.expr_as(slot.clone(), name::AT).expr_as(Expr::col(set), name::MEMBERS).from("rollup_visitors").cond_where(
-        within(&slot, bounds)
-            .add(Expr::cust(format!("{set} <> ''")))
-            .add(Expr::cust("NOT slot <@ (SELECT logged FROM stretches)")),
+    select
+}
+
+/// Door codes within `bounds`, in order of time: days that are kept, stretches that are out of date, and the door codes
+/// of these. `since` is the instant before which kept slots are not read. `members` selects the ids of matching members;
+/// they are not sent again when nothing changed since `known`.
+pub(in crate::reports) fn codes(
+    bounds: UtcBounds,
+    since: Option<NaiveDateTime>,
+    wanted: Wanted,
+    members: Option<SelectStatement>,
+    known: Option<&str>,
+) -> SelectStatement {
+    let number = |kind: i32| Expr::cust(kind.to_string());
+    let is_followed = || Expr::cust("(SELECT is_followed FROM stretches)");
+    let mut state = Query::select();
+    state.from("rollup_state");
+    let mut columns = vec![("kind", number(kind::STATE)), ("flag", is_followed())];
+    if let Some(ids) = members {
+        let changed = format!("EXISTS (SELECT FROM rollup_log WHERE {USERS_CHANGED})");
+        let all = Query::select()
+            .expr(Expr::cust("coalesce(string_agg(int4send(id), ''), '')"))
+            .from_subquery(ids, "matching")
+            .take();
+        let is_known =
+            Expr::cust_with_values(format!("users_id::TEXT = $1 AND NOT {changed}"), [known.unwrap_or_default()]);
+        let sent = CaseStatement::new()
+            .case(is_known, Expr::cust("NULL::BYTEA"))
+            .case(is_followed(), Expr::SubQuery(None, Box::new(all.into())));
+        columns.push(("users_id", Expr::cust(format!("CASE WHEN NOT {changed} THEN users_id::TEXT END"))));
+        columns.push(("members", sent.into()));
+    }
+    let mut all = row(state, &columns);
+
+    let each = Query::select().expr_as(Expr::cust("unnest(logged)"), "stretch").from(name::STRETCHES).take();
+    let stretch = Query::select().from_subquery(each, "each").take();
+    all.union(
+        UnionType::All,
+        row(
+            stretch,
+            &[
+                ("kind", number(kind::STRETCH)),
+                ("at", Expr::cust("lower(stretch)")),
+                ("until", Expr::cust("upper(stretch)")),
+            ],
+        ),
     );
-    let mut in_stretch = touched(column, bounds);
-    in_stretch.columns([column, token::Column::UserId]).and_where(Expr::col(token::Column::UsedAt).is_not_null());
-    let mut live = Query::select();
-    live.expr_as(Expr::col(column), name::AT)
-        .expr_as(Expr::cust("int4send(user_id)"), name::MEMBERS)
-        .from_subquery(stretches(TIMES), "live")
-        .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
-    kept.union(UnionType::All, live).order_by(name::AT, Order::Asc);
+
+    let mut days = Query::select();
+    days.from("rollup_days").and_where(is_followed());
+    if let Some(from) = bounds.from {
+        days.and_where(Expr::col("day").gte(from.date()));
+    }
+    if let Some(to) = bounds.to {
+        days.and_where(Expr::col("day").lte(to.date()));
+    }
+    let mut columns =
+        vec![("kind", number(kind::DAY)), ("at", Expr::cust("day::TIMESTAMP")), ("counts", Expr::col("counts"))];
+    let parts =
+        [("issues", wanted.issues && wanted.members), ("waits", wanted.waits), ("uses", wanted.uses && wanted.members)];
+    columns.extend(parts.into_iter().filter(|(_, asked)| *asked).map(|(column, _)| (column, Expr::col(column))));
+    all.union(UnionType::All, row(days, &columns));
+
+    for (column, number, asked) in [
+        (token::Column::CreatedAt, number(kind::ISSUE), wanted.issues),
+        (token::Column::UsedAt, number(kind::USE), wanted.uses),
+    ] {
+        if !asked {
+            continue;
+        }
+        let mut in_stretch = touched(column, bounds);
+        in_stretch.columns([token::Column::CreatedAt, token::Column::UsedAt, token::Column::UserId]);
+        let mut live = Query::select();
+        live.from_subquery(stretches(TIMES), "live").join_lateral(
+            JoinType::InnerJoin,
+            in_stretch,
+            "touched",
+            Expr::val(true),
+        );
+        let used_at = "CASE WHEN used_at >= '0001-01-01' AND used_at < '10000-01-01' THEN used_at END";
+        all.union(
+            UnionType::All,
+            row(
+                live,
+                &[
+                    ("kind", number),
+                    ("at", Expr::col(column)),
+                    ("until", Expr::cust(used_at)),
+                    ("member", Expr::col(token::Column::UserId)),
+                    ("flag", Expr::cust("used_at IS NOT NULL")),
+                ],
+            ),
+        );
+    }
     let mut with = WithClause::new();
     with.cte(logged_slots(since));
-    Some(kept.with_cte(with).take())
+    // The state is first, then the stretches; a day comes before its door codes.
+    Query::select()
+        .column(sea_orm::sea_query::Asterisk)
+        .from_subquery(all, "codes")
+        .order_by_expr(Expr::cust("kind > 1"), Order::Asc)
+        .order_by_with_nulls("at", Order::Asc, NullOrdering::First)
+        .order_by("kind", Order::Asc)
+        .with_cte(with)
+        .take()
 }
 
 /// Whether the tables are the ones that the triggers follow, without other changes. Only then is the log complete.
 const IS_FOLLOWED: &str =
     "(SELECT fingerprint FROM rollup_state) = rollup_fingerprint(to_regclass('tokens'), to_regclass('users'))";
 
-/// What is out of date, as one multirange, which merges stretches that were logged twice.
+/// Whether the rollup may be read, and what is out of date, as one multirange, which merges stretches that were logged
+/// twice. Without a rollup to read, nothing is.
 fn logged_slots(since: Option<NaiveDateTime>) -> CommonTableExpression {
-    let logged = format!("CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(slots), '{{}}') ELSE '{{(,)}}' END");
-    let all = match since {
-        None => Expr::cust(logged),
-        Some(since) => Expr::cust_with_values(format!("{logged} + tsmultirange(tsrange(NULL, $1))"), [since]),
-    };
-    cte(name::STRETCHES, Query::select().expr_as(all, name::LOGGED).from("rollup_log").take())
-}
-
-/// Door codes by time of issue or of use: slots that are up to date, and single door codes in the others.
-fn events(column: token::Column, bounds: UtcBounds) -> SelectStatement {
-    let slot = Expr::col("slot");
-    let is_issue = matches!(column, token::Column::CreatedAt);
-    let count = if is_issue { name::ISSUED } else { name::USED };
-    let one = |asked: bool| Expr::cust(if asked { "1" } else { "0" });
-    let mut kept = Query::select();
-    kept.expr_as(slot.clone(), name::AT)
-        .column(name::ISSUED)
-        .column(name::ISSUED_AND_USED)
-        .column(name::USED)
-        .from("rollup_slots")
-        .cond_where(
-            within(&slot, bounds)
-                .add(Expr::col(count).gt(0))
-                .add(Expr::cust("NOT slot <@ (SELECT logged FROM stretches)")),
-        );
-    let mut in_stretch = touched(column, bounds);
-    in_stretch.columns([token::Column::CreatedAt, token::Column::UsedAt]);
-    let mut live = Query::select();
-    live.expr_as(Expr::col(column), name::AT)
-        .expr_as(one(is_issue), name::ISSUED)
-        .expr_as(Expr::cust(if is_issue { "(used_at IS NOT NULL)::INTEGER" } else { "0" }), name::ISSUED_AND_USED)
-        .expr_as(one(!is_issue), name::USED)
-        .from_subquery(stretches(TIMES), "live")
-        .join_lateral(JoinType::InnerJoin, in_stretch, "touched", Expr::val(true));
-    kept.union(UnionType::All, live);
-    kept
+    let mut log = Query::select();
+    log.expr_as(Expr::cust(format!("coalesce({IS_FOLLOWED}, FALSE)")), "is_followed")
+        .expr_as(Expr::cust("coalesce(range_agg(slots), '{}')"), name::LOGGED)
+        .from("rollup_log");
+    let before = since.map_or_else(
+        || Expr::cust("'{}'::TSMULTIRANGE"),
+        |since| Expr::cust_with_values("tsmultirange(tsrange(NULL, $1))", [since]),
+    );
+    let all = Expr::cust_with_expr("CASE WHEN is_followed THEN logged + $1 ELSE '{}' END", before);
+    let mut stretches = Query::select();
+    stretches.column("is_followed").expr_as(all, name::LOGGED).from_subquery(log, "log");
+    cte(name::STRETCHES, stretches)
 }
 
 fn within(at: &Expr, bounds: UtcBounds) -> Condition {

@@ -2,13 +2,18 @@
 //! and deletes the log rows that it saw. What commits meanwhile stays in the log. Counts are replaced, never added to
 //! or subtracted from, so errors cannot add up.
 
+use std::collections::BTreeMap;
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike as _};
+use futures_util::TryStreamExt as _;
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    QueryResult, RuntimeErr, Statement, TransactionTrait as _, Value,
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, FromQueryResult,
+    IsolationLevel, QueryResult, RuntimeErr, Statement, StreamTrait as _, TransactionTrait as _, Value,
 };
 use tracing::warn;
 
 use super::{
+    days::{Issue, Row, SLOT_SECONDS, SLOTS, Slot},
     faults::{Check, begin_anew, faults},
     place::Place,
 };
@@ -33,28 +38,28 @@ pub enum Progress {
 }
 
 /// A step counts at most this much time, from its first door code on, and at most `MEMBERS_PER_STEP` members.
-const SLOTS_PER_STEP: &str = "32 days";
+const SLOTS_PER_STEP: &str = "8 days";
 const MEMBERS_PER_STEP: i64 = 20_000;
 
 /// Splits `{pending}`, within the years 1 to 9999, into the part that a step counts and the rest; both are whole slots.
 /// Time without door codes is skipped at no cost.
-const SLOTS: &str = "
+const NEXT_SLOTS: &str = "
 WITH pending AS (
     SELECT {pending} * '{[0001-01-01,10000-01-01)}'::TSMULTIRANGE AS slots FROM {schema}.rollup_log
 ), first AS (
     SELECT slots, (SELECT min(at) FROM (
         (SELECT created_at AS at FROM {tokens} WHERE created_at >= lower(slots) ORDER BY created_at LIMIT 1)
         UNION ALL (SELECT used_at FROM {tokens} WHERE used_at >= lower(slots) ORDER BY used_at LIMIT 1)
-        UNION ALL (SELECT slot FROM {schema}.rollup_slots WHERE slot >= lower(slots) ORDER BY slot LIMIT 1)
+        UNION ALL (SELECT greatest(day, lower(slots)) FROM {schema}.rollup_days WHERE day >= lower(slots)::DATE ORDER BY day LIMIT 1)
     ) AS events) AS at FROM pending
 ), step AS (
     SELECT slots, tsmultirange(tsrange(NULL, CASE
-        WHEN at < '9999-01-01' THEN date_bin('15 minutes', at, TIMESTAMP '2000-01-01') + $1::INTERVAL
+        WHEN at < '9999-01-01' THEN date_trunc('day', at) + $1::INTERVAL
     END)) AS now FROM first
 )
 SELECT (slots * now)::TEXT AS work, (slots - now)::TEXT AS rest, upper(slots * now)::TEXT AS until FROM step";
 
-const USERS: &str = "
+const NEXT_USERS: &str = "
 WITH pending AS (
     SELECT {pending} * '{[-2147483648,2147483648)}'::INT8MULTIRANGE AS users FROM {schema}.rollup_log
 ), first AS (
@@ -69,108 +74,210 @@ WITH pending AS (
 )
 SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * now) AS until FROM step";
 
-/// The tables of counts, and how each follows from the door codes of a part, `$1`. `OFFSET 0` makes PostgreSQL scan one
-/// index range for each stretch; in a plain join, it estimates a stretch at a ninth of the table.
-pub(super) const COUNTS: [Counts; 3] = [
-    Counts {
-        table: "rollup_slots",
-        key: "slot",
-        columns: "slot, issued, issued_and_used, used",
-        range: "TSMULTIRANGE",
-        counted: "
-SELECT slot, sum(issued) AS issued, sum(issued_and_used) AS issued_and_used, sum(used) AS used FROM (
-    SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot,
-           1 AS issued, (used_at IS NOT NULL)::INTEGER AS issued_and_used, 0 AS used
-    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-        SELECT created_at, used_at FROM {tokens}
-        WHERE created_at >= lower(stretch) AND created_at < upper(stretch) OFFSET 0
-    ) AS issues
-    UNION ALL
-    SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), 0, 0, 1
-    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-        SELECT used_at FROM {tokens} WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
-    ) AS uses
-) AS events GROUP BY slot",
-    },
-    Counts {
-        table: "rollup_visitors",
-        key: "slot",
-        columns: "slot, by_issue, by_use",
-        range: "TSMULTIRANGE",
-        counted: "
-SELECT slot, coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE is_issue), '') AS by_issue,
-       coalesce(string_agg(int4send(user_id), '' ORDER BY user_id) FILTER (WHERE NOT is_issue), '') AS by_use
-FROM (
-    SELECT date_bin('15 minutes', created_at, TIMESTAMP '2000-01-01') AS slot, user_id, TRUE AS is_issue
-    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-        SELECT created_at, user_id FROM {tokens}
-        WHERE created_at >= lower(stretch) AND created_at < upper(stretch) AND used_at IS NOT NULL OFFSET 0
-    ) AS issues
-    UNION
-    SELECT date_bin('15 minutes', used_at, TIMESTAMP '2000-01-01'), user_id, FALSE
-    FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
-        SELECT used_at, user_id FROM {tokens} WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
-    ) AS uses
-) AS events GROUP BY slot",
-    },
-    Counts {
-        table: "rollup_users",
-        key: "user_id",
-        columns: "user_id, issued, used, first_visit_at, last_visit_at",
-        range: "INT8MULTIRANGE",
-        counted: "
+/// How the members' counts follow from the door codes of a part, `$1`. `OFFSET 0` makes PostgreSQL scan one index range
+/// for each stretch; in a plain join, it estimates a stretch at a ninth of the table.
+const MEMBERS: &str = "
 SELECT user_id, count(*) AS issued, count(used_at) AS used,
        min(used_at) FILTER (WHERE used_at >= '0001-01-01' AND used_at < '10000-01-01') AS first_visit_at,
        max(used_at) FILTER (WHERE used_at >= '0001-01-01' AND used_at < '10000-01-01') AS last_visit_at
 FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
     SELECT user_id, used_at FROM {tokens} WHERE user_id >= lower(stretch) AND user_id < upper(stretch) OFFSET 0
-) AS members GROUP BY user_id",
-    },
-];
+) AS members GROUP BY user_id";
+const MEMBERS_COLUMNS: &str = "user_id, issued, used, first_visit_at, last_visit_at";
+/// The kept counts of a part, for `DELETE FROM`.
+const KEPT_MEMBERS: &str = "{schema}.rollup_users USING unnest($1::INT8MULTIRANGE) AS stretch \
+                            WHERE user_id >= lower(stretch) AND user_id < upper(stretch)";
 
-/// A table of counts, and the statement that counts it from the door codes.
-pub(super) struct Counts {
-    table: &'static str,
-    key: &'static str,
-    columns: &'static str,
-    range: &'static str,
-    counted: &'static str,
+/// Counts the members of the part again.
+async fn count_members(step: &DatabaseTransaction, place: &Place, part: &str) -> Result<(), DbErr> {
+    run(step, &place.sql(&format!("DELETE FROM {KEPT_MEMBERS}")), [part.into()]).await?;
+    let insert = format!("INSERT INTO {{schema}}.rollup_users ({MEMBERS_COLUMNS}) {MEMBERS}");
+    run(step, &place.sql(&insert), [part.into()]).await
 }
 
-impl Counts {
-    /// The rows of the part, for `DELETE FROM`.
-    fn kept(&self) -> String {
-        let Self { table, key, range, .. } = self;
-        format!(
-            "{{schema}}.{table} USING unnest($1::{range}) AS stretch WHERE {key} >= lower(stretch) AND {key} < upper(stretch)"
-        )
-    }
+/// The first few members of the part whose counts differ from the door codes.
+pub(super) async fn differing_members(
+    step: &DatabaseTransaction,
+    place: &Place,
+    part: &str,
+) -> Result<Vec<String>, DbErr> {
+    let kept = KEPT_MEMBERS.replace(" USING ", ", ");
+    let sql = format!(
+        "WITH kept AS (SELECT {MEMBERS_COLUMNS} FROM {kept}), counted AS ({MEMBERS}) \
+         SELECT DISTINCT user_id::TEXT AS place FROM \
+         ((TABLE kept EXCEPT TABLE counted) UNION ALL (TABLE counted EXCEPT TABLE kept)) AS different ORDER BY 1 LIMIT 5"
+    );
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, place.sql(&sql), [part.into()]);
+    let rows = step.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(format!("rollup_users {}", row.try_get::<String>("", "place")?))).collect()
+}
 
-    /// Counts the part again.
-    async fn count(&self, step: &DatabaseTransaction, place: &Place, part: &str) -> Result<(), DbErr> {
-        run(step, &place.sql(&format!("DELETE FROM {}", self.kept())), [part.into()]).await?;
-        let insert = format!("INSERT INTO {{schema}}.{} ({}) {}", self.table, self.columns, self.counted);
-        run(step, &place.sql(&insert), [part.into()]).await
-    }
+/// The door codes of the part, `$1`, by time of issue.
+const ISSUES: &str = "
+SELECT created_at AS at, user_id, used_at IS NOT NULL AS is_used,
+       CASE WHEN used_at >= '0001-01-01' AND used_at < '10000-01-01' THEN used_at END AS used_at
+FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+    SELECT created_at, user_id, used_at FROM {tokens}
+    WHERE created_at >= lower(stretch) AND created_at < upper(stretch) OFFSET 0
+) AS issues";
+/// The same, by time of use.
+const USES: &str = "
+SELECT used_at AS at, user_id FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOIN LATERAL (
+    SELECT used_at, user_id FROM {tokens} WHERE used_at >= lower(stretch) AND used_at < upper(stretch) OFFSET 0
+) AS uses";
+/// The kept days that have a slot in the part.
+const DAYS: &str = "
+SELECT day, counts, issues, waits, uses FROM {schema}.rollup_days
+WHERE tsrange(day, day + INTERVAL '1 day') && $1::TSMULTIRANGE";
 
-    /// The first few places of the part where the counts differ from the door codes.
-    pub(super) async fn differences(
-        &self,
-        step: &DatabaseTransaction,
-        place: &Place,
-        part: &str,
-    ) -> Result<Vec<String>, DbErr> {
-        let Self { table, key, columns, counted, .. } = self;
-        let kept = self.kept().replace(" USING ", ", ");
-        let sql = format!(
-            "WITH kept AS (SELECT {columns} FROM {kept}), counted AS ({counted}) \
-             SELECT DISTINCT {key}::TEXT AS place FROM \
-             ((TABLE kept EXCEPT TABLE counted) UNION ALL (TABLE counted EXCEPT TABLE kept)) AS different ORDER BY 1 LIMIT 5"
-        );
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, place.sql(&sql), [part.into()]);
-        let rows = step.query_all_raw(statement).await?;
-        rows.iter().map(|row| Ok(format!("{table} {}", row.try_get::<String>("", "place")?))).collect()
+/// The slots of some days.
+type Days = BTreeMap<NaiveDate, Box<[Slot; SLOTS]>>;
+
+fn slot_of(at: NaiveDateTime) -> usize {
+    (at.hour() * 4 + at.minute() / 15) as usize
+}
+
+fn slots_of(days: &mut Days, date: NaiveDate) -> &mut [Slot; SLOTS] {
+    days.entry(date).or_insert_with(no_slots)
+}
+
+fn no_slots() -> Box<[Slot; SLOTS]> {
+    Box::new([const { Slot { issues: Vec::new(), uses: Vec::new() } }; SLOTS])
+}
+
+/// Counts the door codes of the part, whose stretches are whole slots.
+async fn count_slots(step: &DatabaseTransaction, place: &Place, part: &str) -> Result<Days, DbErr> {
+    let mut days = Days::new();
+    let statement = |sql| Statement::from_sql_and_values(DbBackend::Postgres, place.sql(sql), [part.into()]);
+    let mut issues = step.stream_raw(statement(ISSUES)).await?;
+    while let Some(row) = issues.try_next().await? {
+        let at: NaiveDateTime = row.try_get_by_index(0)?;
+        let used_at: Option<NaiveDateTime> = row.try_get_by_index(3)?;
+        let wait = used_at.map(|used_at| seconds_between(at, used_at));
+        let issue = Issue { member: row.try_get_by_index(1)?, is_used: row.try_get_by_index(2)?, wait };
+        slots_of(&mut days, at.date())[slot_of(at)].issues.push(issue);
     }
+    drop(issues);
+    let mut uses = step.stream_raw(statement(USES)).await?;
+    while let Some(row) = uses.try_next().await? {
+        let at: NaiveDateTime = row.try_get_by_index(0)?;
+        slots_of(&mut days, at.date())[slot_of(at)].uses.push(row.try_get_by_index(1)?);
+    }
+    drop(uses);
+    Ok(days)
+}
+
+/// Whole seconds, rounded down.
+pub(in crate::reports) fn seconds_between(earlier: NaiveDateTime, later: NaiveDateTime) -> i64 {
+    let between = later - earlier;
+    between.num_seconds() - i64::from(between.subsec_nanos() < 0)
+}
+
+/// The kept days of the part; `None` for a damaged one.
+async fn kept_days(
+    step: &DatabaseTransaction,
+    place: &Place,
+    part: &str,
+) -> Result<BTreeMap<NaiveDate, Option<Box<[Slot; SLOTS]>>>, DbErr> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, place.sql(DAYS), [part.into()]);
+    let mut kept = BTreeMap::new();
+    let mut rows = step.stream_raw(statement).await?;
+    while let Some(row) = rows.try_next().await? {
+        let day = Row {
+            counts: row.try_get_by_index(1)?,
+            issues: row.try_get_by_index(2)?,
+            waits: row.try_get_by_index(3)?,
+            uses: row.try_get_by_index(4)?,
+        };
+        kept.insert(row.try_get_by_index(0)?, day.slots().map(Box::new));
+    }
+    Ok(kept)
+}
+
+/// Which slots of a day are in the stretches, which are in order.
+fn slots_in(stretches: &[Stretch], date: NaiveDate) -> impl Iterator<Item = usize> {
+    let midnight = date.and_time(NaiveTime::MIN);
+    let first = stretches.partition_point(|stretch| stretch.end.is_some_and(|end| end <= midnight));
+    let mut stretches = stretches[first..].iter().peekable();
+    (0..SLOTS).filter(move |slot| {
+        let at = midnight + TimeDelta::seconds(i64::try_from(*slot).unwrap_or(0) * SLOT_SECONDS);
+        while stretches.next_if(|stretch| stretch.end.is_some_and(|end| end <= at)).is_some() {}
+        stretches.peek().is_some_and(|stretch| stretch.begin.is_none_or(|begin| begin <= at))
+    })
+}
+
+/// A stretch of time in UTC; an open end is `None`.
+#[derive(FromQueryResult)]
+struct Stretch {
+    begin: Option<NaiveDateTime>,
+    end: Option<NaiveDateTime>,
+}
+
+async fn stretches(step: &DatabaseTransaction, part: &str) -> Result<Vec<Stretch>, DbErr> {
+    let sql = "SELECT lower(stretch) AS begin, upper(stretch) AS end FROM unnest($1::TSMULTIRANGE) AS stretch ORDER BY stretch";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [part.into()]);
+    Stretch::find_by_statement(statement).all(step).await
+}
+
+/// Counts the slots of the part again.
+async fn count_days(step: &DatabaseTransaction, place: &Place, part: &str) -> Result<(), DbErr> {
+    let stretches = stretches(step, part).await?;
+    let mut counted = count_slots(step, place, part).await?;
+    for (date, kept) in kept_days(step, place, part).await? {
+        // A damaged day is counted as a whole by the next step.
+        let Some(mut kept) = kept else {
+            counted.insert(date, no_slots());
+            let log = "INSERT INTO {schema}.rollup_log (slots) VALUES (tsrange($1, $1 + INTERVAL '1 day'))";
+            run(step, &place.sql(log), [date.and_time(NaiveTime::MIN).into()]).await?;
+            continue;
+        };
+        let mut anew = counted.remove(&date).unwrap_or_else(no_slots);
+        for slot in slots_in(&stretches, date) {
+            std::mem::swap(&mut kept[slot], &mut anew[slot]);
+        }
+        counted.insert(date, kept);
+    }
+    for (date, mut slots) in counted {
+        match Row::of(&mut slots) {
+            Some(Row { counts, issues, waits, uses }) => {
+                let sql = "INSERT INTO {schema}.rollup_days (day, counts, issues, waits, uses) VALUES ($1, $2, $3, $4, $5) \
+                           ON CONFLICT (day) DO UPDATE SET counts = excluded.counts, issues = excluded.issues, \
+                           waits = excluded.waits, uses = excluded.uses";
+                run(step, &place.sql(sql), [date.into(), counts.into(), issues.into(), waits.into(), uses.into()])
+                    .await?;
+            }
+            None => run(step, &place.sql("DELETE FROM {schema}.rollup_days WHERE day = $1"), [date.into()]).await?,
+        }
+    }
+    Ok(())
+}
+
+/// The first few slots of the part that differ from the door codes.
+pub(super) async fn differing_slots(
+    step: &DatabaseTransaction,
+    place: &Place,
+    part: &str,
+) -> Result<Vec<String>, DbErr> {
+    let stretches = stretches(step, part).await?;
+    let mut counted = count_slots(step, place, part).await?;
+    let mut differing = Vec::new();
+    let mut compare = |date: NaiveDate, kept: Option<&[Slot; SLOTS]>, counted: &mut [Slot; SLOTS]| {
+        // Sorts them.
+        Row::of(counted);
+        let differs = |slot: &usize| kept.is_none_or(|kept| kept[*slot] != counted[*slot]);
+        if let Some(slot) = slots_in(&stretches, date).find(differs) {
+            differing.push(format!("rollup_days {date} {:02}:{:02}", slot / 4, slot % 4 * 15));
+        }
+    };
+    for (date, kept) in kept_days(step, place, part).await? {
+        compare(date, kept.as_deref(), &mut counted.remove(&date).unwrap_or_else(no_slots));
+    }
+    for (date, mut counted) in counted {
+        compare(date, Some(&no_slots()), &mut counted);
+    }
+    differing.sort_unstable();
+    differing.truncate(5);
+    Ok(differing)
 }
 
 /// The next part to count. `pending` is an expression over the log.
@@ -180,7 +287,7 @@ pub(super) async fn next_slots(
     pending: &str,
     per_step: &str,
 ) -> Result<Part, DbErr> {
-    let sql = place.sql(&SLOTS.replace("{pending}", pending));
+    let sql = place.sql(&NEXT_SLOTS.replace("{pending}", pending));
     Part::of(one(step, &sql, [per_step.into()]).await?, |row| row.try_get("", "until"))
 }
 
@@ -191,7 +298,7 @@ pub(super) async fn next_users(
     pending: &str,
     members: i64,
 ) -> Result<Part, DbErr> {
-    let sql = place.sql(&USERS.replace("{pending}", pending));
+    let sql = place.sql(&NEXT_USERS.replace("{pending}", pending));
     let until = |row: &QueryResult| Ok(row.try_get::<Option<i64>>("", "until")?.map(|until| until.to_string()));
     Part::of(one(step, &sql, [members.into()]).await?, until)
 }
@@ -221,6 +328,9 @@ impl Part {
 /// What the log says is out of date.
 const LOGGED_SLOTS: &str = "coalesce(range_agg(slots), '{}')";
 const LOGGED_USERS: &str = "coalesce(range_agg(users), '{}')";
+
+/// Whether a row of the log can mean that `users` changed: the table, not the counts by member.
+pub(super) const USERS_CHANGED: &str = "(slots IS NULL AND users IS NULL) OR lower_inf(users)";
 
 /// How long to wait for the step of another process.
 const TURN: &str = "60s";
@@ -276,19 +386,21 @@ pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr>
     }
     let slots = next_slots(&step, &place, LOGGED_SLOTS, SLOTS_PER_STEP).await?;
     let users = next_users(&step, &place, LOGGED_USERS, MEMBERS_PER_STEP).await?;
+    let users_changed = format!("SELECT EXISTS (SELECT FROM {{schema}}.rollup_log WHERE {USERS_CHANGED}) AS changed");
+    let users_changed =
+        one(&step, &place.sql(&users_changed), []).await?.map_or(Ok(true), |row| row.try_get("", "changed"))?;
     run(&step, &place.sql("DELETE FROM {schema}.rollup_log"), []).await?;
-    let [by_slot, visitors, by_member] = COUNTS;
-    by_slot.count(&step, &place, &slots.work).await?;
-    visitors.count(&step, &place, &slots.work).await?;
-    by_member.count(&step, &place, &users.work).await?;
+    count_days(&step, &place, &slots.work).await?;
+    count_members(&step, &place, &users.work).await?;
     for (part, log) in [
         (&slots, "INSERT INTO {schema}.rollup_log (slots) SELECT unnest($1::TSMULTIRANGE)"),
         (&users, "INSERT INTO {schema}.rollup_log (users) SELECT unnest($1::INT8MULTIRANGE)"),
     ] {
         run(&step, &place.sql(log), [part.rest.clone().into()]).await?;
     }
-    let done = "UPDATE {schema}.rollup_state SET generation = generation + 1, refresh_id = gen_random_uuid(), refreshed_at = now()";
-    run(&step, &place.sql(done), []).await?;
+    let done = "UPDATE {schema}.rollup_state SET generation = generation + 1, refresh_id = gen_random_uuid(), \
+                users_id = CASE WHEN $1 THEN gen_random_uuid() ELSE users_id END, refreshed_at = now()";
+    run(&step, &place.sql(done), [users_changed.into()]).await?;
     step.commit().await?;
     if slots.is_last() && users.is_last() {
         return Ok(Progress::Done);

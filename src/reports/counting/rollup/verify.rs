@@ -5,7 +5,7 @@ use sea_orm::{AccessMode, ConnectionTrait as _, DatabaseConnection, DbErr};
 use super::{
     faults::EVERYTHING,
     place::Place,
-    refresh::{COUNTS, Part, begin, is_followed, next_slots, next_users},
+    refresh::{Part, begin, differing_members, differing_slots, is_followed, next_slots, next_users},
 };
 
 /// How much is compared at once.
@@ -13,13 +13,13 @@ use super::{
 pub enum Portion {
     /// A day and 2,000 members: costs little beside reports.
     Small,
-    /// 32 days and 20,000 members: as much as one statement should take.
+    /// 8 days and 20,000 members: as much as one statement should take.
     Large,
 }
 
 impl Portion {
     fn days(self) -> &'static str {
-        if self == Self::Small { "1 day" } else { "32 days" }
+        if self == Self::Small { "1 day" } else { "8 days" }
     }
 
     fn members(self) -> i64 {
@@ -65,20 +65,18 @@ pub async fn verify(
     // From the start, times and members are both compared; the one that ends first waits for the other.
     let begins = position.is_at_an_end();
     let mut differences = Vec::new();
-    let [by_slot, visitors, by_member] = COUNTS;
     if begins || position.slots_until.is_some() {
         let from = position.slots_until.as_deref().unwrap_or("0001-01-01");
         let pending = format!("(tsmultirange(tsrange('{from}', NULL)) - coalesce(range_agg(slots), '{{}}'))");
         let part = next_slots(&step, &place, &pending, portion.days()).await?;
-        differences.extend(by_slot.differences(&step, &place, &part.work).await?);
-        differences.extend(visitors.differences(&step, &place, &part.work).await?);
+        differences.extend(differing_slots(&step, &place, &part.work).await?);
         position.slots_until = after(part);
     }
     if begins || position.users_until.is_some() {
         let from = position.users_until.as_deref().unwrap_or("-2147483648");
         let pending = format!("(int8multirange(int8range({from}, NULL)) - coalesce(range_agg(users), '{{}}'))");
         let part = next_users(&step, &place, &pending, portion.members()).await?;
-        differences.extend(by_member.differences(&step, &place, &part.work).await?);
+        differences.extend(differing_members(&step, &place, &part.work).await?);
         position.users_until = after(part);
     }
     step.rollback().await?;

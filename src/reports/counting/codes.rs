@@ -1,0 +1,434 @@
+//! The door codes of a filter in order of time, from the rollup: the days that it keeps, and single door codes where it is
+//! out of date.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use entity::user;
+use sea_orm::{DbErr, QueryResult, sea_query::Query};
+
+use crate::reports::{
+    Error, Session,
+    dialect::from_users,
+    filter::{TimeBasis, TokenFilter},
+    ids::{Ids, MemberSet},
+    rollup::{self, Day, Issue, Numbers, Parts, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
+    selection::user_condition,
+    time_zone::Zone,
+};
+
+/// Door codes at one time: those of a slot, or a single one.
+pub(in crate::reports) struct Codes<'a> {
+    /// The local time.
+    pub(in crate::reports) moment: Moment,
+    /// How many were issued.
+    pub(in crate::reports) issued: i64,
+    /// How many of these were used.
+    pub(in crate::reports) issued_and_used: i64,
+    /// How many count as visits at this time.
+    pub(in crate::reports) visits: i64,
+    /// Each of them, if members were wanted.
+    codes: &'a [Issue],
+}
+
+impl<'a> Codes<'a> {
+    /// The members of the visits, one for each visit.
+    pub(in crate::reports) fn visitors(&self) -> impl Iterator<Item = i32> + use<'a> {
+        let codes = if self.visits > 0 { self.codes } else { &[] };
+        codes.iter().filter(|code| code.is_used).map(|code| code.member)
+    }
+
+    /// The door codes that were issued.
+    pub(in crate::reports) fn issues(&self) -> &'a [Issue] {
+        if self.issued > 0 { self.codes } else { &[] }
+    }
+}
+
+/// A local time, to the hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::reports) struct Moment {
+    pub(in crate::reports) date: NaiveDate,
+    pub(in crate::reports) hour: u32,
+    /// Local time minus UTC, in seconds.
+    pub(in crate::reports) offset: i32,
+}
+
+impl Session {
+    /// Passes the door codes that match `filter` to `take`, in order of time. By time of use, door codes issued and door
+    /// codes used come separately. Returns false when the rollup cannot answer.
+    ///
+    /// # Errors
+    /// What the database says, once a door code was passed.
+    pub(in crate::reports) async fn codes(
+        &self,
+        filter: &TokenFilter,
+        wanted: Wanted,
+        mut take: impl FnMut(&Codes) + Send,
+    ) -> Result<bool, Error> {
+        if !self.rollup.is_usable() {
+            return Ok(false);
+        }
+        let bounds = filter.range.bounds(filter.zone);
+        // Before this instant, local days do not consist of whole slots, so the door codes themselves are read.
+        let since = filter.zone.quarters_since().filter(|since| bounds.from.is_none_or(|from| from < *since));
+        let cuts_a_slot = |end: &NaiveDateTime| {
+            end.and_utc().timestamp_millis().rem_euclid(1_000 * SLOT_SECONDS) != 0
+                && since.is_none_or(|since| since < *end)
+        };
+        if bounds.from.as_ref().is_some_and(cuts_a_slot) || bounds.to.as_ref().is_some_and(cuts_a_slot) {
+            return Ok(false);
+        }
+        let matching = filter.users.restricts_users().then(|| {
+            let mut ids = Query::select();
+            from_users(&mut ids, self.backend());
+            let condition = user_condition(self.backend(), &filter.users, filter.zone, self.now().naive_utc());
+            ids.column(user::Column::Id).cond_where(condition).take()
+        });
+        let known = matching.as_ref().and_then(|_| self.rollup.matching(filter));
+        let wanted = Wanted { members: wanted.members || !filter.users.is_everybody(), ..wanted };
+        let statement =
+            rollup::codes(bounds, since, wanted, matching, known.as_ref().map(|(users_id, _)| users_id.as_str()));
+        let seconds = |end: Option<NaiveDateTime>, open| end.map_or(open, |end| end.and_utc().timestamp());
+        let mut reading = Reading {
+            session: self,
+            filter,
+            wanted,
+            bounds: (seconds(bounds.from, i64::MIN), seconds(bounds.to, i64::MAX)),
+            clock: Clock::of(filter.zone),
+            included: None,
+            known: known.map(|(_, ids)| ids),
+            ids: filter.users.ids().map(|ids| ids.iter().copied().collect()),
+            stretches: Vec::new(),
+            day: None,
+            live: Vec::new(),
+            buffer: Slot::default(),
+            is_followed: false,
+            is_begun: false,
+        };
+        let read = async {
+            self.for_each(&statement, |row| reading.row(row, &mut take)).await?;
+            reading.flush(&mut take)
+        };
+        match read.await {
+            Ok(()) if !reading.is_followed => {
+                self.ask_again();
+                Ok(false)
+            }
+            // What was passed already would count twice.
+            Err(Error::Database(error)) if !self.shares && !reading.is_begun => {
+                self.distrust_rollup(&error);
+                Ok(false)
+            }
+            read => read.map(|()| true),
+        }
+    }
+
+    /// The different visitors at each place, in order of time. `place` maps a local date to its place; `finish` gets the
+    /// visitors of a place once it is complete. Returns false when the rollup cannot answer.
+    pub(in crate::reports) async fn visitors<P: Ord + Copy + Send>(
+        &self,
+        filter: &TokenFilter,
+        place: impl Fn(NaiveDate) -> P + Send + Sync,
+        mut finish: impl FnMut(P, &[i32]) + Send,
+    ) -> Result<bool, Error> {
+        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
+        let wanted = Wanted { issues: is_by_issue, uses: !is_by_issue, members: true, waits: false };
+        let mut open = OpenSets::default();
+        let is_read = self.codes(filter, wanted, |codes| {
+            if codes.visits > 0 {
+                open.add(place(codes.moment.date), codes.visitors(), &mut finish);
+            }
+        });
+        let is_read = is_read.await?;
+        if is_read {
+            open.finish(&mut finish);
+        }
+        Ok(is_read)
+    }
+}
+
+/// The different visitors at places that are not complete yet.
+#[derive(Debug)]
+pub(in crate::reports) struct OpenSets<P> {
+    /// When clocks are set back across midnight, two places alternate.
+    sets: Vec<(P, MemberSet)>,
+    empty: Vec<MemberSet>,
+}
+
+impl<P> Default for OpenSets<P> {
+    fn default() -> Self {
+        Self { sets: Vec::new(), empty: Vec::new() }
+    }
+}
+
+impl<P: Ord + Copy> OpenSets<P> {
+    pub(in crate::reports) fn add(
+        &mut self,
+        place: P,
+        visitors: impl Iterator<Item = i32>,
+        mut finish: impl FnMut(P, &[i32]),
+    ) {
+        if let Some((_, set)) = self.sets.iter_mut().find(|(open, _)| *open == place) {
+            return set.add(visitors);
+        }
+        if self.sets.len() > 1 {
+            self.finish_first(&mut finish);
+        }
+        let mut set = self.empty.pop().unwrap_or_default();
+        set.add(visitors);
+        self.sets.push((place, set));
+    }
+
+    pub(in crate::reports) fn finish(mut self, mut finish: impl FnMut(P, &[i32])) {
+        while !self.sets.is_empty() {
+            self.finish_first(&mut finish);
+        }
+    }
+
+    fn finish_first(&mut self, finish: &mut impl FnMut(P, &[i32])) {
+        let first = self.sets.iter().enumerate().min_by_key(|(_, (place, _))| *place).map_or(0, |(at, _)| at);
+        let (place, mut set) = self.sets.swap_remove(first);
+        finish(place, set.ids());
+        set.clear();
+        self.empty.push(set);
+    }
+}
+
+/// The state between two rows.
+struct Reading<'a> {
+    session: &'a Session,
+    filter: &'a TokenFilter,
+    wanted: Wanted,
+    /// In seconds since 1970, as all times here.
+    bounds: (i64, i64),
+    clock: Clock,
+    /// The last date, and whether the filter includes it.
+    included: Option<(NaiveDate, bool)>,
+    /// The members that match the filter's conditions.
+    known: Option<Arc<Ids>>,
+    ids: Option<Ids>,
+    /// What is out of date.
+    stretches: Vec<(i64, i64)>,
+    /// The day that is read, and its row.
+    day: Option<(NaiveDate, Option<Day>)>,
+    /// Its door codes that are out of date.
+    live: Vec<Live>,
+    buffer: Slot,
+    is_followed: bool,
+    is_begun: bool,
+}
+
+/// A door code from the table itself.
+struct Live {
+    at: i64,
+    is_use: bool,
+    code: Issue,
+}
+
+impl Reading<'_> {
+    fn row(&mut self, row: &QueryResult, take: &mut impl FnMut(&Codes)) -> Result<(), Error> {
+        let number: i32 = row.try_get_by_index(0)?;
+        let at: Option<NaiveDateTime> = row.try_get_by_index(1)?;
+        let until = || -> Result<Option<NaiveDateTime>, Error> { Ok(row.try_get_by_index(2)?) };
+        let seconds = |at: NaiveDateTime| at.and_utc().timestamp();
+        match number {
+            kind::STATE => {
+                self.is_followed = row.try_get_by_index(8)?;
+                if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(10)? {
+                    let ids = bytes.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes);
+                    let ids = Arc::new(ids.collect::<Ids>());
+                    if let Some(users_id) = row.try_get_by_index(9)? {
+                        self.session.rollup.remember(self.filter, users_id, ids.clone());
+                    }
+                    self.known = Some(ids);
+                }
+            }
+            kind::STRETCH => {
+                self.stretches.push((at.map_or(i64::MIN, seconds), until()?.map_or(i64::MAX, seconds)));
+            }
+            kind::DAY => {
+                let bytes = |column| row.try_get_by_index::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
+                let day = Day { counts: bytes(3)?, issues: bytes(4)?, waits: bytes(5)?, uses: bytes(6)? };
+                self.flush(take)?;
+                self.day = at.map(|at| (at.date(), Some(day)));
+            }
+            _ => {
+                let at = at.unwrap_or_default();
+                if self.day.as_ref().is_none_or(|(date, _)| *date != at.date()) {
+                    self.flush(take)?;
+                    self.day = Some((at.date(), None));
+                }
+                let is_use = number == kind::USE;
+                let wait = if is_use { None } else { until()?.map(|used_at| seconds_between(at, used_at)) };
+                let code = Issue { member: row.try_get_by_index(7)?, is_used: row.try_get_by_index(8)?, wait };
+                self.live.push(Live { at: seconds(at), is_use, code });
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes the door codes of the day.
+    fn flush(&mut self, take: &mut impl FnMut(&Codes)) -> Result<(), Error> {
+        let Some((date, row)) = self.day.take() else { return Ok(()) };
+        let midnight = date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp();
+        let mut live = std::mem::take(&mut self.live).into_iter().peekable();
+        if let Some(row) = row {
+            let parts = Parts {
+                issues: self.wanted.issues && self.wanted.members,
+                waits: self.wanted.waits,
+                uses: self.wanted.uses && self.wanted.members,
+            };
+            let mut reader = row.read(parts).ok_or_else(|| damaged(date))?;
+            let mut stretch = self.stretches.partition_point(|(_, end)| *end <= midnight);
+            let mut slot = std::mem::take(&mut self.buffer);
+            for number in 0..SLOTS {
+                let at = midnight + i64::try_from(number).unwrap_or(0) * SLOT_SECONDS;
+                while let Some(code) = live.next_if(|code| code.at < at) {
+                    self.live_code(&code, take);
+                }
+                while self.stretches.get(stretch).is_some_and(|(_, end)| *end <= at) {
+                    stretch += 1;
+                }
+                let is_logged = self.stretches.get(stretch).is_some_and(|(begin, _)| *begin <= at);
+                let is_inside = self.bounds.0 <= at && at < self.bounds.1;
+                let moment = self.clock.at(at);
+                let is_wanted = !is_logged && is_inside && self.includes(moment.date);
+                let numbers = reader.next(is_wanted, &mut slot).ok_or_else(|| damaged(date))?;
+                if is_wanted {
+                    self.slot(moment, numbers, &mut slot, take);
+                }
+            }
+            self.buffer = slot;
+        }
+        for code in live {
+            self.live_code(&code, take);
+        }
+        Ok(())
+    }
+
+    fn includes(&mut self, date: NaiveDate) -> bool {
+        match self.included {
+            Some((last, is_included)) if last == date => is_included,
+            _ => {
+                let is_included = self.filter.contains(date);
+                self.included = Some((date, is_included));
+                is_included
+            }
+        }
+    }
+
+    fn matches(&self, member: i32) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(member))
+            && (self.known.as_ref().is_none_or(|known| known.contains(member)))
+    }
+
+    fn slot(&mut self, moment: Moment, numbers: Numbers, slot: &mut Slot, take: &mut impl FnMut(&Codes)) {
+        let restricts = self.known.is_some() || self.ids.is_some();
+        let is_by_issue = self.filter.basis == TimeBasis::IssuedAt;
+        let (mut issued, mut issued_and_used, mut used) = (numbers.issued, numbers.issued_and_used, numbers.used);
+        if restricts {
+            slot.issues.retain(|issue| self.matches(issue.member));
+            slot.uses.retain(|member| self.matches(*member));
+            issued = slot.issues.len();
+            issued_and_used = slot.issues.iter().filter(|issue| issue.is_used).count();
+            used = slot.uses.len();
+        }
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        if self.wanted.issues && issued > 0 {
+            self.is_begun = true;
+            let (issued, issued_and_used) = (count(issued), count(issued_and_used));
+            let visits = if is_by_issue { issued_and_used } else { 0 };
+            take(&Codes { moment, issued, issued_and_used, visits, codes: &slot.issues });
+        }
+        if self.wanted.uses && used > 0 {
+            self.is_begun = true;
+            slot.issues.clear();
+            slot.issues.extend(slot.uses.iter().map(|member| Issue { member: *member, is_used: true, wait: None }));
+            take(&Codes { moment, issued: 0, issued_and_used: 0, visits: count(used), codes: &slot.issues });
+        }
+    }
+
+    fn live_code(&mut self, live: &Live, take: &mut impl FnMut(&Codes)) {
+        let moment = self.clock.at(live.at);
+        if !self.includes(moment.date) || !self.matches(live.code.member) {
+            return;
+        }
+        self.is_begun = true;
+        let used = i64::from(live.code.is_used);
+        let is_by_issue = self.filter.basis == TimeBasis::IssuedAt;
+        let (issued, issued_and_used) = if live.is_use { (0, 0) } else { (1, used) };
+        let visits = if live.is_use || is_by_issue { used } else { 0 };
+        take(&Codes { moment, issued, issued_and_used, visits, codes: std::slice::from_ref(&live.code) });
+    }
+}
+
+fn damaged(date: NaiveDate) -> Error {
+    Error::Database(DbErr::Custom(format!(
+        "{date} in rollup_days is damaged: run `coworking-analytics rollup rebuild`"
+    )))
+}
+
+/// Finds local times; quick when each is near the one before.
+struct Clock {
+    zone: Zone,
+    /// The stretch of time that has this offset.
+    from: i64,
+    until: i64,
+    offset: i32,
+    day: i32,
+    date: NaiveDate,
+}
+
+impl Clock {
+    fn of(zone: Zone) -> Self {
+        Self { zone, from: 0, until: 0, offset: 0, day: 0, date: NaiveDate::default() }
+    }
+
+    /// The local time at an instant in seconds since 1970, within the years 1 to 9999.
+    fn at(&mut self, instant: i64) -> Moment {
+        const DAY: i64 = 24 * 3_600;
+        if !(self.from..self.until).contains(&instant) {
+            let at = DateTime::from_timestamp(instant, 0).unwrap_or_default().naive_utc();
+            let segments = self.zone.segments(Some(at), None);
+            let seconds = |segment: &crate::reports::time_zone::Segment| segment.start.and_utc().timestamp();
+            self.offset = segments.first().map_or(0, |segment| segment.offset);
+            self.from = segments.first().map_or(i64::MIN, seconds);
+            self.until = segments.get(1).map_or(i64::MAX, seconds);
+        }
+        let local = instant + i64::from(self.offset);
+        let day = i32::try_from(local.div_euclid(DAY)).unwrap_or_default();
+        if day != self.day {
+            self.day = day;
+            self.date = NaiveDate::from_epoch_days(day).unwrap_or_default();
+        }
+        let hour = u32::try_from(local.rem_euclid(DAY) / 3_600).unwrap_or_default();
+        Moment { date: self.date, hour, offset: self.offset }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn local_times_are_those_of_the_zone(
+            zone in any::<proptest::sample::Selector>(),
+            instants in proptest::collection::vec(prop_oneof![-62_000_000_000..250_000_000_000_i64, 1_300_000_000..1_310_000_000_i64], 1..20),
+        ) {
+            use chrono::{Offset as _, TimeZone as _, Timelike as _};
+            let name = zone.select(chrono_tz::TZ_VARIANTS.iter()).name();
+            let tz: chrono_tz::Tz = name.parse().unwrap();
+            let mut clock = Clock::of(Zone::parse(crate::reports::Argument::TIME_ZONE, name).unwrap());
+            for instant in instants {
+                let local = tz.timestamp_opt(instant, 0).unwrap();
+                let expected = Moment { date: local.date_naive(), hour: local.hour(), offset: local.offset().fix().local_minus_utc() };
+                prop_assert_eq!(clock.at(instant), expected, "{} {}", name, instant);
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Sets of members, and values by member. Ids are small numbers in most databases, so they are places in a list; ids
+//! beyond are looked up.
+
+use std::collections::{HashMap, HashSet};
+
+/// Ids from 0 up to this one are places in a list: a set of them takes at most a mebibyte.
+const LISTED: usize = 1 << 23;
+
+fn place(id: i32) -> Option<usize> {
+    usize::try_from(id).ok().filter(|place| *place < LISTED)
+}
+
+/// A value for each member; the default one for members who have none.
+#[derive(Debug, Clone, Default)]
+pub(in crate::reports) struct ById<T> {
+    listed: Vec<T>,
+    others: HashMap<i32, T>,
+}
+
+impl<T: Clone + Default> ById<T> {
+    pub(in crate::reports) fn get_mut(&mut self, id: i32) -> &mut T {
+        let Some(place) = place(id) else { return self.others.entry(id).or_default() };
+        if place >= self.listed.len() {
+            self.listed.resize(place + 1, T::default());
+        }
+        &mut self.listed[place]
+    }
+
+    /// All values, some of them default ones, in no order.
+    pub(in crate::reports) fn into_values(self) -> impl Iterator<Item = (i32, T)> {
+        let listed = self.listed.into_iter().enumerate();
+        listed.map(|(place, value)| (i32::try_from(place).unwrap_or(i32::MAX), value)).chain(self.others)
+    }
+}
+
+/// A set of ids.
+#[derive(Debug, Clone, Default)]
+pub(in crate::reports) struct Ids {
+    listed: Vec<u64>,
+    others: HashSet<i32>,
+}
+
+impl Ids {
+    /// Whether the id was not in the set before.
+    pub(in crate::reports) fn insert(&mut self, id: i32) -> bool {
+        let Some(place) = place(id) else { return self.others.insert(id) };
+        let (word, bit) = (place / 64, 1 << (place % 64));
+        if word >= self.listed.len() {
+            self.listed.resize(word + 1, 0);
+        }
+        let is_new = self.listed[word] & bit == 0;
+        self.listed[word] |= bit;
+        is_new
+    }
+
+    pub(in crate::reports) fn contains(&self, id: i32) -> bool {
+        match place(id) {
+            Some(place) => self.listed.get(place / 64).is_some_and(|word| word & (1 << (place % 64)) != 0),
+            None => self.others.contains(&id),
+        }
+    }
+
+    fn remove(&mut self, id: i32) {
+        match place(id) {
+            Some(place) => self.listed[place / 64] &= !(1 << (place % 64)),
+            None => {
+                self.others.remove(&id);
+            }
+        }
+    }
+}
+
+impl FromIterator<i32> for Ids {
+    fn from_iter<I: IntoIterator<Item = i32>>(ids: I) -> Self {
+        let mut set = Self::default();
+        for id in ids {
+            set.insert(id);
+        }
+        set
+    }
+}
+
+/// A set of members that can be listed, and emptied in the time that its members take.
+#[derive(Debug, Clone, Default)]
+pub(in crate::reports) struct MemberSet {
+    ids: Vec<i32>,
+    known: Ids,
+}
+
+impl MemberSet {
+    pub(in crate::reports) fn add(&mut self, ids: impl Iterator<Item = i32>) {
+        let Self { ids: list, known } = self;
+        list.extend(ids.filter(|id| known.insert(*id)));
+    }
+
+    /// The ids, each once, in no order.
+    pub(in crate::reports) fn ids(&self) -> &[i32] {
+        &self.ids
+    }
+
+    pub(in crate::reports) fn clear(&mut self) {
+        for id in self.ids.drain(..) {
+            self.known.remove(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn an_id() -> impl Strategy<Value = i32> {
+        let end = i32::try_from(LISTED).unwrap();
+        prop_oneof![-5..200_i32, end - 3..end + 3, any::<i32>()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn members_count_once(rounds in proptest::collection::vec(proptest::collection::vec(an_id(), 0..40), 0..4)) {
+            let mut set = MemberSet::default();
+            for ids in rounds {
+                set.add(ids.iter().copied());
+                set.add(ids.iter().rev().copied());
+                let known: BTreeSet<_> = ids.iter().copied().collect();
+                let mut listed = set.ids().to_vec();
+                listed.sort_unstable();
+                prop_assert_eq!(listed, known.iter().copied().collect::<Vec<_>>());
+                prop_assert!((-6..201).all(|id| set.known.contains(id) == known.contains(&id)));
+                set.clear();
+                prop_assert!(ids.iter().all(|id| !set.known.contains(*id)));
+            }
+        }
+
+        #[test]
+        fn each_member_has_a_value(ids in proptest::collection::vec(an_id(), 0..40)) {
+            let (mut values, mut expected) = (ById::<u32>::default(), BTreeMap::new());
+            for id in ids {
+                *values.get_mut(id) += 1;
+                *expected.entry(id).or_insert(0) += 1;
+            }
+            let values: BTreeMap<_, _> = values.into_values().filter(|(_, count)| *count > 0).collect();
+            prop_assert_eq!(values, expected);
+        }
+    }
+}
