@@ -79,7 +79,7 @@ def _explained(cluster: Cluster, database: str):
             text = file.read()
             position = file.tell()
         scans = re.findall(r"(?:Parallel )?((?:Seq|Index|Index Only|Bitmap Heap) Scan[^(\n]*?) *\(cost", text)
-        tables = [scan for scan in scans if re.search(r"on (tokens|rollup_slots|rollup_visitors|rollup_users)", scan)]
+        tables = [scan for scan in scans if re.search(r"on (tokens|rollup_days|rollup_users)", scan)]
         return ", ".join(f"{scan}" for scan in dict.fromkeys(tables)) or "none"
 
     try:

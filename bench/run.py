@@ -8,7 +8,8 @@ Needs Python 3.11; installs PostgreSQL and wrk where they are missing (Debian, U
 between runs; rollups are created again when the binary changes. The table is on standard output, progress on
 standard error. Rows: 1 dailyUsage, 2 its last 30 days, 3 userVisits, 4 writes, 5 a repeated query, 6 the
 same while door codes are written, 7 lists that were not requested before, 8 memory, 9 start, 10 the limits
-of a pod, 11 the other reports and their plans, 12 the dashboard in Chromium.
+of a pod, 11 the other reports and their plans, 12 the dashboard in Chromium, 13 every report with every
+filter, 14 the same on SQLite.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from bench import load, rows_load, rows_page, rows_process, rows_questions, rows_reports
+from bench import load, rows_every, rows_load, rows_page, rows_process, rows_questions, rows_reports
 from bench.cluster import Cluster, fingerprint
 from bench.settings import ROOT, Row, Settings, Unmeasurable, run, say, tokens
 
@@ -41,6 +42,8 @@ ROWS = {
     10: ("a pod's share", rows_process.pod),
     11: ("further reports", rows_questions.questions),
     12: ("the dashboard", rows_page.page),
+    13: ("every report with every filter", rows_every.every),
+    14: ("the same on SQLite", rows_every.on_sqlite),
 }
 
 

@@ -5,6 +5,7 @@
 
 mod m20261123_000001_adopt_or_create_tables;
 mod m20261123_000002_create_report_views;
+mod m20261127_000003_index_times;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,11 +24,13 @@ pub enum Migration {
     AdoptOrCreateTables,
     /// `report_daily_usage` and `report_user_visits`: reports as views, for tools that use only SQL.
     CreateReportViews,
+    /// Indexes on the times of `tokens`; SQLite only.
+    IndexTimes,
 }
 
 impl Migration {
     /// All migrations, in the order in which they are applied.
-    pub const ALL: [Self; 2] = [Self::AdoptOrCreateTables, Self::CreateReportViews];
+    pub const ALL: [Self; 3] = [Self::AdoptOrCreateTables, Self::CreateReportViews, Self::IndexTimes];
 
     /// The name under which the migration is recorded.
     #[must_use]
@@ -35,6 +38,7 @@ impl Migration {
         match self {
             Self::AdoptOrCreateTables => "m20261123_000001_adopt_or_create_tables",
             Self::CreateReportViews => "m20261123_000002_create_report_views",
+            Self::IndexTimes => "m20261127_000003_index_times",
         }
     }
 
@@ -42,6 +46,7 @@ impl Migration {
         match self {
             Self::AdoptOrCreateTables => m20261123_000001_adopt_or_create_tables::apply(transaction).await,
             Self::CreateReportViews => m20261123_000002_create_report_views::apply(transaction).await,
+            Self::IndexTimes => m20261127_000003_index_times::apply(transaction).await,
         }
     }
 
@@ -50,6 +55,7 @@ impl Migration {
             // The tables and their rows belong to the coworking service, so they stay.
             Self::AdoptOrCreateTables => Ok(()),
             Self::CreateReportViews => m20261123_000002_create_report_views::undo(transaction).await,
+            Self::IndexTimes => m20261127_000003_index_times::undo(transaction).await,
         }
     }
 }

@@ -5,15 +5,7 @@ use std::collections::BTreeMap;
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
 
-use super::{
-    Error, Session,
-    codes::Codes,
-    filter::{TimeBasis, TokenFilter},
-    ids::ById,
-    made,
-    rollup::Wanted,
-    selection::tokens,
-};
+use super::{Error, Session, codes::Codes, filter::TokenFilter, ids::ById, made, rollup::Wanted, selection::tokens};
 
 /// Members with the same number of visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +43,8 @@ impl Session {
     /// From the rollup; `None` when it cannot answer.
     async fn kept_frequency(&self, filter: &TokenFilter) -> Result<Option<Vec<Frequency>>, Error> {
         let mut visits = ById::<u32>::default();
-        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
-        let wanted = Wanted { issues: is_by_issue, uses: !is_by_issue, members: true, waits: false };
-        let count = |codes: &Codes| codes.visitors().for_each(|member| *visits.get_mut(member) += 1);
+        let wanted = Wanted { members: true, ..Wanted::visits(filter) };
+        let count = |codes: &Codes| codes.visitors.iter().for_each(|member| *visits.get_mut(*member) += 1);
         if !self.codes(filter, wanted, count).await? {
             return Ok(None);
         }

@@ -1,14 +1,18 @@
 //! Visits by day of the week and hour of the day.
 
+use std::collections::BTreeMap;
+
 use chrono::{Datelike as _, NaiveDate, Weekday};
 
 use super::{
     Error, Session,
     calendar::{Calendar, Granularity, Week},
-    counts::{By, Measures, Place},
+    codes::Codes,
+    counts::{By, Counts, Measures, Place},
     filter::TokenFilter,
     made,
     model::ratio,
+    rollup::Wanted,
 };
 
 /// Visits by weekday and hour, over a range of local dates.
@@ -75,18 +79,19 @@ impl Session {
     /// What the database says.
     pub async fn heatmap(&self, filter: &TokenFilter) -> Result<Heatmap, Error> {
         made("heatmap", async {
-            let (from, to) = self.reported_dates(filter).await?;
-            let recorded_from = self.recorded_from(filter.zone).await?;
             let today = filter.zone.date_at(self.now());
+            let recorded_from = self.recorded_from(filter.zone).await?;
+            let Visits { places, from, to } = match self.kept_visits(filter, today).await? {
+                Some(visits) => visits,
+                None => self.counted_visits(filter, today).await?,
+            };
             let with_today = to.is_some_and(|to| today <= to).then_some(today);
             let (mut visits, mut counted) = ([[0; 24]; 7], [[0; 24]; 7]);
             let over = self.hours_over(filter, today);
-            let measures = Measures { visits: true, ..Measures::default() };
-            for (place, counts) in self.counts(filter, By::WeekdayAndHour { with_today }, measures).await? {
-                let Place::WeekdayAndHour(weekday, hour, day) = place else { continue };
-                visits[weekday][hour] += counts.visits;
+            for ((weekday, hour, day), count) in places {
+                visits[weekday][hour] += count;
                 if day == 0 || (day == 1 && over[hour]) {
-                    counted[weekday][hour] += counts.visits;
+                    counted[weekday][hour] += count;
                 }
             }
             let weekdays = (0..7).filter_map(|day| Weekday::try_from(day).ok());
@@ -110,6 +115,38 @@ impl Session {
         .await
     }
 
+    /// From the rollup, in one pass; `None` when it cannot answer.
+    async fn kept_visits(&self, filter: &TokenFilter, today: NaiveDate) -> Result<Option<Visits>, Error> {
+        let by = By::WeekdayAndHour { with_today: Some(today) };
+        let mut places = BTreeMap::new();
+        let mut dates: Option<(NaiveDate, NaiveDate)> = None;
+        let count = |codes: &Codes| {
+            let date = codes.moment.date;
+            // When clocks are set back across midnight, dates alternate.
+            dates = Some(dates.map_or((date, date), |(first, last)| (Ord::min(first, date), Ord::max(last, date))));
+            if let Place::WeekdayAndHour(weekday, hour, day) = by.at(codes.moment) {
+                *places.entry((weekday, hour, day)).or_default() += codes.visits;
+            }
+        };
+        if !self.codes(filter, Wanted::visits(filter), count).await? {
+            return Ok(None);
+        }
+        let (from, to) = self.closed(filter, dates.unzip());
+        Ok(Some(Visits { places, from, to }))
+    }
+
+    async fn counted_visits(&self, filter: &TokenFilter, today: NaiveDate) -> Result<Visits, Error> {
+        let (from, to) = self.reported_dates(filter).await?;
+        let with_today = to.is_some_and(|to| today <= to).then_some(today);
+        let measures = Measures { visits: true, ..Measures::default() };
+        let counted = self.counts(filter, By::WeekdayAndHour { with_today }, measures).await?;
+        let place = |(place, counts): (Place, Counts)| match place {
+            Place::WeekdayAndHour(weekday, hour, day) => Some(((weekday, hour, day), counts.visits)),
+            _ => None,
+        };
+        Ok(Visits { places: counted.into_iter().filter_map(place).collect(), from, to })
+    }
+
     /// Which hours of today are over. A repeated hour is over when both are; a skipped hour when the one before is.
     fn hours_over(&self, filter: &TokenFilter, today: NaiveDate) -> [bool; 24] {
         let calendar = Calendar::new(filter.zone, Granularity::Hour, Week::default());
@@ -126,6 +163,13 @@ impl Session {
         }
         over
     }
+}
+
+/// Visits by weekday, hour, and whether they are before today (0), today (1) or later (2); and the dates of the report.
+struct Visits {
+    places: BTreeMap<(usize, usize, usize), i64>,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
 }
 
 /// How many days between two dates are this day of the week and exist in the zone.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{Days, Months, NaiveDate};
 use entity::{token, user};
-use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
 
 use super::{
     Argument, Error, InvalidArgument, Session,
@@ -16,6 +16,7 @@ use super::{
     made,
     model::ratio,
     range::{DateRange, RelativeRange},
+    rollup,
     selection::{cte, tokens, users_matching},
     series::check_week_start,
 };
@@ -122,17 +123,6 @@ struct Counted {
     active: BTreeMap<(NaiveDate, NaiveDate), i64>,
 }
 
-/// What is known of a member while their visits are read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Seen {
-    #[default]
-    Never,
-    /// In no cohort of the question.
-    Elsewhere,
-    /// In this cohort, and in which period last.
-    In(NaiveDate, Option<NaiveDate>),
-}
-
 impl Session {
     /// Every cohort from the first to the last of the range, also empty ones.
     ///
@@ -145,7 +135,7 @@ impl Session {
             if let Some(from) = question.range.from() {
                 question.cohorts(from, question.range.to().unwrap_or(today))?;
             }
-            let Counted { members, active } = match self.retention_from_sets(question).await? {
+            let Counted { members, active } = match self.kept_retention(question).await? {
                 Some(counted) => counted,
                 None => self.retention_from_tokens(question).await?,
             };
@@ -193,55 +183,40 @@ impl Session {
         Ok(counted)
     }
 
-    /// The same counts from the rollup's sets of members; `None` when the rollup cannot answer.
-    async fn retention_from_sets(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
-        let by_first_visit = question.anchor == CohortAnchor::FirstVisit;
+    /// The same counts from the rollup; `None` when it cannot answer.
+    async fn kept_retention(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
         if !self.rollup.is_usable() {
             return Ok(None);
         }
         let mut counted = Counted::default();
-        let mut seen = ById::<Seen>::default();
-        if !by_first_visit {
-            self.for_each(&self.cohorts(question), |row| {
-                let cohort = row.try_get("", "cohort")?;
-                *counted.members.entry(cohort).or_default() += 1;
-                *seen.get_mut(row.try_get("", "user_id")?) = Seen::In(cohort, None);
-                Ok(())
-            })
-            .await?;
-        }
-        // By first visit, all earlier visits have to be read to know which one is the first.
-        let from = question.first_day().filter(|_| !by_first_visit);
-        let mut filter = question.visits(DateRange::unordered(from, question.last_day()));
-        if by_first_visit {
-            filter.users = question.users.clone();
-        }
+        // For each member, the number of their cohort in this list, plus one.
+        let mut cohorts = Vec::<NaiveDate>::new();
+        let mut cohort_of = ById::<u32>::default();
+        self.for_each(&self.packed_cohorts(question), |row| {
+            let cohort = row.try_get("", "cohort")?;
+            let members: Vec<u8> = row.try_get("", "members")?;
+            counted.members.insert(cohort, i64::try_from(members.len() / 4).unwrap_or(i64::MAX));
+            cohorts.push(cohort);
+            let number = u32::try_from(cohorts.len()).unwrap_or(u32::MAX);
+            let ids = members.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes);
+            ids.for_each(|id| *cohort_of.get_mut(id) = number);
+            Ok(())
+        })
+        .await?;
+        let filter = question.visits(DateRange::unordered(question.first_day(), question.last_day()));
         let calendar = question.calendar;
-        let finish = |date: NaiveDate, members: &[i32]| {
-            let period = calendar.bucket_of(date).date();
-            // Most members come in the same few cohorts, one after the other.
-            let mut active = BTreeMap::<NaiveDate, i64>::new();
+        let finish = |period: NaiveDate, members: &[i32]| {
+            let mut active = vec![0; cohorts.len() + 1];
             for member in members {
-                let seen = seen.get_mut(*member);
-                if *seen == Seen::Never && by_first_visit {
-                    let counts = question.range.contains(date);
-                    *seen = if counts { Seen::In(period, None) } else { Seen::Elsewhere };
-                    if counts {
-                        *counted.members.entry(period).or_default() += 1;
-                    }
-                }
-                if let Seen::In(cohort, ref mut last) = *seen
-                    && last.replace(period) != Some(period)
-                    && period >= cohort
-                {
-                    *active.entry(cohort).or_default() += 1;
-                }
+                active[*cohort_of.get_mut(*member) as usize] += 1;
             }
-            for (cohort, members) in active {
-                *counted.active.entry((cohort, period)).or_default() += members;
+            for (cohort, members) in cohorts.iter().zip(active.into_iter().skip(1)) {
+                if *cohort <= period && members > 0 {
+                    *counted.active.entry((*cohort, period)).or_default() += members;
+                }
             }
         };
-        Ok(self.visitors(&filter, |date| date, finish).await?.then_some(counted))
+        Ok(self.visitors(&filter, |date| calendar.bucket_of(date).date(), finish).await?.then_some(counted))
     }
 
     fn retention_statement(&self, question: &RetentionQuestion) -> SelectStatement {
@@ -288,36 +263,67 @@ impl Session {
                     )
                     .take()
             }
-            CohortAnchor::FirstVisit => {
-                let users = &question.users;
-                let at = Expr::col(match question.basis {
-                    TimeBasis::IssuedAt => token::Column::CreatedAt,
-                    TimeBasis::UsedAt => token::Column::UsedAt,
-                });
-                let mut first_visits = Query::select();
-                from_tokens(&mut first_visits, backend, &[]);
-                let first_visits = first_visits
-                    .column(token::Column::UserId)
-                    .expr_as(Func::min(readable(backend, &at)), "first_visit")
-                    .cond_where(
-                        Cond::all()
-                            .add(Expr::col(token::Column::UsedAt).is_not_null())
-                            .add_option(users_matching(backend, users.restricts_users().then_some((users, zone)), now))
-                            .add_option(
-                                users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied())),
-                            ),
-                    )
-                    .group_by_col(token::Column::UserId)
-                    .take();
-                let first = local(Expr::col("first_visit"));
-                Query::select()
-                    .column("user_id")
-                    .expr_as(first.bucket(question.calendar), "cohort")
-                    .from_subquery(first_visits, "first_visits")
-                    .cond_where(first.in_range())
-                    .take()
-            }
+            CohortAnchor::FirstVisit => self.cohorts_by_first_visit(question, self.first_visits(question)),
         }
+    }
+
+    /// Members with the time of their first visit ever.
+    fn first_visits(&self, question: &RetentionQuestion) -> SelectStatement {
+        let at = Expr::col(match question.basis {
+            TimeBasis::IssuedAt => token::Column::CreatedAt,
+            TimeBasis::UsedAt => token::Column::UsedAt,
+        });
+        let mut first_visits = Query::select();
+        from_tokens(&mut first_visits, self.backend(), &[]);
+        first_visits
+            .column(token::Column::UserId)
+            .expr_as(Func::min(readable(self.backend(), &at)), "first_visit")
+            .and_where(Expr::col(token::Column::UsedAt).is_not_null())
+            .group_by_col(token::Column::UserId);
+        first_visits
+    }
+
+    fn cohorts_by_first_visit(&self, question: &RetentionQuestion, first_visits: SelectStatement) -> SelectStatement {
+        let (backend, zone, now) = (self.backend(), question.calendar.zone, self.now().naive_utc());
+        let users = &question.users;
+        let first = Local::of(backend, Expr::col("first_visit"), question.range, zone, now);
+        Query::select()
+            .column("user_id")
+            .expr_as(first.bucket(question.calendar), "cohort")
+            .from_subquery(first_visits, "first_visits")
+            .cond_where(
+                first
+                    .in_range()
+                    .add_option(users_matching(backend, users.restricts_users().then_some((users, zone)), now))
+                    .add_option(users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied()))),
+            )
+            .take()
+    }
+
+    /// Each cohort with the ids of its members, four bytes each; by first visit, from the rollup.
+    fn packed_cohorts(&self, question: &RetentionQuestion) -> SelectStatement {
+        let mut with = WithClause::new();
+        let cohorts = match question.anchor {
+            CohortAnchor::JoinedAt => self.cohorts(question),
+            CohortAnchor::FirstVisit => {
+                let column = match question.basis {
+                    TimeBasis::IssuedAt => "first_visit_issued_at",
+                    TimeBasis::UsedAt => "first_visit_at",
+                };
+                let (stretches, first_visits) =
+                    rollup::around_log(self.first_visits(question), None, &[(column, "first_visit")]);
+                with.cte(stretches);
+                self.cohorts_by_first_visit(question, first_visits)
+            }
+        };
+        with.cte(cte("cohorts", cohorts));
+        Query::select()
+            .column("cohort")
+            .expr_as(Expr::cust("string_agg(int4send(user_id), '')"), "members")
+            .from("cohorts")
+            .group_by_col("cohort")
+            .with_cte(with)
+            .take()
     }
 
     /// Each member with the first dates of the periods in which they visited, within the time of the report.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -17,7 +17,11 @@ use tokio::sync::OnceCell;
 use tracing::{Instrument as _, debug_span, warn};
 
 use super::{
-    Error, Rollup, dialect, rollup,
+    Error, Rollup,
+    counts::{Counts, Measures},
+    dialect,
+    filter::TokenFilter,
+    rollup,
     version::{Version, Versions},
 };
 use crate::{
@@ -49,6 +53,8 @@ pub struct Session {
     snapshot: Arc<OnceCell<DatabaseTransaction>>,
     /// Whether a statement was sent already.
     has_asked: AtomicBool,
+    /// What was counted over whole ranges.
+    pub(super) totals: Mutex<Vec<(TokenFilter, Measures, Counts)>>,
 }
 
 impl Reports {
@@ -104,7 +110,15 @@ impl Reports {
 
     fn begin(&self, shares: bool) -> Arc<Session> {
         let (database, now, rollup) = (self.database.clone(), self.clock.now(), self.rollup.clone());
-        Arc::new(Session { database, now, rollup, shares, snapshot: Arc::default(), has_asked: AtomicBool::new(false) })
+        Arc::new(Session {
+            database,
+            now,
+            rollup,
+            shares,
+            snapshot: Arc::default(),
+            has_asked: AtomicBool::new(false),
+            totals: Mutex::default(),
+        })
     }
 
     /// Checks whether the database has a rollup that is worth reading, and remembers the result.
@@ -166,6 +180,7 @@ impl Session {
             shares: self.shares,
             snapshot: Arc::clone(&self.snapshot),
             has_asked: AtomicBool::new(false),
+            totals: Mutex::default(),
         })
     }
 

@@ -115,11 +115,11 @@ impl Session {
     async fn kept_funnel(&self, filter: &TokenFilter) -> Result<Option<TokenFunnel>, Error> {
         let (mut issued, mut used) = (0, 0);
         let mut waits = Waits::default();
-        let wanted = Wanted { issues: true, uses: false, members: true, waits: true };
+        let wanted = Wanted { waits: true, ..Wanted::all(filter) };
         let is_read = self.codes(filter, wanted, |codes| {
             issued += codes.issued;
             used += codes.issued_and_used;
-            codes.issues().iter().filter_map(|code| code.wait).for_each(|wait| waits.add(wait));
+            codes.waits.iter().flatten().for_each(|wait| waits.add(*wait));
         });
         if !is_read.await? {
             return Ok(None);

@@ -162,7 +162,7 @@ impl Session {
         let mut with = WithClause::new();
         let mut counted = self.counted(filter, parts);
         if from_rollup {
-            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), parts.visit_times);
+            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), kept_columns(parts));
             with.cte(stretches);
             counted = around;
         }
@@ -303,6 +303,18 @@ impl UserVisitsParts {
         self.membership |= order.field == JoinedAt;
         self
     }
+}
+
+/// The columns of [`Session::counted`], from the rollup.
+fn kept_columns(parts: UserVisitsParts) -> &'static [(&'static str, &'static str)] {
+    const ALL: [(&str, &str); 5] = [
+        ("used::BIGINT", name::VISITS),
+        ("issued::BIGINT", name::ISSUED),
+        ("(issued - used)::BIGINT", name::UNUSED),
+        ("first_visit_at", name::FIRST),
+        ("last_visit_at", name::LAST),
+    ];
+    if parts.visit_times { &ALL } else { &ALL[..3] }
 }
 
 fn totals(

@@ -207,17 +207,20 @@ async fn migrate_creates_reports_and_adopts(backend: Backend) {
     let folder = TempDir::new().unwrap();
     let migrate =
         |step: &[&str]| run(folder.path(), &[("DATABASE_URL", &database.url)], &[&["migrate"], step].concat());
-    let states = |tables: &str, views: &str| {
-        format!("{tables}  m20261123_000001_adopt_or_create_tables\n{views}  m20261123_000002_create_report_views\n")
+    let states = |states: [&str; 3]| {
+        let names = ["01_adopt_or_create_tables", "02_create_report_views"].map(|name| format!("m20261123_0000{name}"));
+        let names = names.into_iter().chain(["m20261127_000003_index_times".to_owned()]);
+        states.into_iter().zip(names).map(|(state, name)| format!("{state}  {name}\n")).collect::<String>()
     };
-    assert_eq!(migrate(&["status"]).1, states("pending", "pending"));
-    assert_eq!(migrate(&[]).1, states("applied", "applied"));
+    assert_eq!(migrate(&["status"]).1, states(["pending"; 3]));
+    assert_eq!(migrate(&[]).1, states(["applied"; 3]));
     assert_eq!(migrate(&["up"]).0, 0);
     database
         .execute("INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2024-01-01 00:00:00')")
         .await;
-    assert_eq!(migrate(&["down"]).1, states("applied", "pending"));
-    assert_eq!(migrate(&["down"]).1, states("pending", "pending"));
+    assert_eq!(migrate(&["down"]).1, states(["applied", "applied", "pending"]));
+    assert_eq!(migrate(&["down"]).1, states(["applied", "pending", "pending"]));
+    assert_eq!(migrate(&["down"]).1, states(["pending"; 3]));
     assert_eq!(count(&database, "users").await, 1, "undoing keeps the coworking service's rows");
 }
 

@@ -327,8 +327,8 @@ async fn reports_read_the_rollup_where_it_is_up_to_date() {
     gateway
         .database
         .execute(
-            "UPDATE rollup_days SET (counts, issues, waits, uses) = \
-             (SELECT counts, issues, waits, uses FROM rollup_days ORDER BY length(issues) DESC LIMIT 1) WHERE day = '2024-03-01'; \
+            "UPDATE rollup_days SET (counts, used, waits, unused, came) = \
+             (SELECT counts, used, waits, unused, came FROM rollup_days ORDER BY length(used) DESC LIMIT 1) WHERE day = '2024-03-01'; \
              UPDATE rollup_users SET used = used + 1000 WHERE user_id = 3",
         )
         .await;
@@ -546,7 +546,7 @@ async fn nobody_gets_in_through_the_rollup() {
     // that fills them.
     for table in [
         "rollup_log (slots TSRANGE, users INT8RANGE)",
-        "rollup_days (day DATE, counts BYTEA, issues BYTEA, waits BYTEA, uses BYTEA)",
+        "rollup_days (day DATE, counts BYTEA, used BYTEA, waits BYTEA, unused BYTEA, came BYTEA)",
         "rollup_slots (slot TIMESTAMP, issued INTEGER, issued_and_used INTEGER, used INTEGER)",
     ] {
         let database = TestDatabase::recorded(Backend::Postgres).await;

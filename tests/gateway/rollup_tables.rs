@@ -735,14 +735,14 @@ async fn what_nobody_thought_of_is_found_by_comparing() {
     let portions = [Portion::Small, Portion::Large].into_iter().cycle();
     let changes = [
         (
-            "UPDATE rollup_days SET (counts, issues, waits, uses) = \
-             (SELECT counts, issues, waits, uses FROM rollup_days ORDER BY length(issues) DESC LIMIT 1) \
+            "UPDATE rollup_days SET (counts, used, waits, unused, came) = \
+             (SELECT counts, used, waits, unused, came FROM rollup_days ORDER BY length(used) DESC LIMIT 1) \
              WHERE day = (SELECT max(day) FROM rollup_days)",
             "rollup_days 2024-04",
         ),
         ("DELETE FROM rollup_days WHERE day = (SELECT min(day) FROM rollup_days)", "rollup_days 202"),
         (
-            "INSERT INTO rollup_days SELECT '1999-09-09', counts, issues, waits, uses FROM rollup_days LIMIT 1",
+            "INSERT INTO rollup_days SELECT '1999-09-09', counts, used, waits, unused, came FROM rollup_days LIMIT 1",
             "rollup_days 1999-09-09",
         ),
         ("UPDATE rollup_users SET last_visit_at = NULL WHERE user_id = 7", "rollup_users 7"),

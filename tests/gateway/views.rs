@@ -147,7 +147,9 @@ async fn what_has_their_name_is_never_replaced(backend: Backend) {
         assert_eq!(kept[0].try_get::<i64>("", "n").unwrap(), 7);
         assert!(count(&database.owner, DAILY_USAGE).await.is_err(), "both or none");
         let status = migration::status(&database.owner).await.unwrap();
-        assert_eq!(status, [(Migration::AdoptOrCreateTables, true), (Migration::CreateReportViews, false)]);
+        let applied: Vec<_> =
+            status.iter().filter(|(_, is_applied)| *is_applied).map(|(migration, _)| *migration).collect();
+        assert_eq!(applied, [Migration::AdoptOrCreateTables]);
     }
 }
 

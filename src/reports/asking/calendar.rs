@@ -9,7 +9,7 @@ use crate::reports::{
 };
 
 /// The length of a bucket.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Granularity {
     /// An hour of local time. An hour that is repeated when clocks are set back is two buckets; a skipped hour is none.
     Hour,

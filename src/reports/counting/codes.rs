@@ -12,12 +12,13 @@ use crate::reports::{
     dialect::from_users,
     filter::{TimeBasis, TokenFilter},
     ids::{Ids, MemberSet},
-    rollup::{self, Day, Issue, Numbers, Parts, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
+    rollup::{self, Columns, Day, Numbers, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
     selection::user_condition,
     time_zone::Zone,
 };
 
-/// Door codes at one time: those of a slot, or a single one.
+/// Door codes at one time: those of a slot, or a single one. Lists are empty unless they are wanted.
+#[derive(Debug, Clone, Copy)]
 pub(in crate::reports) struct Codes<'a> {
     /// The local time.
     pub(in crate::reports) moment: Moment,
@@ -27,21 +28,14 @@ pub(in crate::reports) struct Codes<'a> {
     pub(in crate::reports) issued_and_used: i64,
     /// How many count as visits at this time.
     pub(in crate::reports) visits: i64,
-    /// Each of them, if members were wanted.
-    codes: &'a [Issue],
-}
-
-impl<'a> Codes<'a> {
     /// The members of the visits, one for each visit.
-    pub(in crate::reports) fn visitors(&self) -> impl Iterator<Item = i32> + use<'a> {
-        let codes = if self.visits > 0 { self.codes } else { &[] };
-        codes.iter().filter(|code| code.is_used).map(|code| code.member)
-    }
-
-    /// The door codes that were issued.
-    pub(in crate::reports) fn issues(&self) -> &'a [Issue] {
-        if self.issued > 0 { self.codes } else { &[] }
-    }
+    pub(in crate::reports) visitors: &'a [i32],
+    /// The members of those that were issued, and used.
+    pub(in crate::reports) used: &'a [i32],
+    /// How long that took: whole seconds, rounded down; `None` when it is not known.
+    pub(in crate::reports) waits: &'a [Option<i64>],
+    /// The members of those that were issued, and not used.
+    pub(in crate::reports) unused: &'a [i32],
 }
 
 /// A local time, to the hour.
@@ -85,19 +79,20 @@ impl Session {
             ids.column(user::Column::Id).cond_where(condition).take()
         });
         let known = matching.as_ref().and_then(|_| self.rollup.matching(filter));
-        let wanted = Wanted { members: wanted.members || !filter.users.is_everybody(), ..wanted };
-        let statement =
-            rollup::codes(bounds, since, wanted, matching, known.as_ref().map(|(users_id, _)| users_id.as_str()));
+        // Which door codes match is decided by their members.
+        let columns = Wanted { members: wanted.members || !filter.users.is_everybody(), ..wanted };
+        let users_id = known.as_ref().map(|(users_id, _)| users_id.as_str());
+        let statement = rollup::codes(bounds, since, columns, matching, users_id);
         let seconds = |end: Option<NaiveDateTime>, open| end.map_or(open, |end| end.and_utc().timestamp());
         let mut reading = Reading {
             session: self,
             filter,
             wanted,
+            columns: columns.columns(),
             bounds: (seconds(bounds.from, i64::MIN), seconds(bounds.to, i64::MAX)),
             clock: Clock::of(filter.zone),
             included: None,
-            known: known.map(|(_, ids)| ids),
-            ids: filter.users.ids().map(|ids| ids.iter().copied().collect()),
+            members: known.map(|(_, ids)| ids),
             stretches: Vec::new(),
             day: None,
             live: Vec::new(),
@@ -131,12 +126,11 @@ impl Session {
         place: impl Fn(NaiveDate) -> P + Send + Sync,
         mut finish: impl FnMut(P, &[i32]) + Send,
     ) -> Result<bool, Error> {
-        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
-        let wanted = Wanted { issues: is_by_issue, uses: !is_by_issue, members: true, waits: false };
+        let wanted = Wanted { members: true, ..Wanted::visits(filter) };
         let mut open = OpenSets::default();
         let is_read = self.codes(filter, wanted, |codes| {
             if codes.visits > 0 {
-                open.add(place(codes.moment.date), codes.visitors(), &mut finish);
+                open.add(place(codes.moment.date), codes.visitors, &mut finish);
             }
         });
         let is_read = is_read.await?;
@@ -162,12 +156,7 @@ impl<P> Default for OpenSets<P> {
 }
 
 impl<P: Ord + Copy> OpenSets<P> {
-    pub(in crate::reports) fn add(
-        &mut self,
-        place: P,
-        visitors: impl Iterator<Item = i32>,
-        mut finish: impl FnMut(P, &[i32]),
-    ) {
+    pub(in crate::reports) fn add(&mut self, place: P, visitors: &[i32], mut finish: impl FnMut(P, &[i32])) {
         if let Some((_, set)) = self.sets.iter_mut().find(|(open, _)| *open == place) {
             return set.add(visitors);
         }
@@ -199,14 +188,14 @@ struct Reading<'a> {
     session: &'a Session,
     filter: &'a TokenFilter,
     wanted: Wanted,
+    columns: Columns,
     /// In seconds since 1970, as all times here.
     bounds: (i64, i64),
     clock: Clock,
     /// The last date, and whether the filter includes it.
     included: Option<(NaiveDate, bool)>,
-    /// The members that match the filter's conditions.
-    known: Option<Arc<Ids>>,
-    ids: Option<Ids>,
+    /// The members whose door codes count; `None` for everybody.
+    members: Option<Arc<Ids>>,
     /// What is out of date.
     stretches: Vec<(i64, i64)>,
     /// The day that is read, and its row.
@@ -222,7 +211,9 @@ struct Reading<'a> {
 struct Live {
     at: i64,
     is_use: bool,
-    code: Issue,
+    member: i32,
+    is_used: bool,
+    wait: Option<i64>,
 }
 
 impl Reading<'_> {
@@ -233,14 +224,19 @@ impl Reading<'_> {
         let seconds = |at: NaiveDateTime| at.and_utc().timestamp();
         match number {
             kind::STATE => {
-                self.is_followed = row.try_get_by_index(8)?;
-                if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(10)? {
+                self.is_followed = row.try_get_by_index(9)?;
+                if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(11)? {
                     let ids = bytes.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes);
                     let ids = Arc::new(ids.collect::<Ids>());
-                    if let Some(users_id) = row.try_get_by_index(9)? {
+                    if let Some(users_id) = row.try_get_by_index(10)? {
                         self.session.rollup.remember(self.filter, users_id, ids.clone());
                     }
-                    self.known = Some(ids);
+                    self.members = Some(ids);
+                }
+                if let Some(ids) = self.filter.users.ids() {
+                    let matching = self.members.take();
+                    let ids = ids.iter().copied().filter(|id| matching.as_ref().is_none_or(|ids| ids.contains(*id)));
+                    self.members = Some(Arc::new(ids.collect()));
                 }
             }
             kind::STRETCH => {
@@ -248,7 +244,8 @@ impl Reading<'_> {
             }
             kind::DAY => {
                 let bytes = |column| row.try_get_by_index::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
-                let day = Day { counts: bytes(3)?, issues: bytes(4)?, waits: bytes(5)?, uses: bytes(6)? };
+                let [counts, used, waits, unused, came] = [bytes(3)?, bytes(4)?, bytes(5)?, bytes(6)?, bytes(7)?];
+                let day = Day { counts, used, waits, unused, came };
                 self.flush(take)?;
                 self.day = at.map(|at| (at.date(), Some(day)));
             }
@@ -260,8 +257,8 @@ impl Reading<'_> {
                 }
                 let is_use = number == kind::USE;
                 let wait = if is_use { None } else { until()?.map(|used_at| seconds_between(at, used_at)) };
-                let code = Issue { member: row.try_get_by_index(7)?, is_used: row.try_get_by_index(8)?, wait };
-                self.live.push(Live { at: seconds(at), is_use, code });
+                let (member, is_used) = (row.try_get_by_index(8)?, row.try_get_by_index(9)?);
+                self.live.push(Live { at: seconds(at), is_use, member, is_used, wait });
             }
         }
         Ok(())
@@ -273,12 +270,7 @@ impl Reading<'_> {
         let midnight = date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp();
         let mut live = std::mem::take(&mut self.live).into_iter().peekable();
         if let Some(row) = row {
-            let parts = Parts {
-                issues: self.wanted.issues && self.wanted.members,
-                waits: self.wanted.waits,
-                uses: self.wanted.uses && self.wanted.members,
-            };
-            let mut reader = row.read(parts).ok_or_else(|| damaged(date))?;
+            let mut reader = row.read(self.columns).ok_or_else(|| damaged(date))?;
             let mut stretch = self.stretches.partition_point(|(_, end)| *end <= midnight);
             let mut slot = std::mem::take(&mut self.buffer);
             for number in 0..SLOTS {
@@ -317,48 +309,75 @@ impl Reading<'_> {
         }
     }
 
-    fn matches(&self, member: i32) -> bool {
-        self.ids.as_ref().is_none_or(|ids| ids.contains(member))
-            && (self.known.as_ref().is_none_or(|known| known.contains(member)))
-    }
-
     fn slot(&mut self, moment: Moment, numbers: Numbers, slot: &mut Slot, take: &mut impl FnMut(&Codes)) {
-        let restricts = self.known.is_some() || self.ids.is_some();
-        let is_by_issue = self.filter.basis == TimeBasis::IssuedAt;
-        let (mut issued, mut issued_and_used, mut used) = (numbers.issued, numbers.issued_and_used, numbers.used);
-        if restricts {
-            slot.issues.retain(|issue| self.matches(issue.member));
-            slot.uses.retain(|member| self.matches(*member));
-            issued = slot.issues.len();
-            issued_and_used = slot.issues.iter().filter(|issue| issue.is_used).count();
-            used = slot.uses.len();
+        let Numbers { mut used, mut unused, mut came } = numbers;
+        if let Some(members) = &self.members {
+            let is_member = |member: &&i32| members.contains(**member);
+            if self.wanted.members || self.wanted.waits {
+                if self.wanted.waits {
+                    let mut each = slot.used.iter();
+                    slot.waits.retain(|_| each.next().is_some_and(|member| members.contains(*member)));
+                }
+                for list in [&mut slot.used, &mut slot.unused, &mut slot.came] {
+                    list.retain(|member| members.contains(*member));
+                }
+                (used, unused, came) = (slot.used.len(), slot.unused.len(), slot.came.len());
+            } else {
+                let count = |list: &[i32]| list.iter().filter(is_member).count();
+                (used, unused, came) = (count(&slot.used), count(&slot.unused), count(&slot.came));
+            }
         }
+        let (used, unused) = (if self.wanted.used { used } else { 0 }, if self.wanted.unused { unused } else { 0 });
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        if self.wanted.issues && issued > 0 {
+        let nobody: &[i32] = &[];
+        let nothing = Codes {
+            moment,
+            issued: 0,
+            issued_and_used: 0,
+            visits: 0,
+            visitors: nobody,
+            used: nobody,
+            waits: &[],
+            unused: nobody,
+        };
+        if used + unused > 0 {
             self.is_begun = true;
-            let (issued, issued_and_used) = (count(issued), count(issued_and_used));
-            let visits = if is_by_issue { issued_and_used } else { 0 };
-            take(&Codes { moment, issued, issued_and_used, visits, codes: &slot.issues });
+            let is_visit = self.filter.basis == TimeBasis::IssuedAt;
+            take(&Codes {
+                issued: count(used + unused),
+                issued_and_used: count(used),
+                visits: if is_visit { count(used) } else { 0 },
+                visitors: if is_visit { &slot.used } else { nobody },
+                used: &slot.used,
+                waits: &slot.waits,
+                unused: &slot.unused,
+                ..nothing
+            });
         }
-        if self.wanted.uses && used > 0 {
+        if self.wanted.came && came > 0 {
             self.is_begun = true;
-            slot.issues.clear();
-            slot.issues.extend(slot.uses.iter().map(|member| Issue { member: *member, is_used: true, wait: None }));
-            take(&Codes { moment, issued: 0, issued_and_used: 0, visits: count(used), codes: &slot.issues });
+            take(&Codes { visits: count(came), visitors: &slot.came, ..nothing });
         }
     }
 
+    /// Passes a door code of the table as a slot of its own.
     fn live_code(&mut self, live: &Live, take: &mut impl FnMut(&Codes)) {
         let moment = self.clock.at(live.at);
-        if !self.includes(moment.date) || !self.matches(live.code.member) {
+        if !self.includes(moment.date) || self.members.as_ref().is_some_and(|members| !members.contains(live.member)) {
             return;
         }
-        self.is_begun = true;
-        let used = i64::from(live.code.is_used);
-        let is_by_issue = self.filter.basis == TimeBasis::IssuedAt;
-        let (issued, issued_and_used) = if live.is_use { (0, 0) } else { (1, used) };
-        let visits = if live.is_use || is_by_issue { used } else { 0 };
-        take(&Codes { moment, issued, issued_and_used, visits, codes: std::slice::from_ref(&live.code) });
+        let mut slot = Slot::default();
+        let list = match (live.is_use, live.is_used) {
+            (true, _) => &mut slot.came,
+            (false, true) => &mut slot.used,
+            (false, false) => &mut slot.unused,
+        };
+        list.push(live.member);
+        let numbers = Numbers { used: slot.used.len(), unused: slot.unused.len(), came: slot.came.len() };
+        slot.waits.extend((numbers.used > 0).then_some(live.wait));
+        let members = self.members.take();
+        self.slot(moment, numbers, &mut slot, take);
+        self.members = members;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Counts of door codes by a place on the local calendar, which several reports share.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::PoisonError};
 
 use chrono::{Datelike as _, NaiveDate, NaiveDateTime};
 use entity::token;
@@ -15,6 +15,7 @@ use crate::reports::{
     codes::{Moment, OpenSets},
     dialect::Local,
     filter::{TimeBasis, TokenFilter},
+    ids::MemberSet,
     model::Figures,
     rollup::Wanted,
     selection::tokens,
@@ -115,6 +116,9 @@ pub(in crate::reports) enum Place {
     WeekdayAndHour(usize, usize, usize),
 }
 
+/// Of how many series a session notes the totals.
+const NOTED_MAX: usize = 16;
+
 impl Session {
     /// Counts of the door codes that match `filter`, by place.
     pub(in crate::reports) async fn counts(
@@ -140,24 +144,26 @@ impl Session {
         Ok(counted)
     }
 
-    /// The same, from the rollup; `None` when it cannot answer.
+    /// The same, from the rollup; `None` when it cannot answer. The sums over all buckets are noted for
+    /// [`Self::noted_totals`].
     async fn kept_counts(
         &self,
         filter: &TokenFilter,
         by: By,
         measures: Measures,
     ) -> Result<Option<BTreeMap<Place, Counts>>, Error> {
-        let wanted = Wanted {
-            issues: true,
-            uses: filter.basis == TimeBasis::UsedAt,
-            members: measures.unique_visitors,
-            waits: false,
-        };
+        // A member who comes in several weeks or months counts once. Over days, that takes as long as to read again.
+        let notes_members = matches!(by, By::Bucket(calendar) if calendar.granularity > Granularity::Day);
+        let mut everybody = MemberSet::default();
+        let wanted = Wanted { members: measures.unique_visitors, ..Wanted::all(filter) };
         let mut counted = BTreeMap::<Place, Counts>::new();
         let mut visitors = OpenSets::default();
         let mut unique = BTreeMap::<Place, i64>::new();
         let mut finish = |place, ids: &[i32]| {
             *unique.entry(place).or_default() += i64::try_from(ids.len()).unwrap_or(i64::MAX);
+            if notes_members {
+                everybody.add(ids);
+            }
         };
         // Most door codes are at the place of the ones before.
         let mut last: Option<(Moment, Place, Counts)> = None;
@@ -184,7 +190,7 @@ impl Session {
                 }
             }
             if measures.unique_visitors && codes.visits > 0 {
-                visitors.add(place, codes.visitors(), &mut finish);
+                visitors.add(place, codes.visitors, &mut finish);
             }
         });
         if !is_read.await? {
@@ -197,7 +203,27 @@ impl Session {
         for (place, visitors) in unique {
             counted.entry(place).or_default().unique_visitors = visitors;
         }
+        if matches!(by, By::Bucket(_)) && (notes_members || !measures.unique_visitors) {
+            let mut totals = Counts::default();
+            counted.values().for_each(|counts| totals.add(*counts));
+            totals.unique_visitors = i64::try_from(everybody.ids().len()).unwrap_or(i64::MAX);
+            self.note_totals(filter, measures, totals);
+        }
         Ok(Some(counted))
+    }
+
+    fn note_totals(&self, filter: &TokenFilter, measures: Measures, totals: Counts) {
+        let mut noted = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.shares && noted.len() < NOTED_MAX {
+            noted.push((filter.clone(), measures, totals));
+        }
+    }
+
+    /// The counts over the whole range, if this session counted its buckets before.
+    pub(in crate::reports) fn noted_totals(&self, filter: &TokenFilter, measures: Measures) -> Option<Counts> {
+        let noted = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = |known: Measures| known.and(measures) == known;
+        noted.iter().find(|(known, counted, _)| has(*counted) && known == filter).map(|(_, _, totals)| *totals)
     }
 
     /// The number of different members among the visits, counted by the database. Grouping by member and counting the
@@ -314,7 +340,7 @@ impl By {
     }
 
     /// The place of a local time.
-    fn at(self, Moment { date, hour, offset }: Moment) -> Place {
+    pub(in crate::reports) fn at(self, Moment { date, hour, offset }: Moment) -> Place {
         match self {
             Self::All => Place::All,
             Self::Bucket(calendar) if calendar.granularity == Granularity::Hour => {

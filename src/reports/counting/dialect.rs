@@ -7,6 +7,7 @@ use sea_orm::{
     IsolationLevel, TransactionTrait,
     sea_query::{
         CaseStatement, Cond, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, Query, SelectStatement,
+        UnionType,
     },
 };
 
@@ -32,8 +33,15 @@ pub(in crate::reports) fn from_tokens(select: &mut SelectStatement, backend: DbB
             let others = [token::Column::Id, token::Column::UserId];
             let mut rows = comparable(token::Entity, &others, &times);
             let near: Option<Vec<_>> = ranges.iter().map(|local| local.near()).collect();
-            if let Some(near) = near.filter(|near| !near.is_empty()) {
-                rows.cond_where(near.into_iter().fold(Cond::any(), Condition::add));
+            // A condition with OR would scan the table; each of these reads a part of an index.
+            let mut near = near.unwrap_or_default().into_iter().flatten().map(|condition| {
+                Query::select().column(token::Column::Id).from(token::Entity).cond_where(condition).take()
+            });
+            if let Some(mut ids) = near.next() {
+                for more in near {
+                    ids.union(UnionType::All, more);
+                }
+                rows.and_where(Expr::col(token::Column::Id).in_subquery(ids));
             }
             select.from_subquery(rows, token::Entity.table_name())
         }
@@ -171,10 +179,10 @@ impl Local {
             .add_option(date(self.range.to()).map(|(date, to)| date.lte(to)))
     }
 
-    /// Whether a text in SQLite can be an instant in the range, judged as it is stored; `None` for a range without ends.
-    /// A form of an instant with a `-` in the fifth place begins with its date, or with up to four days before
+    /// The texts in SQLite that can be an instant in the range, judged as they are stored, as two conditions; `None` for a
+    /// range without ends. A form of an instant with a `-` in the fifth place begins with its date, or with up to four days before
     /// (`2023-02-31 24:00`). Texts without can be any instant.
-    fn near(&self) -> Option<Condition> {
+    fn near(&self) -> Option<[Condition; 2]> {
         let bounds = self.range.bounds(self.zone);
         let day = |instant: NaiveDateTime| instant.format("%Y-%m-%d").to_string();
         let from = bounds.from.and_then(|from| from.checked_sub_days(Days::new(4))).filter(|from| *from >= FIRST);
@@ -185,8 +193,9 @@ impl Local {
         let is_within = Cond::all()
             .add_option(from.map(|from| self.column.clone().gte(day(from))))
             .add_option(to.map(|to| self.column.clone().lt(day(to))));
-        let fifth = Expr::from(Func::cust("substr").arg(self.column.clone()).arg(5).arg(1));
-        Some(Cond::any().add(is_within).add(fifth.ne("-")))
+        // In the words of the index that has them.
+        let is_odd = Expr::cust_with_expr("substr(?, 5, 1) <> '-'", self.column.clone());
+        Some([is_within, Cond::all().add(is_odd)])
     }
 
     /// Whether the column is in none of these stretches of dates.
@@ -376,4 +385,41 @@ pub(in crate::reports) fn days_between(backend: DbBackend, earlier: Expr, later:
         _ => "($2 - $1)::BIGINT",
     };
     custom(backend, sql, &[earlier, later])
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait as _, Statement};
+
+    use super::*;
+    use crate::{
+        config::Config,
+        database::{Access, Database},
+        reports::{Argument, filter::TokenFilter, selection::tokens, time_zone::parse_date},
+    };
+
+    #[tokio::test]
+    async fn sqlite_reads_a_range_from_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::on_file(&folder.path().join("test.db"));
+        let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
+        migration::up(database.connection()).await.unwrap();
+        let day = |text| Some(parse_date(Argument::FROM, text).unwrap());
+        let range = DateRange::new(Argument::FROM, day("2024-03-01"), day("2024-03-31")).unwrap();
+        let filter = TokenFilter { range, ..TokenFilter::default() };
+        for (column, index) in
+            [(token::Column::CreatedAt, "tokens_created_at"), (token::Column::UsedAt, "tokens_used_at")]
+        {
+            let now = "2024-04-14T12:00:00".parse().unwrap();
+            let local = Local::of(DbBackend::Sqlite, Expr::col(column), range, filter.zone, now);
+            let mut select = tokens(&local, &filter);
+            let sql = DbBackend::Sqlite.build(select.expr(Expr::cust("count(*)"))).to_string();
+            let explain = Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan = database.connection().query_all_raw(explain).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+            let reads = |what: String| plan.iter().any(|step| step.contains(&what));
+            assert!(reads(format!("SEARCH tokens USING COVERING INDEX {index}_index")), "{plan:#?}\n{sql}");
+            assert!(reads(format!("SCAN tokens USING COVERING INDEX {index}_odd_index")), "{plan:#?}\n{sql}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::reports::{
 };
 
 /// The first date and the last.
-type Dates = (Option<NaiveDate>, Option<NaiveDate>);
+pub(in crate::reports) type Dates = (Option<NaiveDate>, Option<NaiveDate>);
 
 impl Session {
     /// The local date of the first door code ever issued; `None` when there is none.
@@ -51,7 +51,8 @@ impl Session {
         Ok(self.closed(filter, (first, last)))
     }
 
-    fn closed(&self, filter: &TokenFilter, (first, last): Dates) -> Dates {
+    /// The dates of a report whose first and last code are at these dates.
+    pub(in crate::reports) fn closed(&self, filter: &TokenFilter, (first, last): Dates) -> Dates {
         let today = filter.zone.date_at(self.now());
         (filter.range.from().or(first), filter.range.to().or(Ord::max(last, Some(today))))
     }
@@ -80,16 +81,14 @@ impl Session {
 
     /// From the rollup; `None` when it cannot answer.
     async fn kept_extremes(&self, filter: &TokenFilter, only_used: bool) -> Result<Option<Dates>, Error> {
-        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
-        let wanted = Wanted { issues: is_by_issue, uses: !is_by_issue, ..Wanted::default() };
+        let visits = Wanted::visits(filter);
+        let wanted = Wanted { unused: visits.used && !only_used, ..visits };
         let (mut first, mut last) = (None, None);
         let is_read = self.codes(filter, wanted, |codes| {
-            if codes.visits > 0 || !only_used {
-                let date = codes.moment.date;
-                // When clocks are set back across midnight, dates alternate.
-                first = Some(first.map_or(date, |first| Ord::min(first, date)));
-                last = Some(last.map_or(date, |last| Ord::max(last, date)));
-            }
+            let date = codes.moment.date;
+            // When clocks are set back across midnight, dates alternate.
+            first = Some(first.map_or(date, |first| Ord::min(first, date)));
+            last = Some(last.map_or(date, |last| Ord::max(last, date)));
         });
         Ok(is_read.await?.then_some((first, last)))
     }

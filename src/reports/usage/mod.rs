@@ -84,8 +84,10 @@ impl Session {
     /// What the database says.
     pub async fn usage_totals(&self, filter: &TokenFilter, measures: Measures) -> Result<Figures, Error> {
         made("usage_totals", async {
-            let counted = self.counts(filter, By::All, measures).await?;
-            let totals = counted.into_values().next().unwrap_or_default();
+            let totals = match self.noted_totals(filter, measures) {
+                Some(totals) => totals,
+                None => self.counts(filter, By::All, measures).await?.into_values().next().unwrap_or_default(),
+            };
             Ok(totals.figures(measures))
         })
         .await

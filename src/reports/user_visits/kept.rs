@@ -3,22 +3,46 @@
 
 use std::cmp::Ordering;
 
-use super::{UserVisitsParts, read_member};
+use sea_orm::sea_query::{Cond, Expr, Query, WithClause};
+
+use super::{UserVisitsParts, kept_columns, read_member};
 use crate::reports::{
     Error, Session,
     codes::Codes,
-    filter::{TimeBasis, TokenFilter, UserVisitsFilter},
+    filter::{TokenFilter, UserVisitsFilter},
     ids::ById,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
     page::{Key, Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
-    rollup::Wanted,
+    rollup::{self, Wanted},
+    selection::users_matching,
 };
+
+/// A member and their door codes, in few bytes, because there may be a million of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counted {
+    user_id: i32,
+    visits: u32,
+    issued: u32,
+    unused: u32,
+}
+
+impl Counted {
+    fn row(self) -> UserVisits {
+        UserVisits {
+            user_id: self.user_id,
+            visits: self.visits.into(),
+            tokens_issued: self.issued.into(),
+            tokens_unused: self.unused.into(),
+            ..UserVisits::default()
+        }
+    }
+}
 
 /// Door codes of a member.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
-    issued: u32,
-    issued_and_used: u32,
+    used: u32,
+    unused: u32,
     visits: u32,
 }
 
@@ -36,21 +60,24 @@ impl Session {
             || filter.last_visit_before.is_some()
             || filter.last_visit_from.is_some()
             || order.field.is_nullable();
-        // Counts of all time are kept by member. Details are another statement, which has to read the same snapshot.
-        if filter.range.is_unbounded() || asks_for_more || (needs_details && !self.shares) {
+        // Details are another statement, which has to read the same snapshot.
+        if asks_for_more || (needs_details && !self.shares) {
             return Ok(None);
         }
-        let Some(members) = self.kept_members(filter).await? else { return Ok(None) };
+        let is_of_all_time = filter.range.is_unbounded();
+        let members =
+            if is_of_all_time { self.members_of_all_time(filter).await? } else { self.kept_members(filter).await? };
+        let Some(members) = members else { return Ok(None) };
         let totals = parts.totals.then(|| totals(&members));
         let Chosen { mut rows, has_previous, has_next } = choose(&members, order, page, parts.behind);
         if needs_details && !rows.is_empty() {
             rows = self.detailed(filter, order, &rows, parts).await?;
         }
         if parts.rank {
-            let mut visits: Vec<i64> = members.iter().map(|member| member.visits).collect();
+            let mut visits: Vec<u32> = members.iter().map(|member| member.visits).collect();
             visits.sort_unstable();
             for row in &mut rows {
-                let more = visits.len() - visits.partition_point(|visits| *visits <= row.visits);
+                let more = visits.len() - visits.partition_point(|visits| i64::from(*visits) <= row.visits);
                 row.rank = i64::try_from(more + 1).unwrap_or(i64::MAX);
             }
         }
@@ -58,7 +85,7 @@ impl Session {
     }
 
     /// The members that the filter matches, in no order.
-    async fn kept_members(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<UserVisits>>, Error> {
+    async fn kept_members(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<Counted>>, Error> {
         let tokens = TokenFilter {
             range: filter.range,
             users: filter.users.clone(),
@@ -66,33 +93,55 @@ impl Session {
             basis: filter.basis,
             ..TokenFilter::default()
         };
-        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
-        let wanted = Wanted { issues: true, uses: !is_by_issue, members: true, waits: false };
+        let wanted = Wanted { members: true, ..Wanted::all(&tokens) };
         let mut sums = ById::<Sums>::default();
         let count = |codes: &Codes| {
-            for code in codes.issues() {
-                let sums = sums.get_mut(code.member);
-                sums.issued += 1;
-                sums.issued_and_used += u32::from(code.is_used);
-            }
-            codes.visitors().for_each(|member| sums.get_mut(member).visits += 1);
+            codes.used.iter().for_each(|member| sums.get_mut(*member).used += 1);
+            codes.unused.iter().for_each(|member| sums.get_mut(*member).unused += 1);
+            codes.visitors.iter().for_each(|member| sums.get_mut(*member).visits += 1);
         };
         if !self.codes(&tokens, wanted, count).await? {
             return Ok(None);
         }
-        let member = |(user_id, sums): (i32, Sums)| UserVisits {
-            user_id,
-            visits: sums.visits.into(),
-            tokens_issued: sums.issued.into(),
-            tokens_unused: i64::from(sums.issued) - i64::from(sums.issued_and_used),
-            ..UserVisits::default()
+        let member = |(user_id, Sums { used, unused, visits }): (i32, Sums)| {
+            let issued = used.saturating_add(unused);
+            Counted { user_id, visits, issued, unused }
         };
-        let (least, most) = (filter.visits.min().map(i64::from), filter.visits.max().map(i64::from));
-        let listed =
-            sums.into_values().filter(|(_, sums)| sums.issued > 0 || sums.visits > 0).map(member).filter(|row| {
-                least.is_none_or(|least| row.visits >= least) && most.is_none_or(|most| row.visits <= most)
-            });
-        Ok(Some(listed.collect()))
+        let listed = sums.into_values().filter(|(_, sums)| sums.used + sums.unused + sums.visits > 0).map(member);
+        Ok(Some(listed.filter(|row| is_listed(filter, row)).collect()))
+    }
+
+    /// The same for all time, from the counts that are kept by member: as bytes, because a row for each takes long.
+    async fn members_of_all_time(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<Counted>>, Error> {
+        if !self.rollup.is_usable() {
+            return Ok(None);
+        }
+        let parts = UserVisitsParts::default();
+        let (stretches, counted) =
+            rollup::around_log(self.counted(filter, parts), filter.users.ids(), kept_columns(parts));
+        let conditions = filter.users.restricts_users().then_some((&filter.users, filter.zone));
+        let mut members = Query::select();
+        members
+            .expr_as(Expr::cust(PACKED), "members")
+            .from_subquery(counted, "counted")
+            .cond_where(Cond::all().add_option(users_matching(self.backend(), conditions, self.now().naive_utc())));
+        let mut with = WithClause::new();
+        with.cte(stretches);
+        let rows = match self.query_all(&members.with_cte(with).take()).await {
+            Err(Error::Database(error)) if !self.shares => {
+                self.distrust_rollup(&error);
+                return Ok(None);
+            }
+            rows => rows?,
+        };
+        let packed = rows.first().map_or(Ok(None), |row| row.try_get::<Option<Vec<u8>>>("", "members"))?;
+        let member = |bytes: &[u8]| {
+            let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+            let user_id = number(0)?.cast_signed();
+            Some(Counted { user_id, visits: number(4)?, issued: number(8)?, unused: number(12)? })
+        };
+        let packed = packed.unwrap_or_default();
+        Ok(Some(packed.chunks_exact(16).filter_map(member).filter(|row| is_listed(filter, row)).collect()))
     }
 
     /// The same rows with everything, from the tables.
@@ -111,13 +160,23 @@ impl Session {
     }
 }
 
-fn totals(members: &[UserVisits]) -> UserVisitsTotals {
-    let sum = |count: fn(&UserVisits) -> i64| members.iter().map(count).sum();
+/// Each member's id and counts, in four numbers of four bytes.
+const PACKED: &str = "string_agg(int4send(user_id) || int4send(visits::INTEGER) || int4send(tokens_issued::INTEGER) \
+                      || int4send(tokens_unused::INTEGER), '')";
+
+fn is_listed(filter: &UserVisitsFilter, member: &Counted) -> bool {
+    let visits = i64::from(member.visits);
+    filter.visits.min().is_none_or(|least| visits >= least.into())
+        && filter.visits.max().is_none_or(|most| visits <= most.into())
+}
+
+fn totals(members: &[Counted]) -> UserVisitsTotals {
+    let sum = |count: fn(&Counted) -> u32| members.iter().map(|member| i64::from(count(member))).sum();
     UserVisitsTotals {
         users: i64::try_from(members.len()).unwrap_or(i64::MAX),
         visits: sum(|member| member.visits),
-        tokens_issued: sum(|member| member.tokens_issued),
-        tokens_unused: sum(|member| member.tokens_unused),
+        tokens_issued: sum(|member| member.issued),
+        tokens_unused: sum(|member| member.unused),
     }
 }
 
@@ -128,10 +187,10 @@ struct Chosen {
     has_next: bool,
 }
 
-fn choose(members: &[UserVisits], order: UserVisitsOrder, page: &Page, asks_behind: bool) -> Chosen {
-    let key = |member: &UserVisits| match order.field {
-        UserVisitsField::Visits => member.visits,
-        UserVisitsField::TokensIssued => member.tokens_issued,
+fn choose(members: &[Counted], order: UserVisitsOrder, page: &Page, asks_behind: bool) -> Chosen {
+    let key = |member: &Counted| match order.field {
+        UserVisitsField::Visits => member.visits.into(),
+        UserVisitsField::TokensIssued => member.issued.into(),
         _ => member.user_id.into(),
     };
     let compare = |left: (i64, i32), right: (i64, i32)| {
@@ -139,12 +198,12 @@ fn choose(members: &[UserVisits], order: UserVisitsOrder, page: &Page, asks_behi
         // In the order of ids, the key is the id.
         by_key.then(left.1.cmp(&right.1))
     };
-    let place = |member: &UserVisits| (key(member), member.user_id);
+    let place = |member: &Counted| (key(member), member.user_id);
     let place_of = |cursor: &UserVisitsCursor| match cursor.key {
         Some(Key::Number(number)) => (number, cursor.user_id),
         _ => (cursor.user_id.into(), cursor.user_id),
     };
-    let is_beyond = |member: &UserVisits, cursor: &UserVisitsCursor, forward: bool| {
+    let is_beyond = |member: &Counted, cursor: &UserVisitsCursor, forward: bool| {
         let expected = if forward { Ordering::Greater } else { Ordering::Less };
         compare(place(member), place_of(cursor)) == expected
     };
@@ -153,7 +212,7 @@ fn choose(members: &[UserVisits], order: UserVisitsOrder, page: &Page, asks_behi
         .filter(|member| page.after().is_none_or(|cursor| is_beyond(member, cursor, true)))
         .filter(|member| page.before().is_none_or(|cursor| is_beyond(member, cursor, false)))
         .collect();
-    let in_order = |left: &&UserVisits, right: &&UserVisits| {
+    let in_order = |left: &&Counted, right: &&Counted| {
         let order = compare(place(left), place(right));
         if page.is_backward() { order.reverse() } else { order }
     };
@@ -172,5 +231,5 @@ fn choose(members: &[UserVisits], order: UserVisitsOrder, page: &Page, asks_behi
             .behind()
             .is_some_and(|(cursor, forward)| members.iter().any(|member| !is_beyond(member, cursor, forward)));
     let (has_previous, has_next) = if page.is_backward() { (ahead, behind) } else { (behind, ahead) };
-    Chosen { rows: rows.into_iter().cloned().collect(), has_previous, has_next }
+    Chosen { rows: rows.into_iter().map(|member| member.row()).collect(), has_previous, has_next }
 }

@@ -11,20 +11,24 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE TABLE IF NOT EXISTS {schema}.rollup_days (
     day DATE NOT NULL CONSTRAINT rollup_days_pk PRIMARY KEY,
     counts BYTEA NOT NULL,
-    issues BYTEA NOT NULL,
+    used BYTEA NOT NULL,
     waits BYTEA NOT NULL,
-    uses BYTEA NOT NULL
+    unused BYTEA NOT NULL,
+    came BYTEA NOT NULL
 );
 ALTER TABLE {schema}.rollup_days
-    ALTER COLUMN counts SET STORAGE PLAIN, ALTER COLUMN issues SET STORAGE EXTERNAL,
-    ALTER COLUMN waits SET STORAGE EXTERNAL, ALTER COLUMN uses SET STORAGE EXTERNAL;
+    ALTER COLUMN counts SET STORAGE PLAIN, ALTER COLUMN used SET STORAGE EXTERNAL, ALTER COLUMN waits SET STORAGE EXTERNAL,
+    ALTER COLUMN unused SET STORAGE EXTERNAL, ALTER COLUMN came SET STORAGE EXTERNAL;
 CREATE TABLE IF NOT EXISTS {schema}.rollup_users (
     user_id INTEGER NOT NULL CONSTRAINT rollup_users_pk PRIMARY KEY,
     issued INTEGER NOT NULL,
     used INTEGER NOT NULL,
     first_visit_at TIMESTAMP,
-    last_visit_at TIMESTAMP
+    last_visit_at TIMESTAMP,
+    first_visit_issued_at TIMESTAMP
 );
+-- When the first door code that was used was issued.
+ALTER TABLE {schema}.rollup_users ADD COLUMN IF NOT EXISTS first_visit_issued_at TIMESTAMP;
 -- A row is never changed, and only a refresh deletes any: writers share nothing that they could wait for.
 -- With neither slots nor users, something else changed that answers show.
 CREATE TABLE IF NOT EXISTS {schema}.rollup_log (

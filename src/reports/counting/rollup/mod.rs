@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
 
 pub(in crate::reports) use self::{
-    days::{Issue, Numbers, Parts, Row as Day, SLOT_SECONDS, SLOTS, Slot},
+    days::{Columns, Numbers, Row as Day, SLOT_SECONDS, SLOTS, Slot},
     read::{Wanted, around_log, codes, kind},
     refresh::seconds_between,
 };
@@ -67,7 +67,7 @@ pub struct Status {
     /// Rows in the log: stretches of time, and members, that are counted from the door codes for each answer. Counted
     /// up to 100,000.
     pub log_rows: i64,
-    /// Whether the tables changed without the triggers, or a long stretch is out of date (more than 40 days, or 20,000
+    /// Whether the tables changed without the triggers, or a long stretch is out of date (more than 10 days, or 20,000
     /// members), as before the first refreshes.
     pub is_behind: bool,
     /// Why the rollup is not used until an operator does something, as a sentence; `None` when there is no such reason.
@@ -133,7 +133,7 @@ pub async fn status(connection: &DatabaseConnection) -> Result<Option<Status>, D
                    (SELECT count(*) FROM (SELECT FROM rollup_log LIMIT 100000) AS log) AS log_rows, \
                    fingerprint IS DISTINCT FROM rollup_fingerprint(to_regclass('tokens'), to_regclass('users')) \
                    OR EXISTS (SELECT FROM rollup_log \
-                              WHERE lower_inf(slots) OR upper_inf(slots) OR upper(slots) > lower(slots) + INTERVAL '40 days' \
+                              WHERE lower_inf(slots) OR upper_inf(slots) OR upper(slots) > lower(slots) + INTERVAL '10 days' \
                               OR lower_inf(users) OR upper_inf(users) OR upper(users) > lower(users) + 20000) AS is_behind \
                FROM rollup_state";
     let status = Status::find_by_statement(Statement::from_string(DbBackend::Postgres, sql)).one(connection).await?;

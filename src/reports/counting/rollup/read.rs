@@ -8,8 +8,12 @@ use sea_orm::sea_query::{
     SelectStatement, UnionType, WithClause,
 };
 
-use super::refresh::USERS_CHANGED;
-use crate::reports::{selection::cte, time_zone::UtcBounds};
+use super::{days::Columns, refresh::USERS_CHANGED};
+use crate::reports::{
+    filter::{TimeBasis, TokenFilter},
+    selection::cte,
+    time_zone::UtcBounds,
+};
 
 /// Names of the statements' tables and columns.
 mod name {
@@ -20,14 +24,35 @@ mod name {
 /// What a report reads of the door codes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::reports) struct Wanted {
-    /// Door codes by time of issue.
-    pub(in crate::reports) issues: bool,
+    /// Door codes by time of issue, used ones.
+    pub(in crate::reports) used: bool,
+    /// Door codes by time of issue, not used.
+    pub(in crate::reports) unused: bool,
     /// Door codes by time of use.
-    pub(in crate::reports) uses: bool,
+    pub(in crate::reports) came: bool,
     /// Which members they belong to, and not only how many there are.
     pub(in crate::reports) members: bool,
     /// How long it took to use them.
     pub(in crate::reports) waits: bool,
+}
+
+impl Wanted {
+    /// Everything that counts at its time.
+    pub(in crate::reports) fn all(filter: &TokenFilter) -> Self {
+        Self { used: true, unused: true, came: filter.basis == TimeBasis::UsedAt, ..Self::default() }
+    }
+
+    /// Visits alone.
+    pub(in crate::reports) fn visits(filter: &TokenFilter) -> Self {
+        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
+        Self { used: is_by_issue, came: !is_by_issue, ..Self::default() }
+    }
+
+    /// The columns of a day that are read.
+    pub(in crate::reports) fn columns(self) -> Columns {
+        let of = |asked: bool| asked && self.members;
+        Columns { used: of(self.used), waits: self.waits, unused: of(self.unused), came: of(self.came) }
+    }
 }
 
 /// The kinds of rows of [`codes`].
@@ -45,14 +70,15 @@ pub(in crate::reports) mod kind {
 }
 
 /// The columns of every row: its kind; times; bytes; a member; a flag; a text.
-const COLUMNS: [(&str, &str); 11] = [
+const COLUMNS: [(&str, &str); 12] = [
     ("kind", "INTEGER"),
     ("at", "TIMESTAMP"),
     ("until", "TIMESTAMP"),
     ("counts", "BYTEA"),
-    ("issues", "BYTEA"),
+    ("used", "BYTEA"),
     ("waits", "BYTEA"),
-    ("uses", "BYTEA"),
+    ("unused", "BYTEA"),
+    ("came", "BYTEA"),
     ("member", "INTEGER"),
     ("flag", "BOOLEAN"),
     ("users_id", "TEXT"),
@@ -123,14 +149,14 @@ pub(in crate::reports) fn codes(
     }
     let mut columns =
         vec![("kind", number(kind::DAY)), ("at", Expr::cust("day::TIMESTAMP")), ("counts", Expr::col("counts"))];
-    let parts =
-        [("issues", wanted.issues && wanted.members), ("waits", wanted.waits), ("uses", wanted.uses && wanted.members)];
+    let Columns { used, waits, unused, came } = wanted.columns();
+    let parts = [("used", used), ("waits", waits), ("unused", unused), ("came", came)];
     columns.extend(parts.into_iter().filter(|(_, asked)| *asked).map(|(column, _)| (column, Expr::col(column))));
     all.union(UnionType::All, row(days, &columns));
 
     for (column, number, asked) in [
-        (token::Column::CreatedAt, number(kind::ISSUE), wanted.issues),
-        (token::Column::UsedAt, number(kind::USE), wanted.uses),
+        (token::Column::CreatedAt, number(kind::ISSUE), wanted.used || wanted.unused),
+        (token::Column::UsedAt, number(kind::USE), wanted.came),
     ] {
         if !asked {
             continue;
@@ -225,12 +251,13 @@ fn stretches([first, last]: [&'static str; 2]) -> SelectStatement {
         .take()
 }
 
-/// Door codes of all time by member. Counts that are up to date come from the rollup; `direct` is restricted to members
-/// whose counts are not. Also returns the table expression that the statement needs.
+/// Values of all time by member. Those that are up to date come from the rollup, where `columns` has their expressions
+/// and names; `direct`, which has the same columns after the member's id, is restricted to the other members. Also
+/// returns the table expression that the statement needs.
 pub(in crate::reports) fn around_log(
     mut direct: SelectStatement,
     ids: Option<&[i32]>,
-    visit_times: bool,
+    columns: &[(&'static str, &'static str)],
 ) -> (CommonTableExpression, SelectStatement) {
     let logged = format!("CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(users), '{{}}') ELSE '{{(,)}}' END");
     let logged = Query::select().expr_as(Expr::cust(logged), name::LOGGED).from("rollup_log").take();
@@ -242,19 +269,13 @@ pub(in crate::reports) fn around_log(
         Cond::all().add(user_id.clone().gte(Expr::col("first"))).add(user_id.lte(Expr::col("last"))),
     );
     let mut kept = Query::select();
-    // The same columns as in the direct statement.
-    kept.column("user_id")
-        .expr_as(Expr::cust("used::BIGINT"), "visits")
-        .expr_as(Expr::cust("issued::BIGINT"), "tokens_issued")
-        .expr_as(Expr::cust("(issued - used)::BIGINT"), "tokens_unused")
-        .from("rollup_users")
-        .cond_where(
-            Cond::all()
-                .add(Expr::cust("NOT user_id::BIGINT <@ (SELECT logged FROM stretches)"))
-                .add_option(ids.map(|ids| Expr::col("user_id").is_in(ids.iter().copied()))),
-        );
-    if visit_times {
-        kept.column("first_visit_at").column("last_visit_at");
+    kept.column("user_id").from("rollup_users").cond_where(
+        Cond::all()
+            .add(Expr::cust("NOT user_id::BIGINT <@ (SELECT logged FROM stretches)"))
+            .add_option(ids.map(|ids| Expr::col("user_id").is_in(ids.iter().copied()))),
+    );
+    for (value, name) in columns {
+        kept.expr_as(Expr::cust(*value), *name);
     }
     kept.union(UnionType::All, direct);
     (cte(name::STRETCHES, logged), kept)

@@ -13,7 +13,7 @@ use sea_orm::{
 use tracing::warn;
 
 use super::{
-    days::{Issue, Row, SLOT_SECONDS, SLOTS, Slot},
+    days::{Row, SLOT_SECONDS, SLOTS, Slot, Slots, no_slots},
     faults::{Check, begin_anew, faults},
     place::Place,
 };
@@ -79,11 +79,13 @@ SELECT (users * now)::TEXT AS work, (users - now)::TEXT AS rest, upper(users * n
 const MEMBERS: &str = "
 SELECT user_id, count(*) AS issued, count(used_at) AS used,
        min(used_at) FILTER (WHERE used_at >= '0001-01-01' AND used_at < '10000-01-01') AS first_visit_at,
-       max(used_at) FILTER (WHERE used_at >= '0001-01-01' AND used_at < '10000-01-01') AS last_visit_at
+       max(used_at) FILTER (WHERE used_at >= '0001-01-01' AND used_at < '10000-01-01') AS last_visit_at,
+       min(created_at) FILTER (WHERE used_at IS NOT NULL AND created_at >= '0001-01-01' AND created_at < '10000-01-01')
+           AS first_visit_issued_at
 FROM unnest($1::INT8MULTIRANGE) AS stretch CROSS JOIN LATERAL (
-    SELECT user_id, used_at FROM {tokens} WHERE user_id >= lower(stretch) AND user_id < upper(stretch) OFFSET 0
+    SELECT user_id, used_at, created_at FROM {tokens} WHERE user_id >= lower(stretch) AND user_id < upper(stretch) OFFSET 0
 ) AS members GROUP BY user_id";
-const MEMBERS_COLUMNS: &str = "user_id, issued, used, first_visit_at, last_visit_at";
+const MEMBERS_COLUMNS: &str = "user_id, issued, used, first_visit_at, last_visit_at, first_visit_issued_at";
 /// The kept counts of a part, for `DELETE FROM`.
 const KEPT_MEMBERS: &str = "{schema}.rollup_users USING unnest($1::INT8MULTIRANGE) AS stretch \
                             WHERE user_id >= lower(stretch) AND user_id < upper(stretch)";
@@ -127,22 +129,18 @@ SELECT used_at AS at, user_id FROM unnest($1::TSMULTIRANGE) AS stretch CROSS JOI
 ) AS uses";
 /// The kept days that have a slot in the part.
 const DAYS: &str = "
-SELECT day, counts, issues, waits, uses FROM {schema}.rollup_days
+SELECT day, counts, used, waits, unused, came FROM {schema}.rollup_days
 WHERE tsrange(day, day + INTERVAL '1 day') && $1::TSMULTIRANGE";
 
 /// The slots of some days.
-type Days = BTreeMap<NaiveDate, Box<[Slot; SLOTS]>>;
+type Days = BTreeMap<NaiveDate, Slots>;
 
 fn slot_of(at: NaiveDateTime) -> usize {
     (at.hour() * 4 + at.minute() / 15) as usize
 }
 
-fn slots_of(days: &mut Days, date: NaiveDate) -> &mut [Slot; SLOTS] {
-    days.entry(date).or_insert_with(no_slots)
-}
-
-fn no_slots() -> Box<[Slot; SLOTS]> {
-    Box::new([const { Slot { issues: Vec::new(), uses: Vec::new() } }; SLOTS])
+fn slot_at(days: &mut Days, at: NaiveDateTime) -> &mut Slot {
+    &mut days.entry(at.date()).or_insert_with(no_slots)[slot_of(at)]
 }
 
 /// Counts the door codes of the part, whose stretches are whole slots.
@@ -153,17 +151,21 @@ async fn count_slots(step: &DatabaseTransaction, place: &Place, part: &str) -> R
     while let Some(row) = issues.try_next().await? {
         let at: NaiveDateTime = row.try_get_by_index(0)?;
         let used_at: Option<NaiveDateTime> = row.try_get_by_index(3)?;
-        let wait = used_at.map(|used_at| seconds_between(at, used_at));
-        let issue = Issue { member: row.try_get_by_index(1)?, is_used: row.try_get_by_index(2)?, wait };
-        slots_of(&mut days, at.date())[slot_of(at)].issues.push(issue);
+        let slot = slot_at(&mut days, at);
+        if row.try_get_by_index(2)? {
+            slot.used.push(row.try_get_by_index(1)?);
+            slot.waits.push(used_at.map(|used_at| seconds_between(at, used_at)));
+        } else {
+            slot.unused.push(row.try_get_by_index(1)?);
+        }
     }
     drop(issues);
     let mut uses = step.stream_raw(statement(USES)).await?;
     while let Some(row) = uses.try_next().await? {
-        let at: NaiveDateTime = row.try_get_by_index(0)?;
-        slots_of(&mut days, at.date())[slot_of(at)].uses.push(row.try_get_by_index(1)?);
+        slot_at(&mut days, row.try_get_by_index(0)?).came.push(row.try_get_by_index(1)?);
     }
     drop(uses);
+    days.values_mut().flat_map(|slots| slots.iter_mut()).for_each(Slot::sort);
     Ok(days)
 }
 
@@ -178,18 +180,19 @@ async fn kept_days(
     step: &DatabaseTransaction,
     place: &Place,
     part: &str,
-) -> Result<BTreeMap<NaiveDate, Option<Box<[Slot; SLOTS]>>>, DbErr> {
+) -> Result<BTreeMap<NaiveDate, Option<Slots>>, DbErr> {
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, place.sql(DAYS), [part.into()]);
     let mut kept = BTreeMap::new();
     let mut rows = step.stream_raw(statement).await?;
     while let Some(row) = rows.try_next().await? {
         let day = Row {
             counts: row.try_get_by_index(1)?,
-            issues: row.try_get_by_index(2)?,
+            used: row.try_get_by_index(2)?,
             waits: row.try_get_by_index(3)?,
-            uses: row.try_get_by_index(4)?,
+            unused: row.try_get_by_index(4)?,
+            came: row.try_get_by_index(5)?,
         };
-        kept.insert(row.try_get_by_index(0)?, day.slots().map(Box::new));
+        kept.insert(row.try_get_by_index(0)?, day.slots());
     }
     Ok(kept)
 }
@@ -237,14 +240,15 @@ async fn count_days(step: &DatabaseTransaction, place: &Place, part: &str) -> Re
         }
         counted.insert(date, kept);
     }
-    for (date, mut slots) in counted {
-        match Row::of(&mut slots) {
-            Some(Row { counts, issues, waits, uses }) => {
-                let sql = "INSERT INTO {schema}.rollup_days (day, counts, issues, waits, uses) VALUES ($1, $2, $3, $4, $5) \
-                           ON CONFLICT (day) DO UPDATE SET counts = excluded.counts, issues = excluded.issues, \
-                           waits = excluded.waits, uses = excluded.uses";
-                run(step, &place.sql(sql), [date.into(), counts.into(), issues.into(), waits.into(), uses.into()])
-                    .await?;
+    for (date, slots) in counted {
+        match Row::of(&slots) {
+            Some(Row { counts, used, waits, unused, came }) => {
+                let sql = "INSERT INTO {schema}.rollup_days (day, counts, used, waits, unused, came) \
+                           VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (day) DO UPDATE SET counts = excluded.counts, \
+                           used = excluded.used, waits = excluded.waits, unused = excluded.unused, came = excluded.came";
+                let bytes = [counts, used, waits, unused, came].map(Value::from);
+                let [counts, used, waits, unused, came] = bytes;
+                run(step, &place.sql(sql), [date.into(), counts, used, waits, unused, came]).await?;
             }
             None => run(step, &place.sql("DELETE FROM {schema}.rollup_days WHERE day = $1"), [date.into()]).await?,
         }
@@ -261,19 +265,17 @@ pub(super) async fn differing_slots(
     let stretches = stretches(step, part).await?;
     let mut counted = count_slots(step, place, part).await?;
     let mut differing = Vec::new();
-    let mut compare = |date: NaiveDate, kept: Option<&[Slot; SLOTS]>, counted: &mut [Slot; SLOTS]| {
-        // Sorts them.
-        Row::of(counted);
+    let mut compare = |date: NaiveDate, kept: Option<&[Slot; SLOTS]>, counted: &[Slot; SLOTS]| {
         let differs = |slot: &usize| kept.is_none_or(|kept| kept[*slot] != counted[*slot]);
         if let Some(slot) = slots_in(&stretches, date).find(differs) {
             differing.push(format!("rollup_days {date} {:02}:{:02}", slot / 4, slot % 4 * 15));
         }
     };
     for (date, kept) in kept_days(step, place, part).await? {
-        compare(date, kept.as_deref(), &mut counted.remove(&date).unwrap_or_else(no_slots));
+        compare(date, kept.as_deref(), &counted.remove(&date).unwrap_or_else(no_slots));
     }
-    for (date, mut counted) in counted {
-        compare(date, Some(&no_slots()), &mut counted);
+    for (date, counted) in counted {
+        compare(date, Some(&no_slots()), &counted);
     }
     differing.sort_unstable();
     differing.truncate(5);

@@ -1,0 +1,131 @@
+"""Rows 13 and 14: every report, with every filter, over 30 days, a year and all time, on PostgreSQL and on SQLite. With
+the rollup, each answer is compared with the one from the door codes, except where that would take minutes."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from bench.cluster import Cluster
+from bench.gateway import Gateway
+from bench.rows_reports import DIRECT, PLAIN
+from bench.settings import Row, Settings, Unmeasurable, median, milliseconds, run, say, tokens
+
+# $F is the filter, $A are the other arguments.
+REPORTS = {
+    "`dailyUsage`": "{ dailyUsage($A, filter: {$F}) { date visits tokensIssued tokensUnused } }",
+    "`dailyUsage`, unique visitors": "{ dailyUsage($A, filter: {$F}) { date visits uniqueVisitors } }",
+    "`usage` by week, totals, distinct visitors, previous": (
+        "{ usage($A, granularity: WEEK, filter: {$F}) { buckets { start visits uniqueVisitors }"
+        " totals { visits uniqueVisitors } $P } }"
+    ),
+    "`heatmap`": "{ heatmap($A, filter: {$F}) { cells { visits average } } }",
+    "`activeUsers`": "{ activeUsers($A, filter: {$F}) { date daily weekly monthly } }",
+    "`retention` by first visit": "{ retention(anchor: FIRST_VISIT, $A, filter: {$F}) { label members periods { active } } }",
+    "`retention` by joining": "{ retention(anchor: JOINED_AT, $A, filter: {$F}) { label members periods { active } } }",
+    "`tokenFunnel`": "{ tokenFunnel($Z, filter: {$F}) { issued used timeToUse { median p90 p99 } } }",
+    "`frequency`": "{ frequency($A, filter: {$F}) { visits members } }",
+    "`userVisits`, the 100 with most visits": (
+        "{ userVisits(first: 100, orderBy: {field: VISITS, direction: DESC}, filter: {$V $F}) {"
+        " totalCount nodes { userId visits tokensIssued rank } } }"
+    ),
+}
+FILTERS = {
+    "no condition": "",
+    "active members": "isActive: true",
+    "members who joined in a half-year": 'joinedFrom: "$J", joinedTo: "$K"',
+    "1,000 members": "userIds: [" + ", ".join(str(id) for id in range(1, 2001, 2)) + "]",
+    "weekends": "weekdays: [SATURDAY, SUNDAY]",
+    "by time of use": "",
+    "Asia/Kathmandu": "",
+}
+# Conditions that a report does not have.
+WITHOUT = {
+    "`retention`": ("weekends", "members who joined in a half-year"),
+    "`userVisits`": ("weekends",),
+    "`tokenFunnel`": ("by time of use",),
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    name: str
+    days: int | None
+    bar: float
+
+
+def every(settings: Settings, cluster: Cluster) -> Iterator[Row]:
+    if not settings.has_rollup:
+        raise Unmeasurable("the binary has no `rollup`")
+    spans = [Span("30 days", 30, 0.02), Span("a year", 365, 0.1), Span("all time", None, 0.25)]
+    database = cluster.database(settings.large, rollup=True)
+    last = date.fromisoformat(cluster.last_day(database))
+    with (
+        Gateway(settings, cluster.url(database), **PLAIN) as kept,
+        Gateway(settings, cluster.url(database), **DIRECT) as direct,
+    ):
+        yield from measured(settings, kept, direct, spans, last, settings.large)
+
+
+def on_sqlite(settings: Settings, _: Cluster) -> Iterator[Row]:
+    """The same questions to an SQLite file, where there is no other way to answer that could be compared."""
+    file = settings.work / f"tokens_{settings.medium}.db"
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:{file}"}
+    if settings.fresh or not file.exists():
+        file.unlink(missing_ok=True)
+        file.touch()
+        say(f"filling {file}")
+        run([settings.binary, "migrate"], environment, settings.work)
+        amount = ["--users", "20000", "--tokens", str(settings.medium), "--days", str(settings.days)]
+        run([settings.binary, "seed", *amount], environment, settings.work)
+    run([settings.binary, "migrate"], environment, settings.work)
+    spans = [Span("30 days", 30, 0.03), Span("a year", 365, 0.15), Span("all time", None, 0.4)]
+    last = datetime.now(tz=timezone.utc).date() - timedelta(days=1)
+    with Gateway(settings, None, **{**PLAIN, "DATABASE_URL": f"sqlite:{file}"}) as gateway:
+        yield from measured(settings, gateway, None, spans, last, settings.medium)
+
+
+def measured(
+    settings: Settings, kept: Gateway, direct: Gateway | None, spans: list[Span], last: date, size: int
+) -> Iterator[Row]:
+    for report, document in REPORTS.items():
+        for span in spans:
+            say(f"{report}, {span.name}")
+            times, compared = {}, 0
+            for condition, written in FILTERS.items():
+                if condition in WITHOUT.get(report.split("`, ")[0].split(" ")[0].rstrip(","), ()):
+                    continue
+                query = question(settings, document, condition, written, span, last)
+                times[condition] = median(kept.quick(query, settings.samples))
+                if direct and (span.days or condition == "no condition"):
+                    compared += 1
+                    if json.dumps(kept.ask(query)) != json.dumps(direct.ask(query)):
+                        raise RuntimeError(f"{query}: the rollup's answer is not the tokens'")
+            slowest = max(times, key=lambda condition: times[condition])
+            yield Row(
+                f"{report}, {span.name}, {tokens(size)}" + (f"; {compared} of {len(times)} compared" if direct else ", SQLite"),
+                f"{milliseconds(times['no condition'])}, at most {milliseconds(times[slowest])}: {slowest}",
+                "",
+                f"at most {milliseconds(span.bar)}",
+                times[slowest] <= span.bar,
+            )
+
+
+def question(settings: Settings, document: str, condition: str, written: str, span: Span, last: date) -> str:
+    zone = "Asia/Kathmandu" if condition == "Asia/Kathmandu" else "UTC"
+    basis = "USED_AT" if condition == "by time of use" else "ISSUED_AT"
+    first = last - timedelta(days=settings.days)
+    bounds = f'from: "{last - timedelta(days=span.days - 1)}", to: "{last}"' if span.days else ""
+    values = {
+        "$F": f"{bounds} {written}",
+        "$A": f'timeZone: "{zone}", basis: {basis}',
+        "$Z": f'timeZone: "{zone}"',
+        "$V": f'timeZone: "{zone}", basis: {basis}',
+        "$P": "previous { totals { visits } }" if span.days else "",
+        "$J": str(first - timedelta(days=300)),
+        "$K": str(first - timedelta(days=120)),
+    }
+    for name, value in values.items():
+        document = document.replace(name, value)
+    return document
