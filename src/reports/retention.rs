@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{Days, Months, NaiveDate};
 use entity::{token, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
 
 use super::{
     Argument, Error, InvalidArgument, Session,
@@ -263,7 +263,16 @@ impl Session {
                     )
                     .take()
             }
-            CohortAnchor::FirstVisit => self.cohorts_by_first_visit(question, self.first_visits(question)),
+            CohortAnchor::FirstVisit => {
+                let users = &question.users;
+                let mut first_visits = self.first_visits(question);
+                first_visits.cond_where(
+                    Cond::all()
+                        .add_option(self.matching(question))
+                        .add_option(users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied()))),
+                );
+                self.cohorts_by_first_visit(question, first_visits)
+            }
         }
     }
 
@@ -283,20 +292,21 @@ impl Session {
         first_visits
     }
 
-    fn cohorts_by_first_visit(&self, question: &RetentionQuestion, first_visits: SelectStatement) -> SelectStatement {
-        let (backend, zone, now) = (self.backend(), question.calendar.zone, self.now().naive_utc());
+    /// The condition on a member's id that the question's members meet.
+    fn matching(&self, question: &RetentionQuestion) -> Option<Expr> {
         let users = &question.users;
-        let first = Local::of(backend, Expr::col("first_visit"), question.range, zone, now);
+        let conditions = users.restricts_users().then_some((users, question.calendar.zone));
+        users_matching(self.backend(), conditions, self.now().naive_utc())
+    }
+
+    fn cohorts_by_first_visit(&self, question: &RetentionQuestion, first_visits: SelectStatement) -> SelectStatement {
+        let (zone, now) = (question.calendar.zone, self.now().naive_utc());
+        let first = Local::of(self.backend(), Expr::col("first_visit"), question.range, zone, now);
         Query::select()
             .column("user_id")
             .expr_as(first.bucket(question.calendar), "cohort")
             .from_subquery(first_visits, "first_visits")
-            .cond_where(
-                first
-                    .in_range()
-                    .add_option(users_matching(backend, users.restricts_users().then_some((users, zone)), now))
-                    .add_option(users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied()))),
-            )
+            .cond_where(first.in_range())
             .take()
     }
 
@@ -310,8 +320,13 @@ impl Session {
                     TimeBasis::IssuedAt => "first_visit_issued_at",
                     TimeBasis::UsedAt => "first_visit_at",
                 };
-                let (stretches, first_visits) =
-                    rollup::around_log(self.first_visits(question), None, &[(column, "first_visit")]);
+                let mut direct = self.first_visits(question);
+                let ids = question.users.ids();
+                if let Some(ids) = ids {
+                    direct.and_where(Expr::col(token::Column::UserId).is_in(ids.iter().copied()));
+                }
+                let matching = self.matching(question);
+                let (stretches, first_visits) = rollup::around_log(direct, ids, matching, &[(column, "first_visit")]);
                 with.cte(stretches);
                 self.cohorts_by_first_visit(question, first_visits)
             }

@@ -162,7 +162,7 @@ impl Session {
         let mut with = WithClause::new();
         let mut counted = self.counted(filter, parts);
         if from_rollup {
-            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), kept_columns(parts));
+            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), None, kept_columns(parts));
             with.cte(stretches);
             counted = around;
         }

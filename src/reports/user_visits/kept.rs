@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use sea_orm::sea_query::{Cond, Expr, Query, WithClause};
+use sea_orm::sea_query::{Expr, Query, WithClause};
 
 use super::{UserVisitsParts, kept_columns, read_member};
 use crate::reports::{
@@ -117,14 +117,12 @@ impl Session {
             return Ok(None);
         }
         let parts = UserVisitsParts::default();
-        let (stretches, counted) =
-            rollup::around_log(self.counted(filter, parts), filter.users.ids(), kept_columns(parts));
         let conditions = filter.users.restricts_users().then_some((&filter.users, filter.zone));
+        let matching = users_matching(self.backend(), conditions, self.now().naive_utc());
+        let counted = self.counted(filter, parts);
+        let (stretches, counted) = rollup::around_log(counted, filter.users.ids(), matching, kept_columns(parts));
         let mut members = Query::select();
-        members
-            .expr_as(Expr::cust(PACKED), "members")
-            .from_subquery(counted, "counted")
-            .cond_where(Cond::all().add_option(users_matching(self.backend(), conditions, self.now().naive_utc())));
+        members.expr_as(Expr::cust(PACKED), "members").from_subquery(counted, "counted");
         let mut with = WithClause::new();
         with.cte(stretches);
         let rows = match self.query_all(&members.with_cte(with).take()).await {

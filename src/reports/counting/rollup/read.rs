@@ -252,11 +252,13 @@ fn stretches([first, last]: [&'static str; 2]) -> SelectStatement {
 }
 
 /// Values of all time by member. Those that are up to date come from the rollup, where `columns` has their expressions
-/// and names; `direct`, which has the same columns after the member's id, is restricted to the other members. Also
+/// and names; `direct`, which has the same columns after the member's id, is restricted to the other members. Both are
+/// restricted by `matching`, a condition on the member's id: beyond the union, the planner would neglect its cost. Also
 /// returns the table expression that the statement needs.
 pub(in crate::reports) fn around_log(
     mut direct: SelectStatement,
     ids: Option<&[i32]>,
+    matching: Option<Expr>,
     columns: &[(&'static str, &'static str)],
 ) -> (CommonTableExpression, SelectStatement) {
     let logged = format!("CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(users), '{{}}') ELSE '{{(,)}}' END");
@@ -272,8 +274,10 @@ pub(in crate::reports) fn around_log(
     kept.column("user_id").from("rollup_users").cond_where(
         Cond::all()
             .add(Expr::cust("NOT user_id::BIGINT <@ (SELECT logged FROM stretches)"))
-            .add_option(ids.map(|ids| Expr::col("user_id").is_in(ids.iter().copied()))),
+            .add_option(ids.map(|ids| Expr::col("user_id").is_in(ids.iter().copied())))
+            .add_option(matching.clone()),
     );
+    direct.cond_where(Cond::all().add_option(matching));
     for (value, name) in columns {
         kept.expr_as(Expr::cust(*value), *name);
     }
