@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     config::{
         Config, Environment,
-        database::DatabaseTarget,
+        database::{DatabaseConfig, DatabaseTarget},
         log::{LogConfig, LogFormat},
     },
     database::{Access, Database, Failure},
@@ -253,6 +253,7 @@ async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
             MigrateStep::Down => migration::down(connection).await?,
             MigrateStep::Status => {}
         }
+        database.settle().await?;
         migration::status(connection).await
     };
     match migrated.await {
@@ -268,6 +269,11 @@ async fn migrate(config: &Config, step: MigrateStep) -> ExitCode {
     }
 }
 
+/// An index that is built beside writers is built outside of a transaction.
+const NOT_BEHIND_A_POOLER: &str = "a pooler is in front of the database, and this command builds indexes, for which it \
+                                   needs a session of its own: name the server itself with DB_HOST and DB_PORT, or \
+                                   with DATABASE_URL, for this command";
+
 /// How long building an index may wait for open transactions.
 const ROLLUP_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -275,6 +281,9 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
     let kept = async {
         let database = open(config).await?;
         let connection = database.connection();
+        if !database.keeps_sessions() && matches!(step, RollupStep::Create | RollupStep::Upgrade) {
+            return Err(DbErr::Custom(NOT_BEHIND_A_POOLER.to_owned()));
+        }
         let mut differences = Vec::new();
         match step {
             RollupStep::Create => rollup::create(connection, ROLLUP_PATIENCE).await?,
@@ -292,6 +301,7 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
         if status.is_some() && !matches!(step, RollupStep::Status | RollupStep::Verify) {
             refresh(connection).await?;
         }
+        database.settle().await?;
         Ok((rollup::status(connection).await?, differences, rollup::unsafe_rollups(connection).await?))
     };
     match kept.await {
@@ -351,7 +361,8 @@ async fn fill(config: &Config, SeedArguments { users, tokens, days, append }: Se
     let filled = async {
         let database = open(config).await?;
         migration::up(database.connection()).await?;
-        seed::fill(&database, seed::Size { users, tokens, days }, Clock::system().now(), append).await
+        seed::fill(&database, seed::Size { users, tokens, days }, Clock::system().now(), append).await?;
+        database.settle().await.map_err(SeedError::from)
     };
     match filled.await {
         Ok(()) => {
@@ -377,7 +388,8 @@ async fn open(config: &Config) -> Result<Database, DbErr> {
         // If this fails, opening the file gives the better message.
         let _ = std::fs::create_dir_all(folder);
     }
-    let database = Database::connect(&config.database, Access::Maintain).await?;
+    let one = DatabaseConfig { max_connections: 1, ..config.database.clone() };
+    let database = Database::connect(&one, Access::Maintain).await?;
     database.knock().await?;
     Ok(database)
 }

@@ -3,6 +3,7 @@
 mod availability;
 mod failure;
 mod file;
+mod pooler;
 
 use std::{
     str::FromStr as _,
@@ -26,8 +27,11 @@ use tracing::log::LevelFilter;
 
 pub(crate) use self::failure::ELSEWHERE;
 pub use self::failure::{Failure, words};
-use self::{availability::Availability, file::File};
-use crate::config::database::{DatabaseConfig, DatabaseTarget, PostgresTarget};
+use self::{availability::Availability, file::File, pooler::Link};
+use crate::config::database::{DatabaseConfig, DatabaseTarget, PoolMode, PostgresTarget};
+
+/// How long an attempt to connect may take, if requests do not wait longer than this for a connection.
+const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// SQLite calls its progress handler once per this many of its instructions, which take some tens of microseconds.
 const SQLITE_STEPS_PER_CHECK: i32 = 10_000;
@@ -86,16 +90,14 @@ impl Database {
         match &config.target {
             DatabaseTarget::Postgres(target) => {
                 let options = postgres_options(target).map_err(connect_error)?;
-                let availability = Availability::watching(options.clone(), config.acquire_timeout);
+                let link = Link::to(options.clone(), config.acquire_timeout.max(ATTEMPT), config.pool_mode);
                 let pool = |size| {
-                    let pool = postgres_pool(
-                        options.clone(),
-                        &DatabaseConfig { max_connections: size, ..config.clone() },
-                        access,
-                    );
-                    SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+                    let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(config.acquire_timeout);
+                    let pool = link.clone().prepare(pool, access, config.statement_timeout);
+                    SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options.clone()))
                 };
-                Ok(Self::new(pool(config.max_connections), pool(1), Arc::default(), availability, config))
+                let (pool, watching) = (pool(config.max_connections), pool(1));
+                Ok(Self::new(pool, watching, Arc::default(), Availability::watching(link), config))
             }
             DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) => {
                 let options = SqliteConnectOptions::new()
@@ -193,6 +195,23 @@ impl Database {
         self.availability.knock().await.map_err(connect_error)
     }
 
+    /// Whether a connection is a session of its own, as far as is known. Behind a pooler, each use of a connection is
+    /// one transaction, perhaps in another session.
+    pub(crate) fn keeps_sessions(&self) -> bool {
+        self.availability.link().is_none_or(|link| link.mode() == Some(PoolMode::Session))
+    }
+
+    /// Waits until everything that was written is stored. Behind a pooler, a transaction ends when the connection comes
+    /// back to its pool, which must have one connection only.
+    ///
+    /// # Errors
+    /// Why the last transaction was not stored.
+    pub(crate) async fn settle(&self) -> Result<(), DbErr> {
+        let Some(link) = self.availability.link().filter(|_| !self.keeps_sessions()) else { return Ok(()) };
+        drop(self.connection.get_postgres_connection_pool().acquire().await.map_err(connect_error)?);
+        link.take_lost().map_or(Ok(()), |error| Err(connect_error(error)))
+    }
+
     /// Whether the database is known to be unreachable, so that a statement would only wait.
     pub(crate) fn is_away(&self) -> bool {
         self.availability.is_down()
@@ -223,31 +242,8 @@ fn postgres_options(target: &PostgresTarget) -> Result<PgConnectOptions, sqlx::E
     let tls = target.tls();
     let options = if let Some(mode) = tls.mode { options.ssl_mode(mode) } else { options };
     let options = if let Some(path) = &tls.root_certificate { options.ssl_root_cert(path) } else { options };
-    Ok(options.application_name("coworking-analytics").log_statements(LevelFilter::Trace))
-}
-
-fn postgres_pool(options: PgConnectOptions, config: &DatabaseConfig, access: Access) -> sqlx::PgPool {
-    let statement_timeout = config.statement_timeout;
-    PgPoolOptions::new()
-        .max_connections(config.max_connections)
-        .acquire_timeout(config.acquire_timeout)
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                if access == Access::Report {
-                    // The database cancels what takes too long, also when the client does not wait any more. Reports
-                    // take milliseconds; JIT compilation of their expressions took seconds.
-                    sqlx::query(
-                        "SELECT set_config('statement_timeout', $1, false), \
-                         set_config('default_transaction_read_only', 'on', false), set_config('jit', 'off', false)",
-                    )
-                    .bind(statement_timeout.as_millis().to_string())
-                    .execute(&mut *connection)
-                    .await?;
-                }
-                connection.execute("SET TIME ZONE 'UTC'").await.map(drop)
-            })
-        })
-        .connect_lazy_with(options)
+    // Poolers refuse the parameter with which the driver asks for all digits, which every PostgreSQL since 12 sends.
+    Ok(options.application_name("coworking-analytics").extra_float_digits(None).log_statements(LevelFilter::Trace))
 }
 
 async fn sqlite_pool(

@@ -31,6 +31,18 @@ pub struct DatabaseConfig {
     pub rollup_refresh_interval: Duration,
     /// `DB_STATEMENT_TIMEOUT`: how long a statement may take before the database cancels it. Default `10s`.
     pub statement_timeout: Duration,
+    /// `DB_POOL_MODE`: what a connection leads to, `session` or `transaction`; `None`, for the default `auto`, to find
+    /// it out.
+    pub pool_mode: Option<PoolMode>,
+}
+
+/// What a connection to PostgreSQL leads to, in PgBouncer's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMode {
+    /// A session of its own, as long as it is open.
+    Session,
+    /// For each transaction perhaps another session.
+    Transaction,
 }
 
 /// Where the data is.
@@ -112,6 +124,12 @@ impl DatabaseConfig {
             rollups: environment.switch("ROLLUPS", true),
             rollup_refresh_interval: environment.duration("ROLLUP_REFRESH_INTERVAL", Duration::from_secs(10)),
             statement_timeout: environment.duration("DB_STATEMENT_TIMEOUT", Duration::from_secs(10)),
+            pool_mode: environment.read("DB_POOL_MODE", None, "auto, session or transaction", |value| match value {
+                "auto" => Some(None),
+                "session" => Some(Some(PoolMode::Session)),
+                "transaction" => Some(Some(PoolMode::Transaction)),
+                _ => None,
+            }),
         }
     }
 }

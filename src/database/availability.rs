@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
-use tokio::time::{sleep, timeout};
+use sea_orm::sqlx;
+use tokio::time::sleep;
 use tracing::{info, warn};
 
-/// How long an attempt to connect may take, if requests do not wait longer than this for a connection.
-const ATTEMPT: Duration = Duration::from_secs(2);
+use super::pooler::Link;
+
 /// The pause between attempts while the database is unreachable.
 const PAUSE: Duration = Duration::from_millis(250);
 /// PostgreSQL's error code when it has no connection left.
@@ -24,8 +24,8 @@ const TOO_MANY_CONNECTIONS: &str = "53300";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Availability {
     state: Arc<State>,
-    /// Where to connect, and how long an attempt may take; `None` for SQLite.
-    target: Option<(Arc<PgConnectOptions>, Duration)>,
+    /// How to connect; `None` for SQLite.
+    link: Option<Link>,
 }
 
 #[derive(Debug, Default)]
@@ -56,9 +56,14 @@ impl Availability {
         Self::default()
     }
 
-    /// A database on a network. `patience` is how long requests wait for a connection.
-    pub(super) fn watching(target: PgConnectOptions, patience: Duration) -> Self {
-        Self { target: Some((Arc::new(target), patience.max(ATTEMPT))), ..Self::default() }
+    /// A database on a network.
+    pub(super) fn watching(link: Link) -> Self {
+        Self { link: Some(link), ..Self::default() }
+    }
+
+    /// The way to it; `None` for SQLite.
+    pub(super) fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
     }
 
     /// Notes that a statement was answered.
@@ -77,8 +82,8 @@ impl Availability {
 
     /// Tries to connect, outside of the pool. Always succeeds for SQLite.
     pub(super) async fn knock(&self) -> Result<(), sqlx::Error> {
-        match &self.target {
-            Some((target, patience)) => knock(target, *patience).await,
+        match &self.link {
+            Some(link) => link.knock().await,
             None => Ok(()),
         }
     }
@@ -86,17 +91,17 @@ impl Availability {
     /// Tries to connect, outside of the pool, again and again until that works. This distinguishes an outage from a
     /// pool that is merely busy.
     pub(super) fn investigate(&self) {
-        let Some((target, patience)) = self.target.clone() else { return };
+        let Some(link) = self.link.clone() else { return };
         if self.state.watched.swap(true, Ordering::AcqRel) {
             return;
         }
         let state = Arc::clone(&self.state);
         tokio::spawn(async move {
             loop {
-                let is_gone = match attempt(&target, patience).await {
+                let is_gone = match attempt(&link).await {
                     Attempt::Connected => break,
                     Attempt::Failed => true,
-                    Attempt::Doubtful => !state.answered_within(patience),
+                    Attempt::Doubtful => !state.answered_within(link.patience),
                 };
                 if is_gone && !state.down.swap(true, Ordering::Relaxed) {
                     warn!("database out of reach: requests fail at once until it is back");
@@ -111,19 +116,11 @@ impl Availability {
     }
 }
 
-async fn attempt(target: &PgConnectOptions, patience: Duration) -> Attempt {
-    match knock(target, patience).await {
+async fn attempt(link: &Link) -> Attempt {
+    match link.knock().await {
         Ok(()) => Attempt::Connected,
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(TOO_MANY_CONNECTIONS) => Attempt::Doubtful,
         Err(sqlx::Error::PoolTimedOut) => Attempt::Doubtful,
         Err(_) => Attempt::Failed,
     }
-}
-
-async fn knock(target: &PgConnectOptions, patience: Duration) -> Result<(), sqlx::Error> {
-    let attempt = async {
-        let connection = target.connect().await?;
-        connection.close().await
-    };
-    timeout(patience, attempt).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

@@ -99,6 +99,9 @@ fn on_postgres(target: &PostgresTarget, error: &DbErr) -> Option<&'static str> {
             ));
         }
     };
+    if words(error).contains("statement pooling mode") {
+        return Some("set PgBouncer's pool_mode to transaction or session");
+    }
     match code.as_ref() {
         "28P01" => Some(or("check DB_USERNAME and DB_PASSWORD", "check the user and the password in DATABASE_URL")),
         "28000" => Some(or("check DB_USERNAME and DB_SSLMODE", "check the user in DATABASE_URL, and DB_SSLMODE")),

@@ -93,5 +93,6 @@ async fn keep_once(
             "the rollup differs from the door codes and is counted anew; find out what changed one of them without the triggers"
         );
     }
+    maintenance.settle().await?;
     reports.look_for_rollup().await
 }

@@ -28,6 +28,7 @@ mod operations;
 mod parity;
 mod persisted;
 mod pod;
+mod pooler;
 mod random_documents;
 mod reports;
 mod rollup;

@@ -73,8 +73,14 @@ async fn check_for_all(
 }
 
 /// Identifies the server process. Another server, or the same one after a crash that lost its last commits, may report
-/// the same snapshot.
-const SERVER: &str = "pg_postmaster_start_time(), pg_backend_pid()";
+/// the same snapshot. A crash ends the session; behind a pooler, which changes sessions, the checkpoint after it tells.
+fn server(database: &Database) -> &'static str {
+    if database.keeps_sessions() {
+        "pg_postmaster_start_time(), pg_backend_pid()"
+    } else {
+        "pg_postmaster_start_time(), (SELECT checkpoint_lsn FROM pg_control_checkpoint())"
+    }
+}
 
 /// `None` when rows may change without a transaction on this server: in a foreign table (also behind a view, or as a
 /// partition), and in a Citus database.
@@ -84,11 +90,12 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, 
         let version = text(connection, "SELECT CAST(data_version AS TEXT) AS version FROM pragma_data_version").await?;
         return Ok(Some(Version(format!("file {} {}", database.watching_since(), version.unwrap_or_default()).into())));
     }
+    let server = server(database);
     if rollup.is_usable() {
         // Between two refreshes the log only grows, so its length shows changes. That holds while the tables are the
         // ones that its triggers follow.
         let of_rollup = format!(
-            "SELECT concat_ws(' ', 'rollup', {SERVER}, generation, refresh_id, fingerprint, \
+            "SELECT concat_ws(' ', 'rollup', {server}, generation, refresh_id, fingerprint, \
                  (SELECT count(*) FROM rollup_log)) AS version \
              FROM rollup_state WHERE fingerprint = rollup_fingerprint(to_regclass('tokens'), to_regclass('users'))"
         );
@@ -110,7 +117,7 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, 
                  WHERE ev_class = parts.id AND refclassid = 'pg_class'::REGCLASS \
              ) AS part (id) \
          ) \
-         SELECT concat_ws(' ', 'snapshot', {SERVER}, pg_current_snapshot(), \
+         SELECT concat_ws(' ', 'snapshot', {server}, pg_current_snapshot(), \
              CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END) AS version \
          WHERE to_regclass('pg_catalog.pg_dist_partition') IS NULL \
          AND NOT EXISTS (SELECT FROM parts JOIN pg_class ON pg_class.oid = id WHERE relkind = 'f')"

@@ -69,6 +69,11 @@ impl TestDatabase {
         Self { url: format!("postgres://{role}:{role}@{address}"), ..self.again().await }
     }
 
+    /// The same database at another address, as of a pooler; `owner` stays connected to the server.
+    pub async fn through(&self, url: String) -> Self {
+        Self { url, ..self.again().await }
+    }
+
     pub async fn execute(&self, sql: &str) {
         self.owner.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{error} in {sql:.200}"));
     }

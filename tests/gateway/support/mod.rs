@@ -1,6 +1,7 @@
 //! Support for the tests: real databases, the real router, and the real binary.
 
 pub mod database;
+pub mod pooler;
 pub mod process;
 pub mod requests;
 
