@@ -103,7 +103,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         jobs.spawn(tls::keep_current(files, sender, stop.clone()));
         receiver
     });
-    jobs.spawn(look_at_database(database, reports.clone(), target.clone()));
+    jobs.spawn(look_at_database(database, reports.clone()));
     if let Some(period) = config.server.usage_log_interval {
         jobs.spawn(usage_log::run(reports.clone(), period, stop.clone()));
     }
@@ -146,13 +146,11 @@ async fn maintenance(config: &DatabaseConfig) -> Result<Option<Database>, DbErr>
 }
 
 /// Checks the database while the first requests run, since the service starts without waiting for it.
-async fn look_at_database(database: Database, reports: Reports, target: DatabaseTarget) {
-    let problem = match database.knock().await {
-        Ok(()) => reports.check().await.err().map(|error| error.in_full()),
-        Err(error) => Some(Failure::new(&target, error).to_string()),
-    };
-    if let Some(error) = problem {
-        warn!(error, "database not readable yet: readiness fails until it is");
+async fn look_at_database(database: Database, reports: Reports) {
+    if database.reach().await
+        && let Err(error) = reports.check().await
+    {
+        warn!(error = error.in_full(), "database not readable yet: readiness fails until it is");
     }
 }
 

@@ -1,10 +1,10 @@
 //! The command line: commands, arguments and exit codes.
 
-use std::{fmt::Write as _, io::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{fmt::Write as _, io::Write as _, process::ExitCode, time::Duration};
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -79,6 +79,9 @@ enum Command {
         /// Ask whether it is ready to serve, not only whether it is alive
         #[arg(long)]
         ready: bool,
+        /// If the service is not ready, try its database from here, and say what is wrong with it
+        #[arg(short, long, requires = "ready")]
+        verbose: bool,
     },
 }
 
@@ -209,7 +212,7 @@ async fn run(command: Command, config: Config) -> ExitCode {
         Command::Migrate { step } => migrate(&config, step.unwrap_or(MigrateStep::Up)).await,
         Command::Rollup { step } => keep_rollup(&config, step).await,
         Command::Seed(arguments) => fill(&config, arguments).await,
-        Command::Health { ready } => health(config.server.address, ready).await,
+        Command::Health { ready, verbose } => health(&config, ready, verbose).await,
         // Commands that need no configuration were run before.
         Command::Schema | Command::Key { .. } => ExitCode::SUCCESS,
     }
@@ -374,11 +377,21 @@ async fn fill(config: &Config, SeedArguments { users, tokens, days, append }: Se
     }
 }
 
-async fn health(service: SocketAddr, ready: bool) -> ExitCode {
-    match probe::ask(service, if ready { "/readiness_check" } else { "/health_check" }).await {
-        Ok(()) => print("ok\n"),
-        Err(error) => told(&error),
+async fn health(config: &Config, ready: bool, verbose: bool) -> ExitCode {
+    let path = if ready { "/readiness_check" } else { "/health_check" };
+    let Err(error) = probe::ask(config.server.address, path).await else { return print("ok\n") };
+    let code = told(&error);
+    if verbose && let Err(error) = read_once(config).await {
+        return refused(config, error);
     }
+    code
+}
+
+/// Reads what the readiness probe reads, on a connection of its own.
+async fn read_once(config: &Config) -> Result<(), DbErr> {
+    let database = Database::connect(&config.database, Access::Report).await?;
+    database.knock().await?;
+    database.connection().execute_unprepared("SELECT 1 FROM tokens LIMIT 1").await.map(drop)
 }
 
 async fn open(config: &Config) -> Result<Database, DbErr> {

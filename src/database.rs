@@ -97,7 +97,13 @@ impl Database {
                     SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options.clone()))
                 };
                 let (pool, watching) = (pool(config.max_connections), pool(1));
-                Ok(Self::new(pool, watching, Arc::default(), Availability::watching(link), config))
+                Ok(Self::new(
+                    pool,
+                    watching,
+                    Arc::default(),
+                    Availability::watching(config.target.clone(), link),
+                    config,
+                ))
             }
             DatabaseTarget::Embedded(path) | DatabaseTarget::Sqlite(path) => {
                 let options = SqliteConnectOptions::new()
@@ -187,6 +193,18 @@ impl Database {
         PoolState { used, idle, waiting, max: self.max_connections }
     }
 
+    /// Connects for the first time, outside of the pool, without waiting for success: if that fails, the log says why,
+    /// and requests fail at once until it works.
+    pub(crate) async fn reach(&self) -> bool {
+        match self.availability.knock().await {
+            Ok(()) => true,
+            Err(error) => {
+                self.availability.not_reached(error);
+                false
+            }
+        }
+    }
+
     /// Connects once, outside of the pool. The pool would try again and again, and then report only a timeout.
     ///
     /// # Errors
@@ -215,6 +233,11 @@ impl Database {
     /// Whether the database is known to be unreachable, so that a statement would only wait.
     pub(crate) fn is_away(&self) -> bool {
         self.availability.is_down()
+    }
+
+    /// Why the database cannot be reached, in a sentence with what to check first; `None` unless that is known.
+    pub(crate) fn cause(&self) -> Option<Arc<str>> {
+        self.availability.cause()
     }
 
     /// Checks whether the database is reachable, after an error that may mean that it is not.

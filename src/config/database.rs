@@ -8,7 +8,7 @@ use std::{
 };
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Environment;
 
@@ -56,17 +56,36 @@ pub enum DatabaseTarget {
     Postgres(PostgresTarget),
 }
 
-/// The name of the database in messages. An address is not shown, since it may contain a password.
+/// The name of the database in messages: everything of its address but the password.
 impl fmt::Display for DatabaseTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded(path) | Self::Sqlite(path) => write!(f, "the database file {}", path.display()),
-            Self::Postgres(PostgresTarget::Url { .. }) => f.write_str("the PostgreSQL of DATABASE_URL"),
-            Self::Postgres(PostgresTarget::Parts { host, port, database, .. }) => {
-                write!(f, "the PostgreSQL database {database} on {host}:{port}")
-            }
+            Self::Postgres(target) => target.fmt(f),
         }
     }
+}
+
+impl fmt::Display for PostgresTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, .. } => {
+                // A malformed address was refused before.
+                let Ok(options) = PgConnectOptions::from_str(url.expose_secret()) else {
+                    return f.write_str("the PostgreSQL of DATABASE_URL");
+                };
+                let role = options.get_username();
+                let socket = options.get_socket().map(|folder| folder.display().to_string());
+                let host = socket.as_deref().unwrap_or_else(|| options.get_host());
+                named(f, options.get_database().unwrap_or(role), host, options.get_port(), role)
+            }
+            Self::Parts { host, port, database, username, .. } => named(f, database, host, *port, username),
+        }
+    }
+}
+
+fn named(f: &mut fmt::Formatter<'_>, database: &str, host: &str, port: u16, role: &str) -> fmt::Result {
+    write!(f, "the PostgreSQL database {database} on {host}:{port} as {role}")
 }
 
 /// A PostgreSQL database.

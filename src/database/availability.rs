@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -13,19 +13,22 @@ use sea_orm::sqlx;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::pooler::Link;
+use super::{Failure, connect_error, pooler::Link};
+use crate::config::database::DatabaseTarget;
 
 /// The pause between attempts while the database is unreachable.
 const PAUSE: Duration = Duration::from_millis(250);
 /// PostgreSQL's error code when it has no connection left.
 const TOO_MANY_CONNECTIONS: &str = "53300";
+/// PgBouncer's words for the same, which have no code of their own.
+const POOLER_IS_FULL: &str = "no more connections allowed";
 
 /// The state of the database; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Availability {
     state: Arc<State>,
-    /// How to connect; `None` for SQLite.
-    link: Option<Link>,
+    /// What is connected to, and how; `None` for SQLite.
+    target: Option<(Arc<DatabaseTarget>, Link)>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +36,8 @@ struct State {
     down: AtomicBool,
     watched: AtomicBool,
     last_answer: Mutex<Option<Instant>>,
+    /// Why the database is out of reach, as a sentence.
+    cause: Mutex<Option<Arc<str>>>,
 }
 
 impl State {
@@ -40,14 +45,26 @@ impl State {
         let last = *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_some_and(|last| last.elapsed() < time)
     }
-}
 
-/// The result of an attempt to connect.
-enum Attempt {
-    Connected,
-    Failed,
-    /// The database has no connection left, or did not answer in time. Open connections may still work.
-    Doubtful,
+    fn cause(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs the cause when the database was within reach before.
+    fn gone(&self, target: &DatabaseTarget, error: sqlx::Error) {
+        let error = Failure::new(target, connect_error(error)).to_string();
+        *self.cause() = Some(error.as_str().into());
+        if !self.down.swap(true, Ordering::Relaxed) {
+            warn!(error, "database out of reach: requests fail at once until it is back");
+        }
+    }
+
+    fn back(&self) {
+        if self.down.swap(false, Ordering::Relaxed) {
+            info!("database back");
+        }
+        *self.cause() = None;
+    }
 }
 
 impl Availability {
@@ -57,13 +74,13 @@ impl Availability {
     }
 
     /// A database on a network.
-    pub(super) fn watching(link: Link) -> Self {
-        Self { link: Some(link), ..Self::default() }
+    pub(super) fn watching(target: DatabaseTarget, link: Link) -> Self {
+        Self { target: Some((Arc::new(target), link)), ..Self::default() }
     }
 
     /// The way to it; `None` for SQLite.
     pub(super) fn link(&self) -> Option<&Link> {
-        self.link.as_ref()
+        self.target.as_ref().map(|(_, link)| link)
     }
 
     /// Notes that a statement was answered.
@@ -80,10 +97,23 @@ impl Availability {
         self.state.down.load(Ordering::Relaxed)
     }
 
+    /// Why it is down, in a sentence; `None` while it is not.
+    pub(super) fn cause(&self) -> Option<Arc<str>> {
+        self.state.cause().clone()
+    }
+
+    /// Notes that an attempt to connect failed, before any statement was answered.
+    pub(super) fn not_reached(&self, error: sqlx::Error) {
+        if let Some((target, _)) = &self.target {
+            self.state.gone(target, error);
+            self.investigate();
+        }
+    }
+
     /// Tries to connect, outside of the pool. Always succeeds for SQLite.
     pub(super) async fn knock(&self) -> Result<(), sqlx::Error> {
-        match &self.link {
-            Some(link) => link.knock().await,
+        match &self.target {
+            Some((_, link)) => link.knock().await,
             None => Ok(()),
         }
     }
@@ -91,36 +121,30 @@ impl Availability {
     /// Tries to connect, outside of the pool, again and again until that works. This distinguishes an outage from a
     /// pool that is merely busy.
     pub(super) fn investigate(&self) {
-        let Some(link) = self.link.clone() else { return };
+        let Some((target, link)) = self.target.clone() else { return };
         if self.state.watched.swap(true, Ordering::AcqRel) {
             return;
         }
         let state = Arc::clone(&self.state);
         tokio::spawn(async move {
-            loop {
-                let is_gone = match attempt(&link).await {
-                    Attempt::Connected => break,
-                    Attempt::Failed => true,
-                    Attempt::Doubtful => !state.answered_within(link.patience),
-                };
-                if is_gone && !state.down.swap(true, Ordering::Relaxed) {
-                    warn!("database out of reach: requests fail at once until it is back");
+            while let Err(error) = link.knock().await {
+                if !is_doubtful(&error) || !state.answered_within(link.patience) {
+                    state.gone(&target, error);
                 }
                 sleep(PAUSE).await;
             }
-            if state.down.swap(false, Ordering::Relaxed) {
-                info!("database back");
-            }
+            state.back();
             state.watched.store(false, Ordering::Release);
         });
     }
 }
 
-async fn attempt(link: &Link) -> Attempt {
-    match link.knock().await {
-        Ok(()) => Attempt::Connected,
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(TOO_MANY_CONNECTIONS) => Attempt::Doubtful,
-        Err(sqlx::Error::PoolTimedOut) => Attempt::Doubtful,
-        Err(_) => Attempt::Failed,
+/// Whether the database may have no connection left, or be slow, so that open connections still work.
+fn is_doubtful(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(said) => {
+            said.code().as_deref() == Some(TOO_MANY_CONNECTIONS) || said.message().starts_with(POOLER_IS_FULL)
+        }
+        error => matches!(error, sqlx::Error::PoolTimedOut),
     }
 }

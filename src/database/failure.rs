@@ -1,7 +1,7 @@
 //! Messages for people about why a database cannot be used: the database's own words, without the libraries' names of
 //! error kinds, and what to do next.
 
-use std::fmt;
+use std::{fmt, io};
 
 use sea_orm::{
     DbErr, RuntimeErr,
@@ -92,25 +92,53 @@ fn on_postgres(target: &PostgresTarget, error: &DbErr) -> Option<&'static str> {
             return Some("check DB_SSLMODE and DB_SSLROOTCERT");
         }
         None if !matches!(error, DbErr::ConnectionAcquire(_)) => return None,
-        _ => {
+        Some(sqlx::Error::Io(said)) => return Some(on_network(said, or)),
+        Some(sqlx::Error::PoolTimedOut) => {
             return Some(or(
-                "check DB_HOST and DB_PORT, and that the server runs",
-                "check the address in DATABASE_URL, and that the server runs",
+                "check DB_HOST and DB_PORT, and that no firewall or security group is in the way",
+                "check the address in DATABASE_URL, and that no firewall or security group is in the way",
             ));
         }
+        _ => return Some(on_network(&io::ErrorKind::Other.into(), or)),
     };
     if words(error).contains("statement pooling mode") {
         return Some("set PgBouncer's pool_mode to transaction or session");
     }
     match code.as_ref() {
         "28P01" => Some(or("check DB_USERNAME and DB_PASSWORD", "check the user and the password in DATABASE_URL")),
-        "28000" => Some(or("check DB_USERNAME and DB_SSLMODE", "check the user in DATABASE_URL, and DB_SSLMODE")),
+        // The name of the file is the same in every language.
+        "28000" if words(error).contains("pg_hba.conf") => Some(
+            "add this host, role and database to the server's pg_hba.conf; or, if it asks for encryption, set \
+             DB_SSLMODE=require",
+        ),
+        "28000" => Some(or(
+            "check DB_USERNAME and DB_SSLMODE, and that the role may log in",
+            "check the user in DATABASE_URL, DB_SSLMODE, and that the role may log in",
+        )),
         "3D000" => Some(or("check DB_NAME", "check the name at the end of DATABASE_URL")),
         "42501" => Some("grant the role what it needs: docs/postgresql.md"),
         "53300" => Some("close some connections, or lower DB_MAX_CONNECTIONS, and try again"),
         "53100" => Some("make room on the server's disk, and try again"),
         "55P03" => Some("another session is changing it: try again"),
         _ => None,
+    }
+}
+
+fn on_network(error: &io::Error, or: impl Fn(&'static str, &'static str) -> &'static str) -> &'static str {
+    match error.kind() {
+        // What the search for an address says has no kind of its own.
+        _ if error.to_string().contains("lookup address") => or(
+            "check DB_HOST: no address is known under this name",
+            "check the host in DATABASE_URL: no address is known under this name",
+        ),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => or(
+            "check that DB_HOST is the folder of the server's socket, and that this user may use it",
+            "check that the host in DATABASE_URL is the folder of the server's socket, and that this user may use it",
+        ),
+        _ => or(
+            "check DB_HOST and DB_PORT, and that the server runs",
+            "check the address in DATABASE_URL, and that the server runs",
+        ),
     }
 }
 

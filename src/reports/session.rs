@@ -141,7 +141,9 @@ impl Reports {
     /// # Errors
     /// Why reports cannot be made.
     pub async fn check(&self) -> Result<(), Error> {
-        Error::unless_away(&self.database)?;
+        if let Some(cause) = self.database.cause() {
+            return Err(Error::Unavailable(Some(DbErr::Custom(cause.to_string()))));
+        }
         // Cheap on a table of any size, and fails where reports would fail.
         let answer = self.database.connection().execute_unprepared("SELECT 1 FROM tokens LIMIT 1").await;
         answer.map(drop).map_err(|error| Error::from(error).noted(&self.database))

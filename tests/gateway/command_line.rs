@@ -1,21 +1,29 @@
 //! The commands of the binary.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use crate::support::{
     Backend, TestDatabase,
     database::create_postgres_database,
-    on_both_databases,
-    process::{Service, run, run_without_room},
+    on_both_databases, on_postgres,
+    pooler::Pooler,
+    process::{PATIENCE, Service, run, run_without_room},
 };
 
 on_both_databases!(
     migrate_creates_reports_and_adopts,
     migrate_adopts_without_touching_a_row,
     seed_fills_an_empty_database_once,
+);
+
+on_postgres!(
+    a_database_that_is_out_of_reach_is_told_with_its_address_and_the_cause,
+    a_host_that_the_server_does_not_know_is_told,
+    an_outage_is_told_with_its_cause,
 );
 
 #[tokio::test]
@@ -159,9 +167,131 @@ async fn a_service_that_waits_for_its_database_says_why() {
     service.wait_for("/health_check", 200).await;
     service.wait_for_log("Connection refused").await;
     let log = service.log();
-    let line = log.lines().find(|line| line.contains("database not readable yet")).unwrap_or_else(|| panic!("{log}"));
+    let line = log.lines().find(|line| line.contains("database out of reach")).unwrap_or_else(|| panic!("{log}"));
     assert!(line.contains("check DB_HOST and DB_PORT") && !line.contains("Error:"), "{line}");
     assert!(!log.contains("secret"), "{log}");
+}
+
+/// In the log, by a command, and by the probe, each with what to check first.
+async fn a_database_that_is_out_of_reach_is_told_with_its_address_and_the_cause() {
+    let url = create_postgres_database().await;
+    let (_, address) = url.rsplit_once('@').unwrap();
+    let (server, name) = address.split_once('/').unwrap();
+    let (host, port) = server.split_once(':').unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let sockets = TempDir::new().unwrap();
+    let sockets = sockets.path().to_str().unwrap();
+    let of_url = format!("postgres://somebody:se%24cret@{address}");
+    let parts = |host, port, name, role| {
+        vec![("DB_HOST", host), ("DB_PORT", port), ("DB_NAME", name), ("DB_USERNAME", role), ("DB_PASSWORD", "se$cret")]
+    };
+    for (variables, place, said, advice) in [
+        (
+            parts(host, &closed, name, "somebody"),
+            format!("{name} on {host}:{closed} as somebody"),
+            "Connection refused",
+            "check DB_HOST and DB_PORT",
+        ),
+        (
+            parts("no-such-host.invalid", port, name, "somebody"),
+            format!("{name} on no-such-host.invalid:{port} as somebody"),
+            "lookup address",
+            "no address is known under this name",
+        ),
+        (
+            parts(sockets, port, name, "somebody"),
+            format!("{name} on {sockets}:{port} as somebody"),
+            "No such file",
+            "check that DB_HOST is the folder",
+        ),
+        (
+            parts(host, port, name, "somebody"),
+            format!("{name} on {server} as somebody"),
+            "authentication failed",
+            "check DB_USERNAME and DB_PASSWORD",
+        ),
+        (
+            parts(host, port, "no_such_database", "postgres"),
+            format!("no_such_database on {server} as postgres"),
+            "does not exist",
+            "check DB_NAME",
+        ),
+        (
+            vec![("DATABASE_URL", of_url.as_str())],
+            format!("{name} on {server} as somebody"),
+            "authentication failed",
+            "the user and the password in DATABASE_URL",
+        ),
+        (
+            [parts(host, port, name, "postgres"), vec![("DB_SSLMODE", "verify-full")]].concat(),
+            format!("{name} on {server} as postgres"),
+            "invalid peer certificate",
+            "check DB_SSLMODE and DB_SSLROOTCERT",
+        ),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let (code, _, told) = run(folder.path(), &variables, &["migrate"]);
+        assert_eq!(code, 1, "{told}");
+        let service = Service::spawn(&variables);
+        service.wait_for_log("database out of reach").await;
+        service.wait_for("/readiness_check", 500).await;
+        let of_service = service.address.port().to_string();
+        let (code, _, probed) =
+            run(folder.path(), &[&variables[..], &[("APP_PORT", &of_service)]].concat(), &["health", "--ready", "-v"]);
+        assert_eq!(code, 1, "{probed}");
+        let log = service.log();
+        let lines = |text| log.lines().filter(|line| line.contains(text)).collect::<Vec<_>>();
+        let (logged, not_ready) = (lines("database out of reach"), lines("not ready"));
+        assert_eq!(logged.len(), 1, "once: {log}");
+        for text in [&*told, &*probed, logged[0], not_ready[0]] {
+            let all = [place.as_str(), said, advice].iter().all(|part| text.contains(part));
+            assert!(all && !text.contains(" at line "), "{text}");
+        }
+        for text in [&*told, &*probed, &*log] {
+            assert!(!text.contains("se$cret") && !text.contains("se%24cret"), "{text}");
+        }
+    }
+}
+
+/// The server's list of hosts has 127.0.0.1 only; this comes from 127.0.0.2.
+async fn a_host_that_the_server_does_not_know_is_told() {
+    let url = create_postgres_database().await;
+    let (_, address) = url.rsplit_once('@').unwrap();
+    let (server, name) = address.split_once('/').unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let through = listener.local_addr().unwrap();
+    let server: SocketAddr = server.parse().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+            let mut server = socket.connect(server).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    let url = format!("postgres://somebody:secret@{through}/{name}");
+    let told = tokio::task::spawn_blocking(move || {
+        run(TempDir::new().unwrap().path(), &[("DATABASE_URL", &url)], &["migrate"]).2
+    });
+    let told = told.await.unwrap();
+    assert!(told.contains("add this host, role and database to the server's pg_hba.conf"), "{told}");
+}
+
+/// Without a pool's timeout in its place.
+async fn an_outage_is_told_with_its_cause() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let pooler = Pooler::start(&database, "session", "").await;
+    let url = pooler.url();
+    let service = Service::start(&[("DATABASE_URL", &url)]).await;
+    drop(pooler);
+    let started = std::time::Instant::now();
+    while service.get("/readiness_check").await.status != 500 {
+        assert!(started.elapsed() < PATIENCE);
+    }
+    service.wait_for_log("database out of reach").await;
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("database out of reach")).unwrap();
+    assert!(line.contains("Connection refused") && line.contains("127.0.0.1:") && !line.contains("secret"), "{line}");
 }
 
 /// Uses folders in which no file can be created by anyone, because root ignores permissions and may run these tests.
