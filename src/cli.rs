@@ -25,7 +25,7 @@ use crate::{
 
 /// The most important variables. A test compares the defaults with `.env.example`.
 const VARIABLES: &str = "\
-Configured by environment variables, or by a file `.env` here or in a folder above. Those that matter most:
+Configured by environment variables, or by a file `.env` in this folder. Those that matter most:
   DATABASE_URL      postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH; or the parts of a PostgreSQL:
   DB_HOST           its server [default: 127.0.0.1]
   DB_PORT           its port [default: 5432]
@@ -175,13 +175,22 @@ impl Cli {
             }
             _ => {}
         }
-        let environment = Environment::of_process();
+        let environment = match Environment::of_process() {
+            Ok(environment) => environment,
+            Err(error) => {
+                told(&error);
+                return ExitCode::from(MISUSE);
+            }
+        };
         let config = match Config::read(&environment) {
             Ok(config) => config,
             Err(error) => {
                 told(&error);
                 for (name, meant) in environment.misspelt() {
                     let _ = writeln!(std::io::stderr(), "  {name} is set, and nothing reads it; was {meant} meant?");
+                }
+                if let Some(file) = environment.file() {
+                    let _ = writeln!(std::io::stderr(), "variables are read from {} too", file.display());
                 }
                 return ExitCode::from(MISUSE);
             }
@@ -197,6 +206,9 @@ impl Cli {
             Ok(telemetry) => telemetry,
             Err(error) => return told(&error),
         };
+        if let Some(file) = environment.file() {
+            info!(file = %file.display(), "variables are read from a file too");
+        }
         for (variable, meant) in environment.misspelt() {
             warn!(variable, meant, "a variable is set that nothing reads; was another one meant?");
         }

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod database;
+mod file;
 pub mod graphql;
 pub mod limits;
 pub mod log;
@@ -10,11 +11,20 @@ mod misspelt;
 pub mod observability;
 pub mod server;
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, str::FromStr, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
+pub use self::file::FileError;
 use self::{
     access::AccessConfig,
     database::{DatabaseConfig, DatabaseTarget},
+    file::File,
     graphql::GraphqlConfig,
     log::LogConfig,
     observability::ObservabilityConfig,
@@ -94,22 +104,41 @@ pub struct Environment {
     look_up: Box<LookUp>,
     /// The names of all variables that are set, known or not.
     set: Vec<String>,
+    file: Option<PathBuf>,
     asked: RefCell<BTreeSet<&'static str>>,
     problems: RefCell<Vec<(&'static str, String)>>,
 }
 
 impl Environment {
-    /// The environment of this process.
-    #[must_use]
+    /// The environment of this process, and below it the file `.env` of the present folder.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be used.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
-    pub fn of_process() -> Self {
-        let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-        Self { set, ..Self::new(|name| std::env::var(name).ok()) }
+    pub fn of_process() -> Result<Self, FileError> {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let (file, variables) = File::of(&folder)?.map(|file| (file.path, file.variables)).unzip();
+        let variables = variables.unwrap_or_default();
+        let of_process = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let set = of_process.chain(variables.keys().cloned()).collect();
+        let look_up = move |name: &str| std::env::var(name).ok().or_else(|| variables.get(name).cloned());
+        Ok(Self { set, file, ..Self::new(look_up) })
+    }
+
+    /// The file that was read.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Variables from another source.
     pub fn new(look_up: impl Fn(&str) -> Option<String> + 'static) -> Self {
-        Self { look_up: Box::new(look_up), set: Vec::new(), asked: RefCell::default(), problems: RefCell::default() }
+        Self {
+            look_up: Box::new(look_up),
+            set: Vec::new(),
+            file: None,
+            asked: RefCell::default(),
+            problems: RefCell::default(),
+        }
     }
 
     /// The names of all variables that were read. After [`Config::read`], these are all known variables, whatever their

@@ -6,9 +6,12 @@ use coworking_analytics::config::{Config, Environment};
 use tempfile::TempDir;
 
 use crate::support::{
+    Backend, TestDatabase, on_postgres,
     process::{Service, run},
     snapshot_text,
 };
+
+on_postgres!(a_password_in_a_file_is_what_is_written);
 
 #[test]
 fn every_mistake_in_the_configuration_is_told_at_once() {
@@ -38,23 +41,61 @@ fn a_database_address_is_never_shown() {
 #[test]
 fn variables_are_read_from_a_file() {
     let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join(".env"), "APP_PORT=none\n").unwrap();
+    let file = folder.path().join(".env");
+    let path = file.display().to_string();
+    std::fs::write(&file, "APP_PORT=none\n").unwrap();
     let (code, _, err) = run(folder.path(), &[], &[]);
-    assert_eq!(code, 2);
-    assert!(err.contains("APP_PORT is \"none\""), "{err}");
-    for (file, place) in [
-        ("what is this\n", "what comes first"),
-        ("# twice\nAPP_PORT=0\nDB_PASSWORD=two words\n", "what comes after APP_PORT"),
+    assert!(code == 2 && err.contains("APP_PORT is \"none\"") && err.contains(&path), "{err}");
+    let (code, _, err) = run(folder.path(), &[("APP_PORT", "half")], &[]);
+    assert!(code == 2 && err.contains("APP_PORT is \"half\""), "the process overrides it: {err}");
+    for (content, line) in [
+        (&b"what is this\n"[..], 1),
+        (b"# twice\nAPP_PORT=0\nDB_PASSWORD='two words\n", 3),
+        (b"DB_PASSWORD=words\nDB_PASSWORD=this\n", 2),
+        (b"DB_PASSWORD=this\nTWO WORDS=two\n", 2),
+        (b"DB_PASSWORD=this\xff\n", 1),
     ] {
-        std::fs::write(folder.path().join(".env"), file).unwrap();
+        std::fs::write(&file, content).unwrap();
         let (code, _, err) = run(folder.path(), &[], &[]);
-        assert!(code == 2 && err.contains("the file .env") && err.contains(place), "{err}");
-        assert!(!["this", "two", "words"].iter().any(|value| err.contains(value)), "a value in {err}");
+        assert!(code == 2 && err.contains(&path) && err.contains(&format!("in line {line}:")), "{err}");
+        assert!(!["this", "two", "TWO", "words"].iter().any(|value| err.contains(value)), "a value in {err}");
+        assert_eq!(run(folder.path(), &[], &["--help"]).0, 0, "help needs no file");
     }
-    std::fs::remove_file(folder.path().join(".env")).unwrap();
-    std::os::unix::fs::symlink(".env", folder.path().join(".env")).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(".env", &file).unwrap();
     let (code, _, err) = run(folder.path(), &[], &[]);
     assert!(code == 2 && err.contains("let this user read it, or start in another folder"), "{err}");
+}
+
+#[test]
+fn a_file_in_a_folder_above_is_not_read() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join(".env"), "APP_PORT=none\n").unwrap();
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let (code, _, err) = run(&below, &[], &["migrate"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(!err.contains(".env"), "{err}");
+}
+
+/// A password with everything that shells and readers of such files treat in their own way.
+async fn a_password_in_a_file_is_what_is_written() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let (_, address) = database.url.rsplit_once('@').unwrap();
+    let (server, name) = address.split_once('/').unwrap();
+    let (host, port) = server.split_once(':').unwrap();
+    let password = r#"pa$sword1\word"s' #${HOME}`id`%40=end"#;
+    let role = format!("role_{name}");
+    let sql = format!("CREATE ROLE {role} LOGIN PASSWORD '{}'", password.replace('\'', "''"));
+    database.execute(&sql).await;
+    database.execute(&format!("GRANT SELECT ON users, tokens, seaql_migrations TO {role}")).await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join(".env");
+    let lines = format!("DB_HOST={host}\nDB_PORT={port}\nDB_NAME={name}\nDB_USERNAME={role}\nDB_PASSWORD={password}\n");
+    std::fs::write(&file, lines).unwrap();
+    let (code, _, err) = run(folder.path(), &[], &["migrate", "status"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains(&file.display().to_string()) && !err.contains("word"), "its path is told: {err}");
 }
 
 /// The settings of `.env.example`, without the comment signs.
@@ -98,7 +139,8 @@ fn the_example_of_a_configuration_is_accepted() {
     let lines: Vec<_> = usable.iter().map(|(name, value)| format!("{name}={value}")).collect();
     std::fs::write(folder.path().join(".env"), lines.join("\n")).unwrap();
     let (_, _, err) = run(folder.path(), &[("APP_PORT", "wrong")], &[]);
-    assert_eq!(err.lines().count(), 2, "only APP_PORT is wrong: {err}");
+    assert_eq!(err.lines().count(), 3, "only APP_PORT is wrong: {err}");
+    assert!(err.lines().last().unwrap().contains(".env"), "{err}");
 }
 
 /// Variables whose example is not the default. The default of `DB_SSLMODE` is the driver's `prefer`.
