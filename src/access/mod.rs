@@ -155,7 +155,7 @@ impl Authenticator {
         let Inner { anonymous, keys, tokens, clock } = &*self.0;
         let (identity, scopes) = match (credential, tokens) {
             (None, _) => (Identity::Anonymous, Scopes::default()),
-            (Some(token), Some(tokens)) if oidc::looks_like_token(token) => tokens.check(token).await?,
+            (Some(token), Some(tokens)) if oidc::looks_like_token(token) => tokens.check(token, clock.now()).await?,
             (Some(key), _) => keys.find(key, clock.now())?,
         };
         Ok(Caller { identity, scopes: scopes.and(*anonymous) })
@@ -179,9 +179,15 @@ impl Authenticator {
         self.0.keys.list()
     }
 
-    /// Keeps reading the file of API keys again until the process stops.
+    /// Fetches the identity provider's keys, and keeps reading the file of API keys again until the process stops.
     pub async fn keep_current(self, ending: Ending) {
-        let _ = ending.stop.run_until_cancelled(self.0.keys.keep_current()).await;
+        let keep = async {
+            if let Some(tokens) = &self.0.tokens {
+                tokens.prepare().await;
+            }
+            self.0.keys.keep_current().await;
+        };
+        let _ = ending.stop.run_until_cancelled(keep).await;
     }
 }
 

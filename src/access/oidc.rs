@@ -5,26 +5,30 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::body::Body;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::{Request, Uri};
+use hyper::{Request, Response, Uri, body::Incoming, header::LOCATION};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use jsonwebtoken::{
-    Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, decode_header,
-    errors::ErrorKind,
-    jwk::{JwkSet, PublicKeyUse},
+    client::{
+        legacy::{
+            Client,
+            connect::{HttpConnector, proxy::Tunnel},
+        },
+        proxy::matcher::Matcher,
+    },
+    rt::{TokioExecutor, TokioIo},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::{
+    net::TcpStream,
     sync::Mutex,
     time::{Instant, timeout},
 };
@@ -33,16 +37,24 @@ use tokio_rustls::rustls::{
     crypto::ring::default_provider,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use tower::Service;
 use tracing::{info, warn};
 
-use super::{Denied, Identity, Scopes, signatures};
+use super::{
+    Denied, Identity, Scopes,
+    signatures::{self, Algorithm, Jwk, Key},
+};
 use crate::{
-    config::access::{self, OidcConfig},
+    config::access::{self, OidcConfig, Proxy},
     telemetry::error_chain,
 };
 
-/// How far this machine's clock and the provider's may differ, in seconds.
-const LEEWAY: u64 = 30;
+/// How far this machine's clock and the provider's may differ.
+const LEEWAY: TimeDelta = TimeDelta::seconds(30);
+/// The most keys that are tried for a token that names none.
+const TRIES: usize = 16;
+/// The most redirects on the way to the keys.
+const REDIRECTS: usize = 3;
 /// Older keys are fetched again, since the provider may have withdrawn one.
 const KEYS_AGE: Duration = Duration::from_hours(1);
 /// The least time between two fetches, since anybody can send an access token with an unknown key id.
@@ -77,7 +89,7 @@ pub enum FetchError {
 /// Checks access tokens, and finds what they grant.
 pub(super) struct Tokens {
     config: OidcConfig,
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: Client<HttpsConnector<Way>, Body>,
     known: RwLock<Known>,
     /// When keys were last requested. Locked during a request.
     fetching: Mutex<Option<Instant>>,
@@ -87,13 +99,6 @@ pub(super) struct Tokens {
 struct Known {
     keys: Arc<[Key]>,
     fetched: Option<Instant>,
-}
-
-struct Key {
-    id: Option<String>,
-    /// The algorithms with which the key may have signed.
-    algorithms: Vec<Algorithm>,
-    verifies: DecodingKey,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -109,7 +114,6 @@ pub(super) fn looks_like_token(text: &str) -> bool {
 
 impl Tokens {
     pub(super) fn new(config: OidcConfig) -> Result<Self, FetchError> {
-        signatures::install();
         let builder = HttpsConnectorBuilder::new();
         let builder = match &config.authorities {
             Some(path) => builder.with_tls_config(trusting(path)?),
@@ -117,44 +121,64 @@ impl Tokens {
                 .with_provider_and_webpki_roots(default_provider())
                 .map_err(|error| FetchError::Http("TLS".to_owned(), error.to_string()))?,
         };
-        let client = Client::builder(TokioExecutor::new()).build(builder.https_or_http().enable_http1().build());
+        let way = Way::by(config.proxy.as_ref());
+        let client =
+            Client::builder(TokioExecutor::new()).build(builder.https_or_http().enable_http1().wrap_connector(way));
         Ok(Self { config, client, known: RwLock::default(), fetching: Mutex::default() })
     }
 
+    /// Fetches the keys before the first token needs them, so that the log soon says whether that works.
+    pub(super) async fn prepare(&self) {
+        let _ = self.known(false).await;
+    }
+
     /// The subject of an access token, and the scopes that it grants.
-    pub(super) async fn check(&self, token: &str) -> Result<(Identity, Scopes), Denied> {
-        let malformed = Denied::Invalid("The token is no JWT that can be read.");
-        if token.len() > TOKEN_BYTES {
-            return Err(malformed);
-        }
-        let header = decode_header(token).map_err(|_| malformed)?;
-        if AlgorithmFamily::Hmac.algorithms().contains(&header.alg) {
-            return Err(Denied::Invalid("The token is signed with a shared secret; a key pair's signature is needed."));
-        }
+    pub(super) async fn check(&self, token: &str, now: DateTime<Utc>) -> Result<(Identity, Scopes), Denied> {
+        let token = Token::read(token)?;
         let mut known = self.known(false).await?;
-        let mut key = known.find(header.kid.as_deref(), header.alg);
-        if key.is_none() {
+        if !known.verify(&token) {
+            // The key may be new, also under the id of an old one.
+            let before = known.fetched;
             known = self.known(true).await?;
-            key = known.find(header.kid.as_deref(), header.alg);
+            if known.fetched == before || !known.verify(&token) {
+                return Err(if known.candidates(&token).next().is_some() {
+                    Denied::Invalid("The token is not valid: no key of the identity provider has made its signature.")
+                } else {
+                    Denied::Invalid("The token is signed with a key that the identity provider has not.")
+                });
+            }
         }
-        let key = key.ok_or(Denied::Invalid("The token is signed with a key that the identity provider has not."))?;
-        let mut validation = Validation::new(header.alg);
-        validation.algorithms.clone_from(&key.algorithms);
-        validation.leeway = LEEWAY;
-        validation.validate_nbf = true;
-        validation.set_issuer(&[&self.config.issuer]);
-        validation.set_audience(&[&self.config.audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let claims = decode::<Claims>(token, &key.verifies, &validation).map_err(|error| reason(error.kind()))?.claims;
-        let expires = claims.exp.saturating_add(LEEWAY.cast_signed());
-        let expires = DateTime::<Utc>::from_timestamp(expires, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let claims = self.valid(token.claims, now)?;
+        let expires = instant(claims.exp) + LEEWAY;
         let scopes = self.granted(&claims.other);
         Ok((Identity::Token { subject: claims.sub.into(), expires }, scopes))
     }
 
+    /// The claims of a token whose signature is right.
+    fn valid(&self, claims: Map<String, Value>, now: DateTime<Utc>) -> Result<Claims, Denied> {
+        let claims: Claims = serde_json::from_value(Value::Object(claims)).map_err(|_| {
+            Denied::Invalid("The token lacks one of the claims exp, iss, aud and sub, or has it in another form.")
+        })?;
+        let is_ours = match &claims.aud {
+            Audience::One(audience) => *audience == self.config.audience,
+            Audience::Many(audiences) => audiences.contains(&self.config.audience),
+        };
+        Err(Denied::Invalid(if instant(claims.exp) + LEEWAY < now {
+            "The token has expired."
+        } else if claims.nbf.is_some_and(|nbf| instant(nbf) > now + LEEWAY) {
+            "The token is not valid yet."
+        } else if without_slash(&claims.iss) != without_slash(&self.config.issuer) {
+            "The token is from another issuer."
+        } else if !is_ours {
+            "The token is for another audience."
+        } else {
+            return Ok(claims);
+        }))
+    }
+
     /// The scopes that the claim's values grant. The claim is a text of words, or a list of texts.
     fn granted(&self, claims: &Map<String, Value>) -> Scopes {
-        let values: Vec<&str> = match claims.get(&self.config.claim) {
+        let values: Vec<&str> = match named(claims, &self.config.claim) {
             Some(Value::String(text)) => text.split(' ').collect(),
             Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
@@ -201,71 +225,183 @@ impl Tokens {
         let address = if let Some(address) = &self.config.jwks_url {
             address.clone()
         } else {
-            let issuer = self.config.issuer.trim_end_matches('/');
+            let issuer = without_slash(&self.config.issuer);
             let address = format!("{issuer}/.well-known/openid-configuration");
             let found: Discovered = self.fetch(&address, "its configuration").await?;
-            if found.issuer.trim_end_matches('/') != issuer {
+            if without_slash(&found.issuer) != issuer {
                 return Err(FetchError::Form(address, "the configuration of OIDC_ISSUER"));
+            }
+            if found.issuer != self.config.issuer {
+                let (configured, own) = (&self.config.issuer, &found.issuer);
+                warn!(
+                    configured,
+                    own,
+                    "the identity provider's own address differs from OIDC_ISSUER by a slash: tokens with either are accepted"
+                );
             }
             found.jwks_uri
         };
         if !access::is_trustworthy(&address) {
             return Err(FetchError::Form(address, "keys at an address of https"));
         }
-        let set: JwkSet = self.fetch(&address, "a set of keys").await?;
-        let signs = set
-            .keys
-            .iter()
-            .filter(|key| key.common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature));
-        Ok(signs
-            .filter_map(|jwk| {
-                let key = DecodingKey::from_jwk(jwk).ok().filter(|key| key.family() != AlgorithmFamily::Hmac)?;
-                let pinned = jwk.common.key_algorithm.and_then(|algorithm| algorithm.to_string().parse().ok());
-                let algorithms = match pinned {
-                    Some(algorithm) => vec![algorithm],
-                    None => key.family().algorithms().to_vec(),
-                };
-                Some(Key { id: jwk.common.key_id.clone(), algorithms, verifies: key })
-            })
-            .collect())
+        let set: KeySet = self.fetch(&address, "a set of keys").await?;
+        // Keys of kinds that are not known here are left out.
+        let keys = set.keys.into_iter().filter_map(|key| Key::of(&serde_json::from_value::<Jwk>(key).ok()?));
+        Ok(keys.collect())
     }
 
     async fn fetch<T: for<'de> Deserialize<'de>>(&self, address: &str, what: &'static str) -> Result<T, FetchError> {
-        let uri: Uri = address.parse().map_err(|_| FetchError::Address(address.to_owned()))?;
-        let failed = |error: &dyn std::error::Error| FetchError::Http(address.to_owned(), error_chain(error));
         let fetched = timeout(FETCH_TIME, async {
-            let request = Request::get(uri).header("accept", "application/json").body(Body::empty());
-            let request = request.map_err(|error| failed(&error))?;
-            let response = self.client.request(request).await.map_err(|error| failed(&error))?;
-            if !response.status().is_success() {
-                return Err(FetchError::Http(address.to_owned(), response.status().to_string()));
-            }
+            let failed = |error: &dyn std::error::Error| FetchError::Http(address.to_owned(), error_chain(error));
+            let response = self.follow(address).await?;
             let body = Limited::new(response.into_body(), FETCH_BYTES).collect().await;
             Ok(body.map_err(|error| failed(&*error))?.to_bytes())
         });
         let body = fetched.await.map_err(|_| FetchError::TimedOut(address.to_owned()))??;
         serde_json::from_slice(&body).map_err(|_| FetchError::Form(address.to_owned(), what))
     }
-}
 
-impl Known {
-    /// The key with this id or, without an id, any key for this algorithm.
-    fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
-        self.keys.iter().find(|key| key.algorithms.contains(&algorithm) && (id.is_none() || key.id.as_deref() == id))
+    /// The answer of `address`, or of where it leads to. Every address on the way must be trustworthy.
+    async fn follow(&self, address: &str) -> Result<Response<Incoming>, FetchError> {
+        let mut uri: Uri = address.parse().map_err(|_| FetchError::Address(address.to_owned()))?;
+        for _ in 0..=REDIRECTS {
+            let failed = |error: &dyn std::error::Error| FetchError::Http(uri.to_string(), error_chain(error));
+            let request = Request::get(uri.clone()).header("accept", "application/json").body(Body::empty());
+            let request = request.map_err(|error| failed(&error))?;
+            let response = self.client.request(request).await.map_err(|error| failed(&error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let place = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+            let Some(place) = place.filter(|_| response.status().is_redirection()) else {
+                return Err(FetchError::Http(uri.to_string(), response.status().to_string()));
+            };
+            let next = redirected(&uri, place).filter(|next| access::is_trustworthy(&next.to_string()));
+            uri = next.ok_or_else(|| FetchError::Form(uri.to_string(), "a redirect to an address of https"))?;
+        }
+        Err(FetchError::Form(address.to_owned(), "keys after three redirects"))
     }
 }
 
-fn reason(kind: &ErrorKind) -> Denied {
-    Denied::Invalid(match kind {
-        ErrorKind::ExpiredSignature => "The token has expired.",
-        ErrorKind::ImmatureSignature => "The token is not valid yet.",
-        ErrorKind::InvalidIssuer => "The token is from another issuer.",
-        ErrorKind::InvalidAudience => "The token is for another audience.",
-        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) | ErrorKind::Json(_) => {
-            "The token lacks one of the claims exp, iss, aud and sub, or has it in another form."
+/// Where a redirect leads: an address, or a path on the same host.
+fn redirected(from: &Uri, place: &str) -> Option<Uri> {
+    let to: Uri = place.parse().ok()?;
+    if to.scheme().is_some() {
+        return Some(to);
+    }
+    let mut parts = from.clone().into_parts();
+    parts.path_and_query = Some(to.into_parts().path_and_query.filter(|path| path.as_str().starts_with('/'))?);
+    Uri::from_parts(parts).ok()
+}
+
+/// The way to a host: straight, or through a proxy.
+#[derive(Clone)]
+struct Way {
+    straight: HttpConnector,
+    proxy: Option<Arc<Matcher>>,
+}
+
+impl Way {
+    fn by(proxy: Option<&Proxy>) -> Self {
+        use secrecy::ExposeSecret as _;
+        let mut straight = HttpConnector::new();
+        straight.enforce_http(false);
+        let proxy = proxy.map(|Proxy { address, except }| {
+            Arc::new(Matcher::builder().https(address.expose_secret()).no(except.as_str()).build())
+        });
+        Self { straight, proxy }
+    }
+}
+
+impl Service<Uri> for Way {
+    type Response = TokioIo<TcpStream>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.straight.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        match self.proxy.as_ref().and_then(|proxy| proxy.intercept(&to)) {
+            Some(proxy) => {
+                let tunnel = Tunnel::new(proxy.uri().clone(), self.straight.clone());
+                let mut tunnel = match proxy.basic_auth() {
+                    Some(login) => tunnel.with_auth(login.clone()),
+                    None => tunnel,
+                };
+                tunnel.call(to).map_err(Into::into).boxed()
+            }
+            None => self.straight.call(to).map_err(Into::into).boxed(),
         }
-        _ => "The token is not valid.",
-    })
+    }
+}
+
+/// An access token that can be read, and whose signature is still to be checked.
+struct Token<'a> {
+    key: Option<String>,
+    algorithm: Algorithm,
+    claims: Map<String, Value>,
+    signed: &'a str,
+    signature: Vec<u8>,
+}
+
+impl<'a> Token<'a> {
+    fn read(text: &'a str) -> Result<Self, Denied> {
+        let parts = || {
+            let (signed, signature) = text.rsplit_once('.').filter(|_| text.len() <= TOKEN_BYTES)?;
+            let (header, claims) = signed.split_once('.')?;
+            let header: Header = serde_json::from_slice(&signatures::bytes(header)?).ok()?;
+            let claims = serde_json::from_slice(&signatures::bytes(claims)?).ok()?;
+            Some((header, claims, signed, signatures::bytes(signature)?))
+        };
+        let (header, claims, signed, signature) =
+            parts().ok_or(Denied::Invalid("The token is no JWT that can be read."))?;
+        if header.crit.is_some() {
+            return Err(Denied::Invalid("The token has an extension (crit) that this service does not know."));
+        }
+        if header.alg.starts_with("HS") {
+            return Err(Denied::Invalid("The token is signed with a shared secret; a key pair's signature is needed."));
+        }
+        let algorithm = Algorithm::named(&header.alg).ok_or(Denied::Invalid(
+            "The token is not signed with RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or Ed25519.",
+        ))?;
+        Ok(Self { key: header.kid, algorithm, claims, signed, signature })
+    }
+}
+
+impl Known {
+    /// The keys that may have signed the token: that of its key id, or else all that fit.
+    fn candidates(&self, token: &Token<'_>) -> impl Iterator<Item = &Key> {
+        let fits = move |key: &&Key| key.signs_with(token.algorithm);
+        let is_meant = move |key: &&Key| token.key.is_none() || key.id.is_none() || key.id == token.key;
+        self.keys.iter().filter(fits).filter(is_meant).take(TRIES)
+    }
+
+    fn verify(&self, token: &Token<'_>) -> bool {
+        let (message, signature) = (token.signed.as_bytes(), &token.signature);
+        self.candidates(token).any(|key| key.verifies(token.algorithm, message, signature))
+    }
+}
+
+/// The claim with this name, or at this path: `realm_access.roles` is `roles` within `realm_access`.
+fn named<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if let Some(claim) = claims.get(name) {
+        return Some(claim);
+    }
+    name.match_indices('.').find_map(|(at, _)| named(claims.get(&name[..at])?.as_object()?, &name[at + 1..]))
+}
+
+/// The time of a claim, in seconds since 1970, perhaps with a fraction.
+#[expect(clippy::cast_possible_truncation, reason = "a number beyond all times is the last one")]
+fn instant(seconds: f64) -> DateTime<Utc> {
+    let (first, last) = (DateTime::<Utc>::MIN_UTC + LEEWAY, DateTime::<Utc>::MAX_UTC - LEEWAY);
+    let time = DateTime::from_timestamp_millis((seconds * 1_000.0) as i64);
+    time.unwrap_or(if seconds < 0.0 { first } else { last }).clamp(first, last)
+}
+
+fn without_slash(address: &str) -> &str {
+    address.strip_suffix('/').unwrap_or(address)
 }
 
 fn trusting(path: &PathBuf) -> Result<ClientConfig, FetchError> {
@@ -291,9 +427,31 @@ struct Discovered {
 }
 
 #[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    crit: Option<Value>,
+}
+
+#[derive(Deserialize)]
 struct Claims {
+    iss: String,
     sub: String,
-    exp: i64,
+    aud: Audience,
+    exp: f64,
+    nbf: Option<f64>,
     #[serde(flatten)]
     other: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
 }

@@ -31,19 +31,46 @@ pub struct AccessConfig {
 /// An identity provider whose access tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct OidcConfig {
-    /// `OIDC_ISSUER`: the provider's address, exactly as in the access tokens' `iss`. When not set, none are accepted.
+    /// `OIDC_ISSUER`: the provider's address, as in the access tokens' `iss`. When not set, none are accepted.
     pub issuer: String,
     /// `OIDC_AUDIENCE`: the `aud` of access tokens for this service; required with `OIDC_ISSUER`.
     pub audience: String,
     /// `OIDC_JWKS_URL`: the address of the provider's keys. When not set, the provider's own configuration has it.
     pub jwks_url: Option<String>,
-    /// `OIDC_CLAIM`: the claim that grants scopes: a text of words, or a list. Default `scope`.
+    /// `OIDC_CLAIM`: the claim that grants scopes: a text of words, or a list. Dots lead into objects, as in
+    /// `realm_access.roles`. Default `scope`.
     pub claim: String,
     /// `OIDC_GRANTS`: which scopes the claim's values grant, as `value=scope+scope` separated by commas. By default
     /// each scope is granted by its own name.
     pub grants: Vec<(String, Scopes)>,
     /// `OIDC_CA_FILE`: a PEM file of the certificate authorities to trust instead of the public ones.
     pub authorities: Option<PathBuf>,
+    /// The proxy on the way to the provider, if any.
+    pub proxy: Option<Proxy>,
+}
+
+/// A proxy that makes tunnels to hosts of https.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// `HTTPS_PROXY`: its address, `http://HOST:PORT`, perhaps with a login.
+    pub address: SecretString,
+    /// `NO_PROXY`: hosts, domains and networks that are reached without it, separated by commas.
+    pub except: String,
+}
+
+impl Proxy {
+    /// Other programs read these variables too, in small letters as well, so they may be set for those alone.
+    fn read(environment: &Environment, is_needed: bool) -> Option<Self> {
+        let [address, except] = [("HTTPS_PROXY", "https_proxy"), ("NO_PROXY", "no_proxy")].map(|(name, small)| {
+            environment.get(name).or_else(|| (environment.look_up)(small).filter(|value| !value.is_empty()))
+        });
+        let address = address.filter(|_| is_needed)?;
+        let host = address.strip_prefix("http://").unwrap_or(&address);
+        if host.contains("://") || format!("http://{host}").parse::<hyper::Uri>().is_err() {
+            environment.reject("HTTPS_PROXY", "is not the address of a proxy; expected http://HOST:PORT");
+        }
+        Some(Self { address: address.into(), except: except.unwrap_or_default() })
+    }
 }
 
 impl AccessConfig {
@@ -87,6 +114,7 @@ impl OidcConfig {
             claim: environment.get("OIDC_CLAIM").unwrap_or_else(|| "scope".to_owned()),
             grants: environment.read("OIDC_GRANTS", own, expected, grants),
             authorities: environment.get("OIDC_CA_FILE").map(PathBuf::from),
+            proxy: Proxy::read(environment, issuer.is_some()),
         };
         oidc.issuer = issuer?;
         oidc.audience = audience.unwrap_or_else(|| {

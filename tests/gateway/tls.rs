@@ -1,6 +1,6 @@
 //! TLS, and renewal of certificates.
 
-use std::{net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::{body::Body, http::Request};
 use hyper::client::conn::{http1, http2};
@@ -21,22 +21,10 @@ use tokio_rustls::{
 };
 
 use crate::support::{
+    certify,
     process::{PATIENCE, Service, is_closed, query},
     requests::{HEATMAP, ask_http2, heatmap},
 };
-
-/// Creates a self-signed certificate for `localhost` and its key, in two files.
-fn certify(folder: &Path) {
-    let files = [folder.join("tls.crt"), folder.join("tls.key")];
-    let [certificate, key] = files.each_ref().map(|file| file.to_str().unwrap());
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate])
-        .output()
-        .expect("openssl is not installed");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
 
 /// A connection that trusts the certificate in the file, and the protocol that was negotiated.
 async fn connect_tls(
@@ -60,7 +48,7 @@ async fn connect_tls(
 #[tokio::test]
 async fn tls_is_spoken_and_its_certificate_renewed() {
     let folder = tempfile::tempdir().unwrap();
-    certify(folder.path());
+    certify(folder.path(), "localhost");
     let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
     let variables = [
         ("TLS_CERT_FILE", certificate.to_str().unwrap()),
@@ -100,7 +88,7 @@ async fn tls_is_spoken_and_its_certificate_renewed() {
 
     let old = folder.path().join("old.crt");
     std::fs::copy(&certificate, &old).unwrap();
-    certify(folder.path());
+    certify(folder.path(), "localhost");
     let renewed = async {
         while connect_tls(service.address, &certificate, &[]).await.is_err() {
             sleep(Duration::from_millis(200)).await;

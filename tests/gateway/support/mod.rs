@@ -5,9 +5,13 @@ pub mod pooler;
 pub mod process;
 pub mod requests;
 
-use std::cell::Cell;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -184,6 +188,19 @@ pub async fn read(response: Response) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+}
+
+/// Creates a self-signed certificate for `host` and its key, in the files `tls.crt` and `tls.key`.
+pub fn certify(folder: &Path, host: &str) {
+    let files = [folder.join("tls.crt"), folder.join("tls.key")];
+    let [certificate, key] = files.each_ref().map(|file| file.to_str().unwrap());
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", &format!("/CN={host}"), "-addext", &format!("subjectAltName=DNS:{host}")])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate])
+        .output()
+        .expect("openssl is not installed");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// The number of rounds of a random test: `usual`, or with `ROUNDS=10` ten times as many.
