@@ -81,6 +81,8 @@ print("\n".join(problems) or f"kubernetes-validate: {checked} checks passed, Kub
 sys.exit(bool(problems) or not checked)
 EOF
 
+python3 tests/deploy/test_commands.py
+
 skipped=(
   CKV_K8S_15 # Image Pull Policy should be Always: the registry's tags are immutable, and it may be away.
   CKV_K8S_35 # Secrets as files: the service reads DB_PASSWORD, as the one it replaces did.

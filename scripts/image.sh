@@ -27,8 +27,12 @@ if [[ $source =~ ^([a-z]+://)[^/@]*@(.*)$ ]]; then source=${BASH_REMATCH[1]}${BA
 options=()
 # The OCI format has no HEALTHCHECK.
 [ "$builder" = docker ] || options+=(--format docker)
+# Labels on the command line are of this build. podman takes the layer of the Dockerfile's labels from its cache, with
+# those of an earlier build.
+name=org.opencontainers.image
 "$builder" build "${options[@]}" --tag "$tag" \
-  --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" .
+  --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" \
+  --label "$name.version=$version" --label "$name.revision=$revision" --label "$name.source=$source" .
 
 if [ "$builder" = buildah ]; then
   # buildah prints sizes only in a readable form, such as "23.4 MB".

@@ -181,6 +181,9 @@ class Buildspec(unittest.TestCase):
                 f"--tag {IMAGE}:57",
                 f"--build-arg VERSION={VERSION}",
                 f"--build-arg REVISION={REVISION}",
+                # A label of the Dockerfile may come from a cache.
+                f"--label org.opencontainers.image.revision={REVISION}",
+                f"--label org.opencontainers.image.version={VERSION}",
                 "--build-arg SOURCE=https://github.com/example/coworking-analytics.git",
             ]:
                 self.assertIn(argument, image)
