@@ -71,9 +71,9 @@ impl Pooler {
 
 /// PgBouncer refuses to run as root.
 fn start(folder: &Path) -> Child {
-    // Not on the path of every user.
-    let debian = Path::new("/usr/sbin/pgbouncer");
-    let mut command = Command::new(if debian.exists() { debian } else { Path::new("pgbouncer") });
+    // Debian's folder of it is not on the path of every user.
+    let mut command = Command::new("sh");
+    command.args(["-c", "PATH=$PATH:/usr/sbin exec pgbouncer \"$@\"", "sh"]);
     if is_root() {
         command.args(["-u", "postgres"]);
         fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
