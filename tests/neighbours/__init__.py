@@ -1,0 +1,1 @@
+"""The gateway beside real parts of other makers, which are installed and started here."""
