@@ -102,9 +102,14 @@ impl Availability {
         self.state.cause().clone()
     }
 
-    /// Notes that an attempt to connect failed, before any statement was answered.
+    /// Notes that the first attempt to connect failed. The connections of requests may work all the same, so a
+    /// doubtful failure is told, and nothing follows from it.
     pub(super) fn not_reached(&self, error: sqlx::Error) {
-        if let Some((target, _)) = &self.target {
+        let Some((target, _)) = &self.target else { return };
+        if is_doubtful(&error) {
+            let error = Failure::new(target, connect_error(error)).to_string();
+            warn!(error, "database not reached yet: it may have no connection left, or be slow");
+        } else {
             self.state.gone(target, error);
             self.investigate();
         }

@@ -132,6 +132,11 @@ impl Link {
         }
         .into();
         let link = self;
+        let options = match access {
+            Access::Report => options,
+            // A connection that is too old is closed when it comes back, and its transaction would be lost.
+            Access::Maintain => options.max_lifetime(None),
+        };
         options
             .after_connect({
                 let (link, begin) = (link.clone(), Arc::clone(&begin));

@@ -29,6 +29,7 @@ use crate::support::{
 };
 
 on_postgres!(
+    the_mode_may_be_told,
     many_at_once_are_answered_as_without_a_pooler,
     nothing_is_left_in_the_sessions_of_others,
     reports_cannot_write_and_end_in_time,
@@ -78,6 +79,27 @@ async fn many_at_once_are_answered_as_without_a_pooler() {
         for (n, answer) in answers.iter().enumerate() {
             assert_eq!(answer, &expected[n % QUESTIONS.len()], "{mode} {lines}\n{}", pooler.log());
         }
+    }
+}
+
+/// Without a pooler, and with one that gives each connection a session.
+async fn the_mode_may_be_told() {
+    let direct = TestGateway::recorded(Backend::Postgres).await;
+    let pooler = Pooler::start(&direct.database, "session", "").await;
+    let session = "SELECT current_setting('default_transaction_read_only'), \
+                   (SELECT count(*) FROM pg_prepared_statements WHERE statement = 'SELECT 1') > 0 AS is_kept";
+    for (url, mode) in [(&direct.database.url, "transaction"), (&pooler.url(), "session")] {
+        let variables = [("CACHE_BYTES", "0"), ("DB_MAX_CONNECTIONS", "1"), ("DB_POOL_MODE", mode)];
+        let gateway = TestGateway::on(direct.database.through(url.clone()).await, &variables).await;
+        for question in QUESTIONS {
+            assert_eq!(gateway.answer(question).await, direct.answer(question).await, "{mode}");
+        }
+        let reports = Database::connect(&config(url, &variables).database, Access::Report).await.unwrap();
+        rows(reports.connection(), "SELECT 1").await;
+        let state = &rows(reports.connection(), session).await[0];
+        let is_read_only: String = state.try_get_by_index(0).unwrap();
+        assert_eq!(is_read_only, if mode == "session" { "on" } else { "off" }, "the session of {mode}");
+        assert_eq!(state.try_get::<bool>("", "is_kept").unwrap(), mode == "session", "statements of {mode}");
     }
 }
 
