@@ -39,7 +39,7 @@ codes! {
     CROSS_SITE_REQUEST = "CROSS_SITE_REQUEST";
     /// The client accepts no format in which the answer can be written.
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE";
-    /// The path accepts WebSocket connections only.
+    /// The path accepts WebSocket connections only, or the list is too long for HTTP/1.0.
     UPGRADE_REQUIRED = "UPGRADE_REQUIRED";
     /// There is nothing at the path.
     NOT_FOUND = "NOT_FOUND";

@@ -52,6 +52,8 @@ pub enum Failure {
     NeedsStream,
     /// The request does not open a WebSocket, and the endpoint accepts only those.
     NeedsWebSocket,
+    /// The list is longer than an answer may be over HTTP/1.0, in bytes.
+    TooLongForHttp10(usize),
     /// There is nothing at this path.
     NotFound(String),
     /// The path does not allow the method. Holds the value of the header `Allow` unless the router sets it.
@@ -83,7 +85,7 @@ impl Failure {
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable | Self::NeedsStream => StatusCode::NOT_ACCEPTABLE,
-            Self::NeedsWebSocket => StatusCode::UPGRADE_REQUIRED,
+            Self::NeedsWebSocket | Self::TooLongForHttp10(_) => StatusCode::UPGRADE_REQUIRED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Limit(Limit::Connections | Limit::Exports, _)
@@ -106,7 +108,7 @@ impl Failure {
             Self::NotEncrypted => codes::TLS_REQUIRED,
             Self::CrossSite => codes::CROSS_SITE_REQUEST,
             Self::NotAcceptable | Self::NeedsStream => codes::NOT_ACCEPTABLE,
-            Self::NeedsWebSocket => codes::UPGRADE_REQUIRED,
+            Self::NeedsWebSocket | Self::TooLongForHttp10(_) => codes::UPGRADE_REQUIRED,
             Self::NotFound(_) => codes::NOT_FOUND,
             Self::MethodNotAllowed(..) => codes::METHOD_NOT_ALLOWED,
             Self::Limit(..) => LIMIT_EXCEEDED,
@@ -163,6 +165,10 @@ impl Failure {
                  /graphql."
                     .to_owned()
             }
+            Self::TooLongForHttp10(maximum) => format!(
+                "The list is longer than {maximum} bytes, and in HTTP/1.0 a part of it would look like the whole: use \
+                 HTTP/1.1 (in nginx, proxy_http_version 1.1), or ask for fewer rows with `first`."
+            ),
             Self::NotFound(path) => {
                 let path: String = path.chars().take(128).collect();
                 format!("There is nothing at {path}: reports are at /graphql and under /api/reports/.")
@@ -222,8 +228,13 @@ impl Failure {
         if let Self::MethodNotAllowed(_, Some(allowed)) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
-        if *self == Self::NeedsWebSocket {
-            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        let protocol = match self {
+            Self::NeedsWebSocket => Some("websocket"),
+            Self::TooLongForHttp10(_) => Some("HTTP/1.1"),
+            _ => None,
+        };
+        if let Some(protocol) = protocol {
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(protocol));
         }
         response
     }

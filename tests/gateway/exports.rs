@@ -2,10 +2,23 @@
 
 use std::fmt::Write as _;
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::Body,
+    http::{Request, Version},
+};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Backend, TestGateway, database::fixture, on_both_databases, snapshot_text};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::support::{
+    Answer, Backend, TestGateway, database::fixture, on_both_databases, process::Service, snapshot_text,
+};
 
 on_both_databases!(
     nothing_asked_is_answered_as_ever,
@@ -150,7 +163,8 @@ async fn holds_rows(gateway: &TestGateway, path: &str, rows: &[Value]) {
     assert!(!rows.is_empty(), "{path}");
     let lines = gateway.get(&format!("/api/reports/{path}&format=ndjson")).await;
     assert_eq!(lines.header("content-type"), "application/x-ndjson");
-    let read: Vec<Value> = lines.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let whole = lines.body.strip_suffix("\n\n").expect("an empty line ends it");
+    let read: Vec<Value> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(&read, rows, "{path}");
     // As JSON, the two legacy reports have the legacy service's map.
     if !path.starts_with("daily_usage") && !path.starts_with("user_visits") {
@@ -301,6 +315,89 @@ async fn mistakes_in_parameters_are_told_apart_by_name() {
         assert_eq!(answer.json()["errors"][0]["extensions"]["code"], "INTERNAL_SERVER_ERROR", "{report}");
         assert_eq!(answer.header("content-disposition"), "");
     }
+}
+
+/// A list whose last member cannot be read, in every format that has an end of its own and in CSV, which has none.
+#[tokio::test]
+async fn a_part_of_a_list_never_passes_for_the_whole() {
+    let gateway = TestGateway::configured(&[("MAX_RESPONSE_BYTES", "2000000")]).await;
+    let member = |n: u32| format!("({n}, 'First', 'Last', '2024-01-01 00:00:00', true)");
+    let members: Vec<_> = (100_001..=109_000).map(member).collect();
+    gateway.database.execute(&format!("INSERT INTO users VALUES {}", members.join(", "))).await;
+    let path = |format: &str| format!("/api/reports/user_visits?include_users_without_visits=true&format={format}");
+    let ask = async |version: Version, path: &str| {
+        let request = Request::get(path).version(version).body(Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(gateway.router.clone(), request).await.unwrap()
+    };
+    for format in ["csv", "excel", "ndjson", "json"] {
+        let whole = ask(Version::HTTP_11, &path(format)).await;
+        assert_eq!(whole.headers()["trailer"], "x-row-count", "{format}");
+        let whole = whole.into_body().collect().await.unwrap();
+        assert_eq!(whole.trailers().unwrap()["x-row-count"], "9320", "{format}");
+        let text = String::from_utf8(whole.to_bytes().to_vec()).unwrap();
+        let end = match format {
+            "ndjson" => "}\n\n",
+            "json" => "}\n",
+            _ => "true\r\n",
+        };
+        assert!(text.ends_with(end), "{format}");
+        // HTTP/1.0 has the same bytes, and their number first.
+        let old = ask(Version::HTTP_10, &path(format)).await;
+        assert_eq!(old.body().size_hint().exact(), Some(text.len() as u64), "{format}");
+        assert_eq!(crate::support::read(old).await.body, text, "{format}");
+    }
+    let longer: Vec<_> = (109_001..=119_000).map(member).collect();
+    gateway.database.execute(&format!("INSERT INTO users VALUES {}", longer.join(", "))).await;
+    let refused = crate::support::read(ask(Version::HTTP_10, &path("ndjson")).await).await;
+    assert_eq!((refused.status.as_u16(), refused.header("upgrade")), (426, "HTTP/1.1"));
+    let error = refused.json()["errors"][0].take();
+    assert_eq!(error["extensions"]["code"], "UPGRADE_REQUIRED");
+    assert!(error["message"].as_str().unwrap().contains("proxy_http_version 1.1"), "{error}");
+    assert_eq!(ask(Version::HTTP_10, &(path("csv") + "&first=5")).await.status(), 200);
+
+    gateway.database.execute("UPDATE users SET first_name = CAST(X'ff' AS TEXT) WHERE id = 109000").await;
+    // The map of JSON has no names.
+    for format in ["csv", "excel", "ndjson"] {
+        let path = path(format);
+        let broken = ask(Version::HTTP_11, &path).await;
+        assert_eq!(broken.status(), 200, "{format}");
+        assert!(broken.into_body().collect().await.is_err(), "{format} ends as if it were whole");
+    }
+    let refused = ask(Version::HTTP_10, &path("csv")).await.status();
+    assert!(refused.is_server_error(), "{refused}");
+}
+
+/// The same on the wire, where a proxy or a client reads it.
+#[tokio::test]
+async fn every_protocol_tells_where_a_list_ends() {
+    let service = Service::start(&[("USAGE_LOG_INTERVAL", "off")]).await;
+    let path = "/api/reports/user_visits?include_users_without_visits=true&format=csv";
+    let raw = async |version: &str, header: &str| {
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
+        let request = format!("GET {path} HTTP/{version}\r\nhost: a\r\nconnection: close\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    };
+    let (head, list) = raw("1.0", "").await;
+    assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", list.len())), "{head}");
+    assert_eq!(list.lines().count(), 1_001);
+    let (head, chunks) = raw("1.1", "te: trailers\r\n").await;
+    assert!(head.contains("\r\ntrailer: x-row-count\r\n"), "{head}");
+    assert!(chunks.ends_with("\r\n0\r\nx-row-count: 1000\r\n\r\n"), "{chunks:.100}");
+    assert!(raw("1.1", "").await.1.ends_with("\r\n0\r\n\r\n"));
+
+    let stream = TokioIo::new(TcpStream::connect(service.address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake::<_, _, Body>(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(format!("http://{}{path}", service.address)).body(Body::empty()).unwrap();
+    let answer = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(answer.trailers().unwrap()["x-row-count"], "1000");
+    assert_eq!(answer.to_bytes(), list);
 }
 
 /// When a reader stops, a bounded number of rows wait for it, and its slot is released after a while.

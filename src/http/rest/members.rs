@@ -88,7 +88,6 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
             Row { segment: thresholds.segment(days_since_last_visit), days_since_last_visit, member }
         };
         let rows = Mapped(Writer::new(request.format, &COLUMNS), row);
-        let body = stream::members(&request, filter, order, rows).await?;
-        Ok(request.answer(body, DateRange::default()))
+        stream::members(&request, filter, order, rows, DateRange::default()).await
     })
 }

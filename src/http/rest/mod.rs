@@ -25,7 +25,7 @@ mod user_visits;
 use axum::{
     Extension, Router,
     extract::{RawQuery, State},
-    http::HeaderMap,
+    http::{HeaderMap, Version},
     response::Response,
     routing::get,
 };
@@ -65,8 +65,9 @@ pub(in crate::http) fn routes() -> Router<Gateway> {
         let answer = async |State(gateway): State<Gateway>,
                             Extension(client): Extension<Client>,
                             RawQuery(query): RawQuery,
-                            headers: HeaderMap| {
-            let request = Request::read(report, gateway, client, query.as_deref(), headers)?;
+                            headers: HeaderMap,
+                            version: Version| {
+            let request = Request::read(report, gateway, client, query.as_deref(), headers, version)?;
             answer(request).await
         };
         routes.route(&report.path(), get(answer))

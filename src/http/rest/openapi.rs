@@ -116,12 +116,16 @@ fn operation(report: &Report) -> Value {
         "text/csv": { "schema": string() },
         (Format::Ndjson.media_type()): { "schema": string() },
     } });
+    let mut failures = vec!["400", "401", "403", "405", "429", "500", "503", "504"];
+    if report.is_list {
+        failures.push("426");
+    }
     json!({
         "operationId": report.name,
         "summary": report.about,
         "parameters": report.parameters.iter().copied().flatten().map(parameter).collect::<Vec<_>>(),
         "security": securities(),
-        "responses": responses(answer, &["400", "401", "403", "405", "429", "500", "503", "504"]),
+        "responses": responses(answer, &failures),
     })
 }
 

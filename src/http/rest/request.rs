@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse as _, Response},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -37,6 +37,7 @@ pub(in crate::http) struct Request {
     pub(in crate::http) gateway: Gateway,
     pub(in crate::http) client: Client,
     pub(in crate::http) headers: HeaderMap,
+    pub(in crate::http) version: Version,
     pub(in crate::http) session: Arc<Session>,
     pub(in crate::http) format: Format,
     /// Whether the request is one that the legacy service answered: no parameters, and JSON.
@@ -53,6 +54,7 @@ impl Request {
         client: Client,
         query: Option<&str>,
         headers: HeaderMap,
+        version: Version,
     ) -> Result<Self, Failure> {
         client.caller.require(report.scope)?;
         let asked = Asked::read(report.parameters, query.unwrap_or_default())?;
@@ -68,7 +70,7 @@ impl Request {
             client.meter.charge(if report.is_list { LIST_COST } else { REPORT_COST as u64 });
         }
         let session = gateway.reports.snapshot_session();
-        Ok(Self { gateway, client, headers, session, format, is_legacy, report, asked, _place: place })
+        Ok(Self { gateway, client, headers, version, session, format, is_legacy, report, asked, _place: place })
     }
 
     /// The value of a parameter that takes one of the schema's names.

@@ -2,13 +2,26 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
-use axum::body::{Body, Bytes};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderName, HeaderValue, Version, header},
+    response::Response,
+};
 use futures_util::{StreamExt as _, stream};
-use tokio::{sync::mpsc, time::timeout};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use tokio::{
+    sync::{
+        mpsc::{self, Receiver},
+        oneshot,
+    },
+    time::timeout,
+};
 
 use crate::{
     graphql::execution::limits::Limit,
     http::{
+        connections::memory::Room,
         error::Failure,
         rest::{legacy::Entry, request::Request, table::Writer},
     },
@@ -17,6 +30,7 @@ use crate::{
         filter::UserVisitsFilter,
         model::UserVisits,
         page::{Page, UserVisitsOrder},
+        range::DateRange,
     },
 };
 
@@ -26,6 +40,8 @@ const CHUNK: usize = 32 << 10;
 const WAITING: usize = 4;
 /// A client that accepts no data for this time is considered gone.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The trailer with the number of members that were sent: a list without it is not whole.
+pub(in crate::http) const ROW_COUNT: HeaderName = HeaderName::from_static("x-row-count");
 
 /// A writer for a list of members.
 pub(in crate::http) trait List: Send + 'static {
@@ -41,14 +57,16 @@ pub(in crate::http) trait List: Send + 'static {
     fn finish(self) -> Bytes;
 }
 
-/// The list as a body. A failure before the first chunk is a failure of the request. A later failure aborts the body,
-/// so that clients notice that it is incomplete.
+/// The answer with the list. A failure before the first chunk is a failure of the request. A later failure aborts the body,
+/// so that clients notice that it is incomplete; a trailer says how many members a whole list has. In HTTP/1.0, a body
+/// that was aborted looks like one that ended, so that the list is read before the first byte is sent.
 pub(in crate::http) async fn members<L: List>(
     request: &Request,
     filter: UserVisitsFilter,
     order: UserVisitsOrder,
     mut list: L,
-) -> Result<Body, Failure> {
+    range: DateRange,
+) -> Result<Response, Failure> {
     let page = match request.whole("first")? {
         Some(first) => Page::first(checked_size(Argument::FIRST, first, i32::MAX as usize)?),
         None => Page::all(),
@@ -63,12 +81,15 @@ pub(in crate::http) async fn members<L: List>(
         ..UserVisitsParts::default()
     };
     let (sender, mut chunks) = mpsc::channel::<Result<Bytes, Failure>>(WAITING);
+    let (counter, counted) = oneshot::channel();
     let session = Arc::clone(&request.session);
     // The process waits for this task before it ends, as for any request.
     gateway.ending.tasks.spawn(async move {
         let _under_way = under_way;
+        let mut rows: u64 = 0;
         let read = session.each_user_visits(&filter, order, &page, parts, |member| {
             list.add(member);
+            rows += 1;
             let chunk = list.full()?;
             let sender = sender.clone();
             Some(Box::pin(async move {
@@ -80,18 +101,59 @@ pub(in crate::http) async fn members<L: List>(
             }))
         });
         let end = read.await.map(|()| list.finish()).map_err(Failure::from);
+        if end.is_ok() {
+            let _ = counter.send(rows);
+        }
         let _ = timeout(PATIENCE, sender.send(end)).await;
     });
+    if request.version < Version::HTTP_11 {
+        return Ok(request.answer(whole(request, chunks).await?, range));
+    }
     let Some(begin) = chunks.recv().await else { return Err(Failure::Internal) };
     let begin = begin?;
-    let rest = stream::unfold(Some(chunks), |chunks| async {
-        let mut chunks = chunks?;
-        match chunks.recv().await? {
-            Ok(chunk) => Some((Ok(chunk), Some(chunks))),
-            Err(failure) => Some((Err(Broken(failure.message())), None)),
+    let rest = stream::unfold(Some((chunks, counted)), |left| async {
+        let (mut chunks, counted) = left?;
+        match chunks.recv().await {
+            Some(Ok(chunk)) => Some((Ok(Frame::data(chunk)), Some((chunks, counted)))),
+            Some(Err(failure)) => Some((Err(Broken(failure.message())), None)),
+            None => {
+                let trailer = match counted.await {
+                    Ok(rows) => Ok(Frame::trailers(HeaderMap::from_iter([(ROW_COUNT, HeaderValue::from(rows))]))),
+                    Err(_) => Err(Broken(Failure::Internal.message())),
+                };
+                Some((trailer, None))
+            }
         }
     });
-    Ok(Body::from_stream(stream::iter([Ok(begin)]).chain(rest)))
+    let body = StreamBody::new(stream::iter([Ok(Frame::data(begin))]).chain(rest));
+    let mut response = request.answer(Body::new(body), range);
+    response.headers_mut().insert(header::TRAILER, HeaderValue::from_name(ROW_COUNT));
+    Ok(response)
+}
+
+/// The whole list, if it fits into the memory of an answer.
+async fn whole(request: &Request, mut chunks: Receiver<Result<Bytes, Failure>>) -> Result<Body, Failure> {
+    let gateway = &request.gateway;
+    let maximum = gateway.config.limits.response_bytes;
+    let (mut list, mut room) = (Vec::new(), Room::default());
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        if list.len() + chunk.len() > maximum {
+            return Err(Failure::TooLongForHttp10(maximum));
+        }
+        gateway.load.widen(&mut room, list.len() + chunk.len())?;
+        list.extend_from_slice(&chunk);
+    }
+    Ok(Bytes::from_owner(Held(list, room)).into())
+}
+
+/// A list in memory, which is counted until it is sent.
+struct Held(Vec<u8>, #[expect(dead_code, reason = "counts until it is dropped")] Room);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// The error of an aborted body.

@@ -16,7 +16,7 @@ pub(in crate::http) const DELIMITERS: [(&str, &str); 3] = [(";", ";"), (",", ","
 pub(in crate::http) enum Format {
     /// An array of objects, and a newline.
     Json,
-    /// One object per line.
+    /// One object per line; the last line is empty, so that a part does not look like the whole.
     Ndjson,
     /// CSV by RFC 4180, with a header.
     /// Source: <https://www.rfc-editor.org/rfc/rfc4180>
@@ -262,8 +262,10 @@ impl<R> Writer<R> {
 
     /// Ends the table, and returns what was written since the last [`Self::full`].
     pub(in crate::http) fn finish(mut self) -> String {
-        if self.format == Format::Json {
-            self.written.push_str("]\n");
+        match self.format {
+            Format::Json => self.written.push_str("]\n"),
+            Format::Ndjson => self.written.push('\n'),
+            Format::Csv | Format::Excel(_) => {}
         }
         self.written
     }
@@ -337,7 +339,7 @@ mod tests {
     fn the_same_rows_in_three_formats() {
         assert_eq!(written(Format::Csv, "A"), "name,visits,rate\r\nA,-3,\r\nB,4,0.5\r\n");
         let (first, second) = (r#"{"name":"A","visits":-3,"rate":null}"#, r#"{"name":"B","visits":4,"rate":0.5}"#);
-        assert_eq!(written(Format::Ndjson, "A"), format!("{first}\n{second}\n"));
+        assert_eq!(written(Format::Ndjson, "A"), format!("{first}\n{second}\n\n"));
         assert_eq!(written(Format::Json, "A"), format!("[{first},{second}]\n"));
     }
 

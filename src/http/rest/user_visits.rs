@@ -71,10 +71,9 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
         }
         let (filter, order) = (request.members()?, request.order()?);
         let range = filter.range;
-        let body = match request.format {
-            Format::Json => stream::members(&request, filter, order, Map::default()).await?,
-            format => stream::members(&request, filter, order, Writer::new(format, &COLUMNS)).await?,
-        };
-        Ok(request.answer(body, range))
+        match request.format {
+            Format::Json => stream::members(&request, filter, order, Map::default(), range).await,
+            format => stream::members(&request, filter, order, Writer::new(format, &COLUMNS), range).await,
+        }
     })
 }
