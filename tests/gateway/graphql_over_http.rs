@@ -259,3 +259,34 @@ fn the_documentation_names_every_code_and_limit() {
         assert!(limits.contains(&format!("| `{}` |", limit.name())), "{limit:?}");
     }
 }
+
+/// JSON knows one type of number, so that `1.0` is an `Int`; not every number is one.
+#[tokio::test]
+async fn whole_numbers_are_read_however_they_are_written() {
+    let gateway = TestGateway::configured(&[]).await;
+    let json = [("content-type", "application/json")];
+    let document =
+        "query Q($n: Int, $o: UserVisitsFilterInput) { userVisits(first: $n, filter: $o) { nodes { userId } } }";
+    let body = |variables: &str| format!("{{\"query\":\"{document}\",\"variables\":{variables}}}");
+    let three = post(&gateway, &json, &body("{\"n\":3,\"o\":{\"minVisits\":0,\"userIds\":[1,2,3,4]}}")).await.json();
+    assert_eq!(three["data"]["userVisits"]["nodes"].as_array().unwrap().len(), 3, "{three}");
+    for variables in [
+        "{\"n\":3.0,\"o\":{\"minVisits\":-0,\"userIds\":[1.0,2,3,4]}}",
+        "{\"n\":3e0,\"o\":{\"minVisits\":-0.0,\"userIds\":[1,2,3,0.4e1]}}",
+        "{\"n\":30E-1,\"o\":{\"minVisits\":0.0,\"userIds\":[1,2,3,4]}}",
+    ] {
+        assert_eq!(post(&gateway, &json, &body(variables)).await.json(), three, "{variables}");
+        let query = [("query", document), ("variables", variables)];
+        let path = format!("/graphql?{}", serde_urlencoded::to_string(query).unwrap());
+        assert_eq!(gateway.get(&path).await.json(), three, "{variables}");
+    }
+    let literal = gateway
+        .answer("{ userVisits(first: 3, filter: { minVisits: -0, userIds: [1, 2, 3, 4] }) { nodes { userId } } }");
+    assert_eq!(literal.await, three);
+    for variables in ["{\"n\":1.5}", "{\"n\":2147483648.0}", "{\"n\":1e300}", "{\"n\":\"3.0\"}"] {
+        let refused = post(&gateway, &json, &body(variables)).await.json();
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{variables}: {refused}");
+    }
+    let refused = gateway.answer("{ userVisits(first: 3.0) { totalCount } }").await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{refused}");
+}

@@ -48,6 +48,7 @@ impl Extension for Checks {
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
         let mut document = next.run(ctx, query, variables).await?;
+        coercion::settle_zeros(&mut document);
         let requested = ctx.data_opt::<RequestedOperation>().and_then(RequestedOperation::name);
         let (_, Positioned { node: operation, .. }) = operation::find(&document, requested)?;
         coercion::check_document(&ctx.schema_env.registry, &document, operation)?;

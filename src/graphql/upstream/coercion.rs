@@ -13,7 +13,7 @@ use async_graphql_value::{ConstValue, Value, indexmap::IndexMap};
 
 use crate::{
     codes::{BAD_USER_INPUT, VALIDATION_FAILED},
-    graphql::error::with_code,
+    graphql::{error::with_code, upstream::variables::for_each_arguments},
 };
 
 /// Checks the values of the variables of `operation`. Unknown types are left to the library's validation.
@@ -212,6 +212,23 @@ fn is_compatible(given: &str, expected: &str) -> bool {
         (MetaTypeName::Named(given), MetaTypeName::Named(expected)) => given == expected,
         _ => false,
     }
+}
+
+/// Writes `-0` as `0`, which the library knows as an `Int`.
+pub(in crate::graphql) fn settle_zeros(document: &mut ExecutableDocument) {
+    fn settle(value: &mut Value) {
+        match value {
+            Value::Number(number)
+                if number.as_f64().is_some_and(|number| number == 0.0 && number.is_sign_negative()) =>
+            {
+                *value = Value::Number(0.into());
+            }
+            Value::List(items) => items.iter_mut().for_each(settle),
+            Value::Object(fields) => fields.values_mut().for_each(settle),
+            _ => {}
+        }
+    }
+    for_each_arguments(document, |arguments| arguments.iter_mut().for_each(|(_, value)| settle(&mut value.node)));
 }
 
 fn is_int(number: &Number) -> bool {

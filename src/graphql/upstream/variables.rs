@@ -60,35 +60,11 @@ pub(in crate::graphql) fn remove(document: &mut ExecutableDocument, mut omitted:
         return Ok(());
     }
     // All operations share the fragments, so the variables are removed from all of them.
-    let operations: Vec<_> = match &mut document.operations {
-        DocumentOperations::Single(operation) => vec![operation],
-        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
-    };
-    let fragments = document.fragments.values_mut().map(|fragment| &mut fragment.node.selection_set.node);
-    let mut sets: Vec<_> = fragments.collect();
-    for operation in operations {
-        operation
-            .node
-            .variable_definitions
-            .retain(|definition| !omitted.defaults.contains_key(&definition.node.name.node));
-        sets.push(&mut operation.node.selection_set.node);
+    for operation in all(&mut document.operations) {
+        let definitions = &mut operation.variable_definitions;
+        definitions.retain(|definition| !omitted.defaults.contains_key(&definition.node.name.node));
     }
-    while let Some(set) = sets.pop() {
-        for selection in &mut set.items {
-            match &mut selection.node {
-                Selection::Field(field) => {
-                    remove_arguments(&mut field.node.arguments, &mut omitted);
-                    remove_in_directives(&mut field.node.directives, &mut omitted);
-                    sets.push(&mut field.node.selection_set.node);
-                }
-                Selection::InlineFragment(fragment) => {
-                    remove_in_directives(&mut fragment.node.directives, &mut omitted);
-                    sets.push(&mut fragment.node.selection_set.node);
-                }
-                Selection::FragmentSpread(spread) => remove_in_directives(&mut spread.node.directives, &mut omitted),
-            }
-        }
-    }
+    for_each_arguments(document, |arguments| arguments.retain_mut(|(_, value)| keep(&mut value.node, &mut omitted)));
     match omitted.unused.into_iter().next() {
         None => Ok(()),
         Some((name, pos)) => {
@@ -103,14 +79,43 @@ fn missing(name: &Name, definition: &VariableDefinition, problem: &str, pos: Pos
     with_code(ServerError::new(message, Some(pos)), BAD_USER_INPUT)
 }
 
-fn remove_in_directives(directives: &mut [Positioned<Directive>], omitted: &mut Omitted) {
-    for directive in directives {
-        remove_arguments(&mut directive.node.arguments, omitted);
+type Arguments = Vec<(Positioned<Name>, Positioned<Value>)>;
+
+/// Calls `change` with the arguments of each field and directive.
+pub(super) fn for_each_arguments(document: &mut ExecutableDocument, mut change: impl FnMut(&mut Arguments)) {
+    let in_directives = |directives: &mut [Positioned<Directive>], change: &mut dyn FnMut(&mut Arguments)| {
+        for directive in directives {
+            change(&mut directive.node.arguments);
+        }
+    };
+    let ExecutableDocument { operations, fragments } = document;
+    let fragments = fragments.values_mut().map(|fragment| &mut fragment.node.selection_set.node);
+    let mut sets: Vec<_> = fragments.collect();
+    sets.extend(all(operations).map(|operation| &mut operation.selection_set.node));
+    while let Some(set) = sets.pop() {
+        for selection in &mut set.items {
+            match &mut selection.node {
+                Selection::Field(field) => {
+                    change(&mut field.node.arguments);
+                    in_directives(&mut field.node.directives, &mut change);
+                    sets.push(&mut field.node.selection_set.node);
+                }
+                Selection::InlineFragment(fragment) => {
+                    in_directives(&mut fragment.node.directives, &mut change);
+                    sets.push(&mut fragment.node.selection_set.node);
+                }
+                Selection::FragmentSpread(spread) => in_directives(&mut spread.node.directives, &mut change),
+            }
+        }
     }
 }
 
-fn remove_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>, omitted: &mut Omitted) {
-    arguments.retain_mut(|(_, value)| keep(&mut value.node, omitted));
+fn all(operations: &mut DocumentOperations) -> impl Iterator<Item = &mut OperationDefinition> {
+    let (single, multiple) = match operations {
+        DocumentOperations::Single(operation) => (Some(operation), None),
+        DocumentOperations::Multiple(operations) => (None, Some(operations.values_mut())),
+    };
+    single.into_iter().chain(multiple.into_iter().flatten()).map(|operation| &mut operation.node)
 }
 
 /// Replaces variables by defaults. Returns whether a value is left: without one, a field of an object is removed, and

@@ -12,7 +12,7 @@ use serde::{
     Deserialize,
     de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use tokio::time::timeout;
 
 use crate::{
@@ -120,10 +120,29 @@ impl Parameters {
             document_id: parameters.document_id,
             // An empty name is none, as some clients send it.
             operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
-            variables: Variables::from_json(Value::Object(parameters.variables.unwrap_or_default())),
+            variables: Variables::from_json(settled(Value::Object(parameters.variables.unwrap_or_default()))),
             persisted_query,
         })
     }
+}
+
+/// The value with whole numbers as whole numbers, however they were written: `1.0` and `-0` are valid for an `Int`.
+/// Source: <https://spec.graphql.org/September2025/#sec-Int.Input-Coercion>
+fn settled(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => Value::Number(whole(&number).map_or(number, Into::into)),
+        Value::Array(items) => items.into_iter().map(settled).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, settled(value))).collect(),
+        value => value,
+    }
+}
+
+/// The whole number, if it is one that a floating-point number holds exactly.
+fn whole(number: &Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
+    Some(number as i64)
 }
 
 /// Reads JSON. The number of values is checked first, before any of them is kept.
