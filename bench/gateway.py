@@ -32,6 +32,7 @@ class Gateway:
             # All requests come from one address, without a credential.
             "ANONYMOUS_SCOPES": "reports,members",
             "RATE_LIMIT": "off",
+            "MAX_ADDRESS_PERCENT": "100",
             **({"DATABASE_URL": database_url} if database_url else {}),
             **variables,
         }

@@ -9,7 +9,11 @@ use std::{
 
 use futures_util::FutureExt as _;
 use sea_orm::DbErr;
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -18,22 +22,30 @@ use crate::{
         Config,
         database::{DatabaseConfig, DatabaseTarget},
         observability::ObservabilityConfig,
+        server::ServerConfig,
     },
     database::{Access, Database, ELSEWHERE, Failure},
     http::{
         self, Gateway, GatewayError,
-        connections::tls::{self, TlsError},
+        connections::{
+            files, serving,
+            tls::{self, TlsError},
+        },
     },
     jobs::{fold_metrics, rollup, usage_log},
     metrics::Metrics,
     reports::Reports,
     seed::{self, SeedError, Size},
-    shutdown::{self, Ending, StopSignal},
+    shutdown::{Ending, Signals, StopSignal},
 };
 
 /// How long requests are accepted after SIGTERM. Readiness already fails in that time, so that load balancers find out
 /// before connections are refused.
 pub const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long connections without a request stay open after that. A connection on which a request comes ends with its
+/// answer; closing it earlier would lose a request that is on its way.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why the service ended, or could not start.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +79,7 @@ pub enum ServeError {
 /// When the service cannot start.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     let clock = Clock::system();
+    let signals = Signals::listen()?;
     // Listens before anything is created, so that a taken port is reported at once and leaves nothing behind.
     let address = config.server.address;
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
@@ -80,11 +93,14 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         }
         prepare_embedded(&config.database, path, &clock).await.map_err(failure)?;
     }
+    // Two more connections look for changes and keep the rollup.
+    let sessions = usize::try_from(config.database.max_connections).unwrap_or(usize::MAX) + 2;
+    let max_connections = files::raise(config.server.max_connections, sessions);
     let database = Database::connect(&config.database, Access::Report).await.map_err(failure)?;
     let reports = Reports::new(database.clone(), clock);
     let maintenance = maintenance(&config.database).await.map_err(failure)?;
     let ending = Ending::default();
-    let Ending { draining, stop, tasks: jobs } = ending.clone();
+    let Ending { draining, stop, closing, tasks: jobs } = ending.clone();
     let gateway = Gateway::new(reports.clone(), &config, ending.clone())?;
     if config.graphql.persisted_documents.is_some() {
         info!(documents = gateway.documents.count(), only = config.graphql.persisted_only, "trusted documents read");
@@ -97,7 +113,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         let server = axum::serve(listener, http::ops::metrics::router(metrics, database.clone()));
         jobs.spawn(server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future().map(drop));
     }
-    jobs.spawn(gateway.authenticator.clone().keep_current(ending));
+    jobs.spawn(gateway.authenticator.clone().keep_current(ending.clone()));
     let certificate = config.server.tls.clone().zip(certificate).map(|(files, certificate)| {
         let (sender, receiver) = watch::channel(certificate);
         jobs.spawn(tls::keep_current(files, sender, stop.clone()));
@@ -114,19 +130,33 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let router = http::router(gateway);
     announce(listener.local_addr()?, &config.database.target, certificate.is_some());
 
-    let server = config.server.clone();
-    let server = http::connections::serving::serve(listener, router, server, certificate, stop.clone());
-    let server = tokio::spawn(server);
-    let signal = shutdown::requested().await?;
+    let server = ServerConfig { max_connections, ..config.server.clone() };
+    // The other end of a connection is a client unless there are proxies.
+    let counts_addresses = config.access.proxy_hops == 0;
+    let mut server = tokio::spawn(async move {
+        serving::serve(listener, router, &server, counts_addresses, certificate, ending).await;
+    });
+    let signal = signals.first().await;
     draining.cancel();
     info!(?signal, "stopping: readiness fails from now on");
-    if signal == StopSignal::Terminate {
-        tokio::time::sleep(DRAIN).await;
+    let is_awaited = signal == StopSignal::Interrupt;
+    if !is_awaited {
+        sleep(DRAIN).await;
     }
     stop.cancel();
+    let pause = if is_awaited { Duration::ZERO } else { PAUSE };
+    let close = async {
+        sleep(pause.min(config.server.shutdown_timeout / 2)).await;
+        closing.cancel();
+    };
     let drained = timeout(config.server.shutdown_timeout, async {
-        jobs.wait().await;
-        server.await
+        let ((), drained) = tokio::join!(jobs.wait(), async {
+            tokio::select! {
+                drained = &mut server => drained,
+                () = close => server.await,
+            }
+        });
+        drained
     });
     match drained.await {
         Ok(_) => info!("stopped: every request was answered"),

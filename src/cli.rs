@@ -20,6 +20,7 @@ use crate::{
     graphql, probe,
     reports::rollup::{self, Portion, Position, Progress, Status},
     seed::{self, SeedError},
+    shutdown::Signals,
     telemetry::Telemetry,
 };
 
@@ -212,9 +213,27 @@ impl Cli {
         for (variable, meant) in environment.misspelt() {
             warn!(variable, meant, "a variable is set that nothing reads; was another one meant?");
         }
-        let code = runtime.block_on(run(command, config));
+        let code = runtime.block_on(run_until_signal(command, config));
         telemetry.shut_down();
         code
+    }
+}
+
+/// Runs the command; a signal ends it. As the first process of a container it gets no signal unless it listens.
+async fn run_until_signal(command: Command, config: Config) -> ExitCode {
+    if matches!(command, Command::Serve) {
+        return run(command, config).await;
+    }
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return told(&error),
+    };
+    tokio::select! {
+        code = run(command, config) => code,
+        signal = signals.first() => {
+            let _ = writeln!(std::io::stderr(), "stopped by a signal; what was not committed is undone");
+            ExitCode::from(signal.exit_code())
+        }
     }
 }
 

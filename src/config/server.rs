@@ -25,6 +25,10 @@ pub struct ServerConfig {
     /// `MAX_CONNECTIONS`: connections at once. When there are more, only probes are answered. Default `4000`, which fit
     /// into 256 MiB with everything else: an idle connection takes 7 to 35 KiB.
     pub max_connections: usize,
+    /// `MAX_ADDRESS_PERCENT`: how much of the connections, live connections and answers computed at once one address
+    /// may have, in percent; 100 for no limit. Connections of proxies are not counted (`TRUSTED_PROXY_HOPS`). Default
+    /// `25`.
+    pub address_percent: usize,
     /// `MAX_REQUESTS`: answers computed at once. When there are more, requests are refused. Default `256`.
     pub max_requests: usize,
     /// `MAX_IN_FLIGHT_BYTES`: memory for request bodies being received, and for large answers being sent. Default
@@ -39,6 +43,11 @@ pub struct ServerConfig {
     /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle. It should be longer than the load balancer's idle
     /// timeout. Default `75s`.
     pub keep_alive_timeout: Duration,
+    /// `MAX_CONNECTION_AGE`: after this time, give or take a tenth, a client is asked to open another connection, so
+    /// that new replicas get their share of the load. Default `5m`.
+    pub connection_age: Duration,
+    /// `MAX_CONNECTION_REQUESTS`: the same after this number of requests. Default `10000`.
+    pub connection_requests: usize,
     /// `TLS_CERT_FILE` and `TLS_KEY_FILE`, if the service itself uses TLS.
     pub tls: Option<TlsConfig>,
     /// `USAGE_LOG_INTERVAL`: how often the numbers of today and yesterday are logged; `off` for never. Default `30s`.
@@ -96,12 +105,15 @@ impl ServerConfig {
             shutdown_timeout: environment.duration("SHUTDOWN_TIMEOUT", Duration::from_secs(20)),
             pages: PageLimits { default, max },
             max_connections: environment.number("MAX_CONNECTIONS", 4_000, 1, 1_000_000),
+            address_percent: environment.number("MAX_ADDRESS_PERCENT", 25, 1, 100),
             max_requests: environment.number("MAX_REQUESTS", 256, 1, 100_000),
             in_flight_bytes: environment.number("MAX_IN_FLIGHT_BYTES", 64 << 20, 1 << 20, 1 << 32),
             header_timeout: environment.duration("HEADER_TIMEOUT", Duration::from_secs(10)),
             body_timeout: environment.duration("BODY_TIMEOUT", Duration::from_secs(10)),
             send_timeout: environment.duration("SEND_TIMEOUT", Duration::from_secs(20)),
             keep_alive_timeout: environment.duration("KEEP_ALIVE_TIMEOUT", Duration::from_secs(75)),
+            connection_age: environment.duration("MAX_CONNECTION_AGE", Duration::from_mins(5)),
+            connection_requests: environment.number("MAX_CONNECTION_REQUESTS", 10_000, 1, 1_000_000_000),
             tls: TlsConfig::read(environment),
             usage_log_interval,
         }

@@ -32,6 +32,13 @@ pub enum Failure {
     },
     /// The request may come from a page of another site.
     CrossSite,
+    /// A page of another origin tries to open a WebSocket to this host.
+    ForeignOrigin {
+        /// The origin of the page.
+        origin: String,
+        /// The host, as the request names it.
+        host: String,
+    },
     /// The credential is not valid; the sentence says why.
     Unauthenticated(&'static str),
     /// The caller lacks a scope.
@@ -81,9 +88,13 @@ impl Failure {
                 StatusCode::BAD_REQUEST
             }
             Self::Unauthenticated(_) | Self::NotGranted(NotGranted::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
-            Self::CrossSite | Self::NotGranted(NotGranted::Forbidden(_)) => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::ForeignOrigin { .. } | Self::NotGranted(NotGranted::Forbidden(_)) => {
+                StatusCode::FORBIDDEN
+            }
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited(_) | Self::Limit(Limit::RequestsPerAddress | Limit::ConnectionsPerAddress, _) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::NotAcceptable | Self::NeedsStream => StatusCode::NOT_ACCEPTABLE,
             Self::NeedsWebSocket | Self::TooLongForHttp10(_) => StatusCode::UPGRADE_REQUIRED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -106,7 +117,7 @@ impl Failure {
             Self::NotGranted(missing) => code_of_missing(*missing),
             Self::RateLimited(_) => RATE_LIMITED,
             Self::NotEncrypted => codes::TLS_REQUIRED,
-            Self::CrossSite => codes::CROSS_SITE_REQUEST,
+            Self::CrossSite | Self::ForeignOrigin { .. } => codes::CROSS_SITE_REQUEST,
             Self::NotAcceptable | Self::NeedsStream => codes::NOT_ACCEPTABLE,
             Self::NeedsWebSocket | Self::TooLongForHttp10(_) => codes::UPGRADE_REQUIRED,
             Self::NotFound(_) => codes::NOT_FOUND,
@@ -121,13 +132,14 @@ impl Failure {
         }
     }
 
-    /// Why admission refused a request, as a label of the metrics.
+    /// Why a request was refused before it was computed, as a label of the metrics.
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Unauthenticated(_) => "unauthenticated",
             Self::RateLimited(_) => "rate",
             Self::NotEncrypted => "not_encrypted",
             Self::Unidentified => "unidentified",
+            Self::Limit(..) => "address",
             _ => "overloaded",
         }
     }
@@ -147,9 +159,18 @@ impl Failure {
             Self::SlowBody => "The request body took too long to arrive.".to_owned(),
             Self::BadParameter { argument, problem } => format!("`{argument}` {problem}"),
             Self::Unavailable => "The database is not available for now: try again shortly.".to_owned(),
-            Self::CrossSite => "The request may come from a page of another site. Clients send Accept: \
-                                application/graphql-response+json, or the header apollo-require-preflight."
-                .to_owned(),
+            Self::CrossSite => {
+                "The request may come from a page of another site: list its origin in CORS_ORIGINS. Clients \
+                                send Accept: application/graphql-response+json, or the header apollo-require-preflight."
+                    .to_owned()
+            }
+            Self::ForeignOrigin { origin, host } => {
+                let [origin, host] = [origin, host].map(|text| text.chars().take(128).collect::<String>());
+                format!(
+                    "A page of {origin} cannot open a WebSocket to {host}: list the origin in CORS_ORIGINS. Behind a proxy \
+                     that changes Host, let it send X-Forwarded-Host, and set TRUSTED_PROXY_HOPS."
+                )
+            }
             Self::NotAcceptable => {
                 "Answers are application/graphql-response+json or application/json in UTF-8, and text/event-stream for \
                  subscriptions: send an Accept header that allows one of them."
@@ -220,7 +241,7 @@ impl Failure {
         }
         let retry_after = match self {
             Self::RateLimited(seconds) => Some(*seconds),
-            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+            _ => matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS).then_some(1),
         };
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

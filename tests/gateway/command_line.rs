@@ -42,6 +42,32 @@ async fn without_any_configuration_there_is_a_sample_database() {
     assert_eq!(service.get("/api/reports/user_visits").await.body, first);
 }
 
+/// As the first process of a container, a command would not even get a signal that it does not listen for.
+#[tokio::test]
+async fn a_signal_ends_a_command() {
+    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let mut filling = Service::spawn_command(&["seed", "--users", "100000", "--tokens", "50000000"]);
+        filling.wait_for_file("data/coworking.db").await;
+        filling.signal(signal);
+        assert_eq!(filling.ended().await.code(), Some(code), "{}", filling.log());
+        assert!(filling.log().contains("stopped by a signal"), "{}", filling.log());
+    }
+}
+
+/// A terminal that is closed stops the service as an orchestrator does, and not one that was started with `nohup`.
+#[tokio::test]
+async fn a_service_that_is_hung_up_drains() {
+    let mut service = Service::start(&[]).await;
+    service.signal("HUP");
+    service.wait_for("/readiness_check", 500).await;
+    assert_eq!(service.get("/health_check").await.status, 200);
+    assert_eq!(service.ended().await.code(), Some(0), "{}", service.log());
+    let detached = Service::start_after("trap '' HUP", &[]).await;
+    detached.signal("HUP");
+    detached.signal("HUP");
+    assert_eq!(detached.get("/readiness_check").await.status, 200);
+}
+
 #[test]
 fn the_schema_needs_no_database() {
     let folder = TempDir::new().unwrap();

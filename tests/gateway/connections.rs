@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
+use coworking_analytics::http::{Peer, Terms};
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 
@@ -19,11 +20,14 @@ use crate::support::{
     Backend, TestDatabase, TestGateway,
     database::waiting,
     on_postgres,
-    process::{PATIENCE, Service, get, is_closed, query, send},
-    requests::{HEATMAP, ask_http2},
+    process::{Kept, PATIENCE, Service, get, is_closed, query, send},
+    read,
+    requests::{HEATMAP, ask_http2, post, until},
 };
 
-on_postgres!(what_is_beyond_is_refused_at_once_and_probes_are_not);
+const QUIET: (&str, &str) = ("USAGE_LOG_INTERVAL", "off");
+
+on_postgres!(what_is_beyond_is_refused_at_once_and_probes_are_not, one_address_leaves_slots_to_others,);
 
 async fn what_is_beyond_is_refused_at_once_and_probes_are_not() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
@@ -162,40 +166,157 @@ async fn readers_that_stop_reading_are_let_go() {
     timeout(PATIENCE, counted).await.expect("a reader that stopped is waited for");
 }
 
+/// The head of a request whose body does not come: its connection is busy for `BODY_TIMEOUT`.
+const BUSY: &str = "POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
+/// What the routes answer that are not for probes.
+const DESCRIPTION: &str = "/api/openapi.json";
+/// One address may have all there is.
+const ALONE: (&str, &str) = ("MAX_ADDRESS_PERCENT", "100");
+
+/// Connections that wait for an answer.
+async fn busy(service: &Service, from: &str, count: usize) -> Vec<Kept> {
+    let connecting = (0..count).map(|_| async {
+        let mut kept = connect_from(service, from).await;
+        kept.stream.write_all(BUSY.as_bytes()).await.unwrap();
+        kept
+    });
+    join_all(connecting).await
+}
+
+/// A connection from this address of this machine.
+async fn connect_from(service: &Service, from: &str) -> Kept {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Otherwise no service could listen on the port of this end.
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    Kept { stream: socket.connect(service.address).await.unwrap() }
+}
+
 #[tokio::test]
 async fn connections_are_bounded_and_probes_still_get_through() {
-    let service = Service::start(&[("MAX_CONNECTIONS", "4"), ("USAGE_LOG_INTERVAL", "off")]).await;
-    // The connections of the readiness probe close within a moment.
-    let mut held = Vec::new();
-    let refused = loop {
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(TcpStream::connect(service.address).await.unwrap())).await.unwrap();
-        tokio::spawn(connection);
-        let request = Request::get("/api/openapi.json").header("host", "a").body(Body::empty()).unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        if response.status() != 200 {
-            break response;
-        }
-        response.into_body().collect().await.unwrap();
-        held.push(sender);
-        assert!(held.len() <= 4, "nothing bounds connections");
-    };
-    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    let service = Service::start(&[("MAX_CONNECTIONS", "4"), ALONE, QUIET]).await;
+    let held = busy(&service, "127.0.0.1", 4).await;
+    let refused = service.get(DESCRIPTION).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
     for path in ["/health_check", "/readiness_check"] {
         assert_eq!(service.get(path).await.body, "ok");
     }
     drop(held);
-    let again = async {
-        while query(service.address, HEATMAP).await.unwrap().status != 200 {
+    until(async || query(service.address, HEATMAP).await.unwrap().status == 200).await;
+}
+
+#[tokio::test]
+async fn one_address_leaves_places_to_others() {
+    let service = Service::start(&[("MAX_CONNECTIONS", "8"), QUIET]).await;
+    // A quarter, and as many as it likes beyond.
+    let _held = busy(&service, "127.0.0.2", 40).await;
+    until(async || connect_from(&service, "127.0.0.2").await.get(DESCRIPTION).await.is_ok_and(|a| a.status == 503))
+        .await;
+    let mut other = connect_from(&service, "127.0.0.3").await;
+    assert_eq!(other.get(DESCRIPTION).await.unwrap().status, 200);
+    assert_eq!(other.get("/health_check").await.unwrap().body, "ok");
+    // Proxies are not clients: with them, the limit is on what `X-Forwarded-For` says.
+    let behind = Service::start(&[("MAX_CONNECTIONS", "8"), ("TRUSTED_PROXY_HOPS", "1"), QUIET]).await;
+    let _held = busy(&behind, "127.0.0.2", 6).await;
+    assert_eq!(connect_from(&behind, "127.0.0.2").await.get(DESCRIPTION).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn the_connection_that_was_idle_longest_makes_room() {
+    let service = Service::start(&[("MAX_CONNECTIONS", "4"), ALONE, QUIET]).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut kept = connect_from(&service, "127.0.0.1").await;
+        assert_eq!(kept.get(DESCRIPTION).await.unwrap().status, 200);
+        held.push(kept);
+        sleep(Duration::from_millis(20)).await;
+    }
+    let _busy = busy(&service, "127.0.0.1", 1).await;
+    // Silent from the beginning.
+    sleep(Duration::from_millis(1_500)).await;
+    let mut new = connect_from(&service, "127.0.0.4").await;
+    assert_eq!(new.get(DESCRIPTION).await.unwrap().status, 200);
+    assert!(is_closed(&mut held[0].stream).await);
+    for kept in &mut held[1..] {
+        assert_eq!(kept.get(DESCRIPTION).await.unwrap().status, 200);
+    }
+}
+
+/// As many silent connections as files, and more, while files are few: a container's 1,024, but quicker.
+#[tokio::test]
+async fn silent_connections_take_no_files_from_others() {
+    for variables in [vec![QUIET], vec![QUIET, ALONE]] {
+        let service = Service::start_with_files(100, 200, &variables).await;
+        let log = service.log();
+        assert!(log.contains(r#""from":"100","to":"200""#), "{log}");
+        assert!(log.contains("raise it (ulimit -n)") && log.contains("\"open_files\":200"), "{log}");
+        let _silent: Vec<_> = join_all((0..240).map(|_| connect_from(&service, "127.0.0.2"))).await;
+        for path in ["/health_check", "/readiness_check"] {
+            assert_eq!(service.get(path).await.body, "ok");
+        }
+        sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(service.get(DESCRIPTION).await.status, 200);
+        assert!(!service.log().contains("no connection can be accepted"), "{}", service.log());
+    }
+    let enough = Service::start_with_files(1_000, 4_200, &[QUIET]).await;
+    assert!(!enough.log().contains("ulimit"), "{}", enough.log());
+}
+
+/// A request of a client with this address, as a proxy says.
+fn of(address: &str, mut request: Request<Body>) -> Request<Body> {
+    request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+    request.extensions_mut().insert(Peer { address: "10.0.0.1:4711".parse().unwrap(), terms: Terms::All });
+    request
+}
+
+#[tokio::test]
+async fn one_address_leaves_live_connections_to_others() {
+    let gateway = TestGateway::configured(&[("MAX_LIVE_CONNECTIONS", "8"), ("TRUSTED_PROXY_HOPS", "1")]).await;
+    let follow = async |address: &str| {
+        let request = post("subscription { heatmap { visits } }", &[("accept", "text/event-stream")]);
+        tower::ServiceExt::oneshot(gateway.router.clone(), of(address, request)).await.unwrap()
+    };
+    let held = [follow("203.0.113.1").await, follow("203.0.113.1").await];
+    assert!(held.iter().all(|stream| stream.status() == 200));
+    let refused = follow("203.0.113.1").await;
+    assert_eq!(refused.status(), 429);
+    let refused = read(refused).await;
+    let expected = json!({ "code": "LIMIT_EXCEEDED", "limit": "connectionsPerAddress", "maximum": 2 });
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(refused.json()["errors"][0]["extensions"], expected);
+    assert_eq!(follow("203.0.113.2").await.status(), 200);
+    drop(held);
+    assert_eq!(follow("203.0.113.1").await.status(), 200);
+}
+
+async fn one_address_leaves_slots_to_others() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let variables = [("MAX_REQUESTS", "8"), ("DB_MAX_CONNECTIONS", "8"), ("TRUSTED_PROXY_HOPS", "1")];
+    let gateway = TestGateway::on(database, &variables).await;
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let members = |n: usize| post(&format!("{{ members(first: {n}) {{ totalCount }} }}"), &[]);
+    let ask = async |n| gateway.send(of("203.0.113.1", members(n))).await.status.as_u16();
+    let beside = async {
+        while waiting(&lock).await < 2 {
             sleep(Duration::from_millis(20)).await;
         }
+        let refused = timeout(PATIENCE, gateway.send(of("203.0.113.1", members(3)))).await.expect("it waits as well");
+        let expected = json!({ "code": "LIMIT_EXCEEDED", "limit": "requestsPerAddress", "maximum": 2 });
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "1"));
+        assert_eq!(refused.json()["errors"][0]["extensions"], expected);
+        let rest = Request::get("/api/reports/heatmap").body(Body::empty()).unwrap();
+        assert_eq!(gateway.send(of("203.0.113.1", rest)).await.status, 429);
+        assert_eq!(gateway.send(of("203.0.113.2", post(HEATMAP, &[]))).await.status, 200);
+        lock.commit().await.unwrap();
     };
-    timeout(PATIENCE, again).await.expect("places are never free again");
+    assert_eq!(tokio::join!(ask(1), ask(2), beside), (200, 200, ()));
+    assert_eq!(ask(3).await, 200);
 }
 
 #[tokio::test]
 async fn heads_are_bounded() {
-    let service = Service::start(&[("USAGE_LOG_INTERVAL", "off")]).await;
+    let service = Service::start(&[QUIET]).await;
     let long = "a".repeat(100_000);
     let with_header = Request::get("/health_check").header("x-long", &long).body(Body::empty()).unwrap();
     let with_path = Request::get(format!("/{}", &long[..60_000])).body(Body::empty()).unwrap();
@@ -217,7 +338,7 @@ async fn heads_are_bounded() {
 
 #[tokio::test]
 async fn http2_is_spoken_and_floods_of_resets_end_their_connection_alone() {
-    let service = Service::start(&[("USAGE_LOG_INTERVAL", "off"), ("HEADER_TIMEOUT", "1s")]).await;
+    let service = Service::start(&[QUIET, ("HEADER_TIMEOUT", "1s")]).await;
     let stream = TokioIo::new(TcpStream::connect(service.address).await.unwrap());
     let (mut sender, connection) = http2::handshake::<_, _, Body>(TokioExecutor::new(), stream).await.unwrap();
     tokio::spawn(connection);

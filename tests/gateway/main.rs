@@ -19,6 +19,7 @@ mod hostile;
 mod http;
 mod identity_provider;
 mod injections;
+mod kept_connections;
 mod legacy;
 mod limits;
 mod manifests;

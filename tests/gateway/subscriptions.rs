@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::support::{
     Answer, Backend, TestDatabase, TestGateway, on_both_databases,
-    process::{PATIENCE, Service, get},
+    process::{Kept, PATIENCE, Service, get},
     read,
 };
 
@@ -200,6 +200,31 @@ async fn subscriptions_need_a_stream_and_sockets_a_handshake() {
 }
 
 #[tokio::test]
+async fn a_page_of_the_same_host_opens_a_websocket_and_others_are_told_what_to_do() {
+    let service = Service::start(&[("TRUSTED_PROXY_HOPS", "1"), ("USAGE_LOG_INTERVAL", "off")]).await;
+    let shake = async |lines: &str| {
+        let mut kept = Kept::open(service.address).await;
+        let head = format!(
+            "GET /graphql/ws HTTP/1.1\r\n{lines}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: graphql-transport-ws\r\n\
+             x-forwarded-for: 203.0.113.7\r\n\r\n"
+        );
+        kept.head(&head).await.unwrap()
+    };
+    for lines in [
+        "host: reports.example:443\r\norigin: https://reports.example",
+        "host: 10.0.0.7:5153\r\norigin: https://reports.example\r\nx-forwarded-host: reports.example",
+    ] {
+        assert_eq!(shake(lines).await.0, 101, "{lines}");
+    }
+    let (status, refused) = shake("host: reports.example\r\norigin: https://other.example").await;
+    assert_eq!(status, 403);
+    for word in ["CROSS_SITE_REQUEST", "https://other.example", "reports.example", "CORS_ORIGINS"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn what_stays_open_is_bounded() {
     let gateway = gateway(Backend::Sqlite, &[("MAX_LIVE_CONNECTIONS", "1"), ("MAX_LIVE_BYTES", "1024"), NEVER]).await;
     let first = follow(&gateway, COUNT).await;
@@ -253,7 +278,7 @@ async fn a_thousand_followers_cost_one_execution_a_change() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let metrics_port = port.port().to_string();
     let variables =
-        [("DATABASE_URL", &*database.url), ("METRICS_PORT", &metrics_port), ("USAGE_LOG_INTERVAL", "off"), OFTEN];
+        [("DATABASE_URL", &*database.url), ("METRICS_PORT", &metrics_port), ("MAX_ADDRESS_PERCENT", "100"), OFTEN];
     let service = Service::start(&variables).await;
     let told = Arc::new(Barrier::new(FOLLOWERS + 1));
     let uri = request(COUNT).uri().clone();

@@ -41,6 +41,10 @@ pub enum Limit {
     ResponseBytes,
     /// Connections that stay open: WebSockets, and streams of events.
     Connections,
+    /// The part of them that one address may have.
+    ConnectionsPerAddress,
+    /// Answers that are computed at the same time for one address.
+    RequestsPerAddress,
     /// Operations at once on one WebSocket.
     Subscriptions,
     /// Lists of members that are being sent at the same time.
@@ -51,7 +55,7 @@ pub enum Limit {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::BodyBytes,
         Self::InputValues,
         Self::DocumentBytes,
@@ -66,6 +70,8 @@ impl Limit {
         Self::Errors,
         Self::ResponseBytes,
         Self::Connections,
+        Self::ConnectionsPerAddress,
+        Self::RequestsPerAddress,
         Self::Subscriptions,
         Self::LiveBytes,
         Self::Exports,
@@ -89,6 +95,8 @@ impl Limit {
             Self::Errors => "errors",
             Self::ResponseBytes => "responseBytes",
             Self::Connections => "connections",
+            Self::ConnectionsPerAddress => "connectionsPerAddress",
+            Self::RequestsPerAddress => "requestsPerAddress",
             Self::Subscriptions => "subscriptions",
             Self::LiveBytes => "liveBytes",
             Self::Exports => "exports",
@@ -114,6 +122,14 @@ impl Limit {
             Self::ResponseBytes => format!("The answer is larger than {maximum} bytes: ask for fewer rows or fields."),
             Self::Connections => {
                 format!("There are {maximum} WebSockets and event streams already: try again later.")
+            }
+            Self::ConnectionsPerAddress => {
+                format!(
+                    "Your address has {maximum} WebSockets and event streams already: close one, or try again later."
+                )
+            }
+            Self::RequestsPerAddress => {
+                format!("Your address has {maximum} requests in progress already: wait for their answers.")
             }
             Self::Subscriptions => {
                 format!("The connection has {maximum} operations already: complete one, or open another connection.")

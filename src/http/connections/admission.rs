@@ -72,9 +72,14 @@ impl Client {
         Ok(Self { caller, meter, address })
     }
 
-    /// The same client with another meter.
-    pub(in crate::http) fn paying_by(&self, meter: Meter) -> Self {
-        Self { meter, ..self.clone() }
+    /// The address that the client's requests count for.
+    pub(in crate::http) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// The caller alone, for an answer that several clients share: another meter pays for it, and no address.
+    pub(in crate::http) fn shared(&self, meter: Meter) -> Self {
+        Self { meter, address: None, caller: self.caller.clone() }
     }
 
     /// Starts a request or an operation: fails when the budget is used up, and charges [`REQUEST_COST`] otherwise.
@@ -169,7 +174,7 @@ fn parsed(entry: &str) -> Option<IpAddr> {
 }
 
 /// The network that one customer of a provider has: the address in IPv4, the upper 64 bits in IPv6.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address @ IpAddr::V4(_) => address,

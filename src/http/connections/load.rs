@@ -1,7 +1,7 @@
 //! Limits on concurrent work. Work beyond a limit is refused at once, before memory or database connections run out.
 //! Probes are not counted.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -13,10 +13,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     config::server::ServerConfig,
+    graphql::execution::limits::Limit,
     http::{
-        connections::memory::{Memory, Room},
+        connections::{
+            memory::{Memory, Room},
+            shares::{Share, Shares},
+        },
         error::Failure,
     },
+    metrics,
 };
 
 /// Answers up to this size are sent at once. Larger ones are sent in pieces of this size, and are counted until they
@@ -27,18 +32,38 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub struct Load {
     requests: Arc<Semaphore>,
+    shares: Shares,
     bytes: Memory,
+}
+
+/// A slot among the answers that are computed at the same time, until it is dropped.
+#[derive(Debug)]
+pub(in crate::http) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Load {
     pub(in crate::http) fn new(config: &ServerConfig) -> Self {
-        Self { requests: Arc::new(Semaphore::new(config.max_requests)), bytes: Memory::new(config.in_flight_bytes) }
+        Self {
+            requests: Arc::new(Semaphore::new(config.max_requests)),
+            shares: Shares::new(config.max_requests, config.address_percent),
+            bytes: Memory::new(config.in_flight_bytes),
+        }
     }
 
-    /// A slot among the answers that are computed at the same time. Take it after the request was read, so that slow
-    /// senders do not occupy slots.
-    pub(in crate::http) fn begin(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Failure::Overloaded)
+    /// A slot among the answers that are computed at the same time, for a client of this address. Take it after the
+    /// request was read, so that slow senders do not occupy slots.
+    pub(in crate::http) fn begin(&self, address: Option<IpAddr>) -> Result<Slot, Failure> {
+        let refused = |failure: Failure| {
+            metrics::request_refused(failure.reason());
+            failure
+        };
+        let most = self.shares.most();
+        let share = self.shares.take(address);
+        let share = share.ok_or_else(|| refused(Failure::Limit(Limit::RequestsPerAddress, most)))?;
+        let permit = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| refused(Failure::Overloaded))?;
+        Ok(Slot { _permit: permit, _share: share })
     }
 
     /// Reserves memory for this number of bytes.

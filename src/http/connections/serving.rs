@@ -1,34 +1,29 @@
-//! Serves connections of HTTP/1.1 and HTTP/2, with or without TLS. Limits their number, how long they may idle, and how
-//! slow their clients may be.
+//! Serves connections of HTTP/1.1 and HTTP/2, with or without TLS. Limits their number, their age, how long they may
+//! idle, and how slow their clients may be.
 
 use std::{
     io,
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, ready},
+    net::IpAddr,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use axum::{
     Router,
     body::Body,
-    http::{Request, Version},
+    http::{HeaderValue, Request, StatusCode, Version, header},
 };
-use hyper::{
-    body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
-    service::service_fn,
-};
+use futures_util::FutureExt as _;
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls};
@@ -36,11 +31,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use crate::{
-    config::server::ServerConfig,
-    http::connections::admission::{Peer, Terms},
-    metrics,
+use super::{
+    activity::{Activity, Answering, Busy, Patience, Verdict, Watched},
+    admission::{Peer, Terms, network},
+    places::{Places, Seat},
 };
+use crate::{config::server::ServerConfig, metrics, shutdown::Ending};
 
 /// The largest request line and headers; also the buffer for answers of an HTTP/1.1 connection or of an HTTP/2 stream.
 const HEAD_BYTES: usize = 64 << 10;
@@ -50,39 +46,67 @@ const HEADERS_MAX: usize = 100;
 /// Source: <https://www.rfc-editor.org/rfc/rfc9113#section-10.5>; CVE-2023-44487 ("rapid reset")
 const STREAMS_MAX: u32 = 64;
 const RESETS_MAX: usize = 32;
-/// The connections beyond the limit, on which only the probes are answered.
-const RESERVE: usize = 32;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 /// How often each connection is checked for slow or idle clients.
 const LOOK: Duration = Duration::from_secs(1);
+/// The most connections that are accepted after the stop, because they were opened before.
+const BACKLOG: usize = 1024;
+/// How long a connection may stay without a request after its client was asked to leave.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a connection that is for probes only may idle.
+const CROWDED_IDLE: Duration = Duration::from_secs(2);
 
-/// How long a client may take to send headers, to idle, and to receive data.
-#[derive(Debug, Clone, Copy)]
-struct Patience {
-    header: Duration,
-    idle: Duration,
-    send: Duration,
+/// What all connections share. Cheap to clone.
+#[derive(Clone)]
+struct House {
+    router: Router,
+    patience: Patience,
+    places: Places,
+    /// The age and the number of requests of a connection after which its client is asked to open another one.
+    age: Duration,
+    requests: usize,
+    /// Whether the other end of a connection is a client. Proxies hold connections for many.
+    counts_addresses: bool,
+    ending: Ending,
 }
 
-/// Serves `router` on `listener` until `stop` is cancelled, and then waits until the open connections have ended.
+/// Serves `router` on `listener` until `ending.stop` is cancelled, and then waits until the open connections have ended.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    config: ServerConfig,
+    config: &ServerConfig,
+    counts_addresses: bool,
     tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
-    stop: CancellationToken,
+    ending: Ending,
 ) {
-    let places = Arc::new(Semaphore::new(config.max_connections));
-    let reserve = Arc::new(Semaphore::new(RESERVE));
-    let patience =
-        Patience { header: config.header_timeout, idle: config.keep_alive_timeout, send: config.send_timeout };
+    let house = House {
+        router,
+        patience: Patience {
+            header: config.header_timeout,
+            idle: config.keep_alive_timeout,
+            send: config.send_timeout,
+        },
+        places: Places::new(config.max_connections, config.address_percent),
+        age: config.connection_age,
+        requests: config.connection_requests,
+        counts_addresses,
+        ending,
+    };
     let connections = TaskTracker::new();
     let mut complained: Option<Instant> = None;
+    let mut left = BACKLOG;
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
+            // The connections that wait by now would be reset with the listener.
+            () = house.ending.stop.cancelled() => match listener.accept().now_or_never() {
+                Some(accepted) if left > 0 => {
+                    left -= 1;
+                    accepted
+                }
+                _ => break,
+            },
         };
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
@@ -92,26 +116,23 @@ pub async fn serve(
                         warn!(%error, "no connection can be accepted: raise the limit on open files (ulimit -n)");
                         complained = Some(Instant::now());
                     }
+                    house.places.free_one();
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 continue;
             }
         };
-        let place = match (Arc::clone(&places).try_acquire_owned(), Arc::clone(&reserve).try_acquire_owned()) {
-            (Ok(place), _) => Some((place, Terms::All)),
-            (Err(_), Ok(place)) => Some((place, Terms::Crowded)),
-            (Err(_), Err(_)) => None,
-        };
-        let Some((place, terms)) = place else {
+        let of = house.counts_addresses.then(|| network(address.ip()));
+        let Some((seat, terms)) = house.places.take(of) else {
             metrics::request_refused("connections");
             continue;
         };
         let _ = stream.set_nodelay(true);
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
-        let (router, stop) = (router.clone(), stop.clone());
+        let house = house.clone();
         connections.spawn(async move {
             let peer = Peer { address, terms };
-            if let Err(error) = connect(stream, peer, place, acceptor, router, patience, stop).await {
+            if let Err(error) = connect(stream, peer, of, seat, acceptor, house).await {
                 debug!(%address, %error, "connection failed");
             }
         });
@@ -132,18 +153,24 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 async fn connect(
     stream: TcpStream,
     mut peer: Peer,
-    place: OwnedSemaphorePermit,
+    of: Option<IpAddr>,
+    seat: Seat,
     acceptor: Option<TlsAcceptor>,
-    router: Router,
-    patience: Patience,
-    stop: CancellationToken,
+    mut house: House,
 ) -> Result<(), Failed> {
+    if peer.terms == Terms::Crowded {
+        house.patience.header = house.patience.header.min(CROWDED_IDLE);
+        house.patience.idle = house.patience.idle.min(CROWDED_IDLE);
+    }
     let activity = Arc::new(Activity::new());
+    let leave = house.ending.closing.child_token();
+    let list = || house.places.list(of, Arc::clone(&activity), seat.clone(), leave.clone());
+    let _listed = (peer.terms == Terms::All).then(list);
     let Some(acceptor) = acceptor else {
-        return exchange(Watched { io: stream, activity, _place: place }, peer, router, patience, stop).await;
+        return exchange(Watched { io: stream, activity, _seat: seat }, peer, house, leave).await;
     };
     let mut first = [0];
-    let peeked = stop.run_until_cancelled(timeout(patience.idle, stream.peek(&mut first))).await;
+    let peeked = leave.run_until_cancelled(timeout(house.patience.idle, stream.peek(&mut first))).await;
     if !matches!(peeked, Some(Ok(Ok(1)))) {
         return Ok(());
     }
@@ -151,29 +178,46 @@ async fn connect(
         if peer.terms == Terms::All {
             peer.terms = Terms::Plain;
         }
-        return exchange(Watched { io: stream, activity, _place: place }, peer, router, patience, stop).await;
+        return exchange(Watched { io: stream, activity, _seat: seat }, peer, house, leave).await;
     }
-    let stream = timeout(patience.header, acceptor.accept(stream)).await??;
-    exchange(Watched { io: stream, activity, _place: place }, peer, router, patience, stop).await
+    let handshake = leave.run_until_cancelled(timeout(house.patience.header, acceptor.accept(stream)));
+    let Some(stream) = handshake.await else { return Ok(()) };
+    exchange(Watched { io: stream??, activity, _seat: seat }, peer, house, leave).await
 }
 
-/// Answers the requests of a connection, and ends it when the client is slow or idle.
+/// Answers the requests of a connection, and ends it when the client is slow or idle, or has to leave.
 async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     io: Watched<S>,
     peer: Peer,
-    router: Router,
-    patience: Patience,
-    stop: CancellationToken,
+    house: House,
+    leave: CancellationToken,
 ) -> Result<(), Failed> {
+    let House { router, patience, age, requests, ending, .. } = house;
     let activity = Arc::clone(&io.activity);
-    let seen = Arc::clone(&activity);
+    // A tenth more or less, so that connections that began together do not end together.
+    let age = age.mul_f64(0.9 + 0.2 * fastrand::f64());
+    let requests = requests - requests / 10 + fastrand::usize(..=requests / 5);
+    let (seen, draining) = (Arc::clone(&activity), ending.draining.clone());
+    // Whether the client is asked to use another connection after this request.
+    let is_old = move |activity: &Activity| {
+        activity.served() > 0 && (draining.is_cancelled() || activity.age() >= age || activity.served() >= requests)
+    };
+    let is_last = is_old.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        seen.is_multiplexed.store(request.version() == Version::HTTP_2, Ordering::Relaxed);
+        let is_multiplexed = request.version() == Version::HTTP_2;
+        seen.is_multiplexed.store(is_multiplexed, Ordering::Relaxed);
         let busy = Busy::begin(Arc::clone(&seen));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         let answered = router.clone().oneshot(request);
-        async move { answered.await.map(|response| response.map(|body| Answering { body, _busy: busy })) }
+        let (seen, is_last) = (Arc::clone(&seen), is_last.clone());
+        async move {
+            let mut response = answered.await?;
+            if !is_multiplexed && response.status() != StatusCode::SWITCHING_PROTOCOLS && is_last(&seen) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, std::convert::Infallible>(response.map(|body| Answering { body, _busy: busy }))
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     // Slow and idle clients are detected below, for all protocols in one place.
@@ -189,223 +233,33 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_stopping = false;
+    let mut left: Option<Instant> = None;
+    let mut is_draining = false;
     loop {
-        tokio::select! {
+        let leaves = tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = stop.cancelled(), if !is_stopping => {
-                is_stopping = true;
-                connection.as_mut().graceful_shutdown();
+            () = leave.cancelled(), if left.is_none() => true,
+            () = ending.draining.cancelled(), if !is_draining => {
+                is_draining = true;
+                false
             }
             _ = looks.tick() => match activity.verdict(patience) {
-                Verdict::Fine => {}
-                Verdict::Idle if is_stopping => return Ok(()),
-                Verdict::Idle => {
-                    is_stopping = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+                Verdict::Fine => false,
+                Verdict::Idle => true,
                 Verdict::TooSlow(what) => {
                     metrics::request_refused(what);
                     return Err(what.into());
                 }
             },
-        }
-    }
-}
-
-/// What a connection is doing. Times are milliseconds since the connection began; 0 means that the state does not
-/// apply.
-#[derive(Debug)]
-struct Activity {
-    begun: Instant,
-    requests: AtomicUsize,
-    /// Whether the connection uses HTTP/2. Its bytes between requests may be control frames, so they do not count as
-    /// the start of a request.
-    is_multiplexed: AtomicBool,
-    /// The time since which no request is in progress.
-    idle: AtomicU64,
-    /// The time at which a request's head began to arrive.
-    head: AtomicU64,
-    /// The time since which the client has accepted no data.
-    stalled: AtomicU64,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Fine,
-    Idle,
-    TooSlow(&'static str),
-}
-
-impl Activity {
-    fn new() -> Self {
-        let (idle, head, stalled) = (AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0));
-        let (requests, is_multiplexed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { begun: Instant::now(), requests, is_multiplexed, idle, head, stalled }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
-    }
-
-    fn verdict(&self, patience: Patience) -> Verdict {
-        let now = self.now();
-        let longer = |since: &AtomicU64, than: Duration| {
-            let since = since.load(Ordering::Relaxed);
-            since > 0 && u128::from(now.saturating_sub(since)) > than.as_millis()
         };
-        if longer(&self.stalled, patience.send) {
-            Verdict::TooSlow("slow_reader")
-        } else if self.requests.load(Ordering::Relaxed) > 0 {
-            Verdict::Fine
-        } else if longer(&self.head, patience.header) {
-            Verdict::TooSlow("slow_header")
-        } else if longer(&self.idle, patience.idle) {
-            Verdict::Idle
-        } else {
-            Verdict::Fine
-        }
-    }
-}
-
-/// A request in progress, until the body of its answer was sent or dropped.
-struct Busy(Arc<Activity>);
-
-impl Busy {
-    fn begin(activity: Arc<Activity>) -> Self {
-        activity.requests.fetch_add(1, Ordering::Relaxed);
-        activity.head.store(0, Ordering::Relaxed);
-        Self(activity)
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.idle.store(self.0.now(), Ordering::Relaxed);
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The body of an answer. Its request counts as in progress until it is dropped.
-struct Answering {
-    body: Body,
-    _busy: Busy,
-}
-
-impl HttpBody for Answering {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A stream that records when data arrives and when writes stall. It holds the connection's slot, also after an
-/// upgrade.
-struct Watched<S> {
-    io: S,
-    activity: Arc<Activity>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl<S> Watched<S> {
-    fn wrote<T>(&self, poll: &Poll<io::Result<T>>) {
-        let stalled = &self.activity.stalled;
-        match poll {
-            Poll::Pending if stalled.load(Ordering::Relaxed) == 0 => {
-                stalled.store(self.activity.now(), Ordering::Relaxed);
+        if let Some(left) = left {
+            if left.elapsed() >= FAREWELL && activity.idle_since().is_some() {
+                return Ok(());
             }
-            Poll::Pending => {}
-            Poll::Ready(_) => stalled.store(0, Ordering::Relaxed),
+        } else if leaves || (activity.is_multiplexed.load(Ordering::Relaxed) && is_old(&activity)) {
+            // In HTTP/2, GOAWAY: requests are answered until the client has read it.
+            left = Some(Instant::now());
+            connection.as_mut().graceful_shutdown();
         }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
-        let activity = &self.activity;
-        let is_between =
-            activity.requests.load(Ordering::Relaxed) == 0 && !activity.is_multiplexed.load(Ordering::Relaxed);
-        if is_between && buffer.filled().len() > before && activity.head.load(Ordering::Relaxed) == 0 {
-            activity.head.store(activity.now(), Ordering::Relaxed);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.wrote(&poll);
-        poll
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.io).poll_write_vectored(context, bytes);
-        self.wrote(&poll);
-        poll
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn verdicts_tell_slow_clients_from_idle_ones() {
-        let patience = Patience {
-            header: Duration::from_millis(10),
-            idle: Duration::from_hours(1),
-            send: Duration::from_millis(10),
-        };
-        let activity = Arc::new(Activity::new());
-        assert_eq!(activity.verdict(patience), Verdict::Fine);
-        activity.head.store(1, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(activity.verdict(patience), Verdict::TooSlow("slow_header"));
-        // The head has arrived: from here on, the handler decides how long the answer may take.
-        let busy = Busy::begin(Arc::clone(&activity));
-        assert_eq!(activity.verdict(patience), Verdict::Fine);
-        activity.stalled.store(1, Ordering::Relaxed);
-        assert_eq!(activity.verdict(patience), Verdict::TooSlow("slow_reader"));
-        activity.stalled.store(0, Ordering::Relaxed);
-        drop(busy);
-        assert_eq!(activity.verdict(patience), Verdict::Fine);
-        std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(activity.verdict(Patience { idle: Duration::from_millis(10), ..patience }), Verdict::Idle);
     }
 }

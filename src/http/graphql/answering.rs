@@ -97,7 +97,7 @@ fn compute(gateway: Gateway, client: Client, found: Found, parameters: Parameter
         async move {
             let (gateway, client, unpaid, found, parameters, room) = &*asked;
             let meter = unpaid.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
-            let client = client.paying_by(meter);
+            let client = client.shared(meter);
             let question = question(Transport::Live, WRITTEN_AS, client.caller.scopes, found, parameters);
             let (operation, variables) = (parameters.operation_name.as_deref(), parameters.variables.clone());
             let computed = execute(gateway, &client, WRITTEN_AS, Transport::Live, &found.text, operation, variables);

@@ -14,6 +14,8 @@ use crate::{
 /// Headers that make a browser send a preflight request first.
 const PREFLIGHTED: [HeaderName; 2] =
     [HeaderName::from_static("apollo-require-preflight"), HeaderName::from_static("x-apollo-operation-name")];
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether a GET request may come from a page of another site that is not allowed. Current browsers send
@@ -39,12 +41,57 @@ pub(super) fn is_cross_site(headers: &HeaderMap, allowed: &Origins) -> bool {
 /// Whether a WebSocket handshake comes from a page of another host that is not allowed. Browsers send handshakes
 /// without a preflight request and let any page read the messages. Clients other than browsers send no `Origin`.
 /// Source: <https://www.rfc-editor.org/rfc/rfc6455#section-10.2>
-pub(super) fn is_foreign(headers: &HeaderMap, allowed: &Origins) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+pub(super) fn is_foreign(headers: &HeaderMap, allowed: &Origins, hops: usize) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    let is_own = host.is_some() && host == text(header::HOST);
+    let is_own = origin.to_str().is_ok_and(|origin| hosts(headers, hops).iter().any(|host| is_of(origin, host)));
     !is_own && !is_allowed(headers, allowed)
+}
+
+/// Whether the origin is that of a page of this host. Without a port, both have the one that the origin's scheme implies.
+fn is_of(origin: &str, host: &str) -> bool {
+    let Some((scheme, page)) = origin.split_once("://") else { return false };
+    let implied = match scheme {
+        "https" => "443",
+        "http" => "80",
+        _ => return false,
+    };
+    let ((page, page_port), (host, port)) = (split(page), split(host));
+    !host.is_empty() && page.eq_ignore_ascii_case(host) && page_port.unwrap_or(implied) == port.unwrap_or(implied)
+}
+
+/// The name and the port of a host; an address of IPv6 is in brackets.
+fn split(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    }
+}
+
+/// The hosts under which the client may know the gateway: what the request says, and what trusted proxies say that it
+/// was before them. A page cannot set these headers on a handshake.
+fn hosts(headers: &HeaderMap, hops: usize) -> Vec<String> {
+    let listed = |name: &HeaderName| -> Vec<String> {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(|value| value.trim().to_owned()).collect()
+    };
+    let mut hosts = listed(&header::HOST);
+    if hops == 0 {
+        return hosts;
+    }
+    // As for addresses, the entry that is `hops` from the end; proxies that replace the header leave fewer.
+    let trusted =
+        |mut values: Vec<String>| (!values.is_empty()).then(|| values.swap_remove(values.len().saturating_sub(hops)));
+    hosts.extend(trusted(listed(&FORWARDED_HOST)));
+    hosts.extend(trusted(listed(&header::FORWARDED)).and_then(|entry| {
+        let mut pairs = entry.split(';').filter_map(|pair| pair.trim().split_once('='));
+        let (_, host) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
+        Some(host.trim_matches('"').to_owned())
+    }));
+    if let Some(port) = trusted(listed(&FORWARDED_PORT)) {
+        let with_port: Vec<_> = hosts.iter().map(|host| format!("{}:{port}", split(host).0)).collect();
+        hosts.extend(with_port);
+    }
+    hosts
 }
 
 fn is_allowed(headers: &HeaderMap, allowed: &Origins) -> bool {
@@ -98,7 +145,52 @@ mod tests {
         for (origin, expected) in cases {
             let mut headers = HeaderMap::from_iter([(header::HOST, "reports.example:5153".parse().unwrap())]);
             headers.extend(origin.map(|origin| (header::ORIGIN, origin.parse().unwrap())));
-            assert_eq!(is_foreign(&headers, &allowed), expected, "{origin:?}");
+            assert_eq!(is_foreign(&headers, &allowed, 0), expected, "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_host_is_the_same_host_however_it_is_written() {
+        let one = |name: &'static str, value: &'static str| vec![(name, value)];
+        let host = |value| one("host", value);
+        let behind = |name, value| vec![("host", "gateway.internal:5153"), (name, value)];
+        let cases = [
+            ("https://reports.example", host("reports.example:443"), 0, false),
+            ("https://reports.example", host("reports.example"), 0, false),
+            ("http://reports.example", host("Reports.Example:80"), 0, false),
+            ("https://reports.example:443", host("reports.example"), 0, false),
+            ("http://reports.example", host("reports.example:443"), 0, true),
+            ("https://reports.example:8443", host("reports.example"), 0, true),
+            ("https://reports.example", host("reports.example.other.example"), 0, true),
+            ("http://[::1]:5153", host("[::1]:5153"), 0, false),
+            ("http://[::1]", host("[::1]:80"), 0, false),
+            ("http://[::1]:5153", host("[::2]:5153"), 0, true),
+            ("ftp://reports.example", host("reports.example"), 0, true),
+            ("https://", host(""), 0, true),
+            ("null", host("reports.example"), 0, true),
+            ("https://reports.example", behind("x-forwarded-host", "reports.example"), 0, true),
+            ("https://reports.example", behind("x-forwarded-host", "reports.example"), 1, false),
+            ("https://reports.example", behind("x-forwarded-host", "reports.example, inner.internal"), 2, false),
+            ("https://reports.example", behind("x-forwarded-host", "reports.example, inner.internal"), 1, true),
+            ("https://reports.example", behind("x-forwarded-host", "reports.example"), 2, false),
+            (
+                "https://reports.example",
+                behind("forwarded", "for=203.0.113.7;host=\"reports.example\";proto=https"),
+                1,
+                false,
+            ),
+            ("https://reports.example", behind("forwarded", "for=203.0.113.7;host=reports.example"), 0, true),
+            ("https://reports.example", behind("forwarded", "for=203.0.113.7"), 1, true),
+            ("https://reports.example:8443", vec![("host", "reports.example"), ("x-forwarded-port", "8443")], 1, false),
+            ("https://reports.example:8443", vec![("host", "reports.example"), ("x-forwarded-port", "8443")], 0, true),
+        ];
+        for (origin, given, hops, expected) in cases {
+            let mut headers: HeaderMap = given
+                .iter()
+                .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
+                .collect();
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            assert_eq!(is_foreign(&headers, &Origins::Only(vec![]), hops), expected, "{origin} {given:?} {hops}");
         }
     }
 

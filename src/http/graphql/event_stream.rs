@@ -13,10 +13,9 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
 
 use crate::{
-    access::{Caller, Denied},
-    graphql::execution::limits::Limit,
+    access::Denied,
     http::{
-        connections::memory::Room,
+        connections::{admission::Client, memory::Room},
         error::Failure,
         graphql::{
             Gateway,
@@ -39,9 +38,9 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Sends each answer as an event `next`, and `complete` after the last. When the gateway stops, the stream ends without
 /// `complete`, so that clients connect again.
-pub(super) fn respond(gateway: &Gateway, caller: Caller, answering: Answering) -> Result<Response, Failure> {
-    let limit = Failure::Limit(Limit::Connections, gateway.config.limits.live_connections);
-    let place = gateway.live.connect().ok_or(limit)?;
+pub(super) fn respond(gateway: &Gateway, client: &Client, answering: Answering) -> Result<Response, Failure> {
+    let place = gateway.live.connect(client.address())?;
+    let caller = client.caller.clone();
     let held = (place, Counted::live_connection("sse"), answering.is_followed().then(Counted::subscription));
     let begun = (gateway.clone(), caller, answering, Room::default(), held);
     let events = stream::unfold(Some(begun), |state| async {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -16,7 +17,15 @@ use tokio::{
 
 use crate::{
     config::Config,
-    http::{answers::Question, connections::memory::Memory, error::Failure},
+    graphql::execution::limits::Limit,
+    http::{
+        answers::Question,
+        connections::{
+            memory::Memory,
+            shares::{Share, Shares},
+        },
+        error::Failure,
+    },
     metrics,
     reports::Reports,
     shutdown::Ending,
@@ -68,6 +77,8 @@ struct Inner {
     /// reader is slow.
     memory: Memory,
     connections: Arc<Semaphore>,
+    connections_max: usize,
+    shares: Shares,
     /// The least time between two answers to a follower, and between two checks for changes.
     interval: Duration,
     ending: Ending,
@@ -85,6 +96,8 @@ impl Live {
             turns: Semaphore::new(turns),
             memory: Memory::new(limits.live_bytes),
             connections: Arc::new(Semaphore::new(limits.live_connections)),
+            connections_max: limits.live_connections,
+            shares: Shares::new(limits.live_connections, config.server.address_percent),
             interval: config.graphql.subscription_interval,
             ending,
         });
@@ -92,9 +105,13 @@ impl Live {
         Self(inner)
     }
 
-    /// A slot among the connections that stay open; none when all are in use.
-    pub(super) fn connect(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.connections).try_acquire_owned().ok()
+    /// A place among the connections that stay open, for a client of this address.
+    pub(super) fn connect(&self, address: Option<IpAddr>) -> Result<(OwnedSemaphorePermit, Share), Failure> {
+        let Inner { connections, connections_max, shares, .. } = &*self.0;
+        let share = shares.take(address);
+        let share = share.ok_or(Failure::Limit(Limit::ConnectionsPerAddress, shares.most()))?;
+        let place = Arc::clone(connections).try_acquire_owned();
+        Ok((place.map_err(|_| Failure::Limit(Limit::Connections, *connections_max))?, share))
     }
 
     /// The memory for live answers.

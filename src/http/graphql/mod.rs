@@ -132,7 +132,7 @@ async fn respond(
     if wanted.stream {
         let answering = Answering::begin(gateway, &client, parameters.clone()).await;
         if answering.is_followed() || wanted.single.is_none() {
-            return event_stream::respond(gateway, client.caller, answering)
+            return event_stream::respond(gateway, &client, answering)
                 .map_or_else(|failure| fail(gateway, accepted, &failure), vary);
         }
     }
@@ -218,7 +218,7 @@ async fn execute(
     variables: Variables,
 ) -> Result<Answer, Unkept> {
     // Only the request that computes an answer uses a slot; requests that wait for the same answer do not.
-    let _place = gateway.load.begin()?;
+    let _place = gateway.load.begin(client.address())?;
     let prepared = match gateway.executor.prepare(document, operation_name, variables, &client.caller) {
         Ok(prepared) => prepared,
         Err(error) => return written(gateway, accepted, None, gateway.executor.refuse(error)).await,

@@ -96,12 +96,15 @@ pub(in crate::http) async fn connect(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else { return Failure::NeedsWebSocket.into_response() };
-    if cross_site::is_foreign(&headers, &gateway.config.cors_origins) {
-        return Failure::CrossSite.into_response();
+    if cross_site::is_foreign(&headers, &gateway.config.cors_origins, gateway.proxy_hops) {
+        let text = |name| headers.get(name).map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into());
+        let [origin, host] = [header::ORIGIN, header::HOST].map(|name| text(name).unwrap_or_default());
+        return Failure::ForeignOrigin { origin, host }.into_response();
     }
     let limits = &gateway.config.limits;
-    let Some(place) = gateway.live.connect() else {
-        return Failure::Limit(Limit::Connections, limits.live_connections).into_response();
+    let place = match gateway.live.connect(client.address()) {
+        Ok(place) => place,
+        Err(failure) => return failure.into_response(),
     };
     let upgrade = upgrade
         .protocols([PROTOCOL])

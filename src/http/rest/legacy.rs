@@ -32,7 +32,7 @@ pub(in crate::http) async fn daily_usage(
     request: &HeaderMap,
 ) -> Result<Response, Failure> {
     let made = async {
-        let _place = gateway.load.begin()?;
+        let _place = gateway.load.begin(client.address())?;
         client.meter.charge(LEGACY_COST);
         let measures = Measures { visits: true, ..Measures::default() };
         let days = gateway.reports.session().daily_usage(&UsageQuestion::default(), measures, None).await;
@@ -49,7 +49,7 @@ pub(in crate::http) async fn user_visits(
     request: &HeaderMap,
 ) -> Result<Response, Failure> {
     let made = async {
-        let _place = gateway.load.begin()?;
+        let _place = gateway.load.begin(client.address())?;
         client.meter.charge(LEGACY_COST);
         let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
         let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };

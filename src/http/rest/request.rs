@@ -6,14 +6,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse as _, Response},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     access::Scope,
     graphql::{Named, REPORT_COST},
     http::{
         Gateway,
-        connections::admission::Client,
+        connections::{admission::Client, load::Slot},
         error::Failure,
         graphql::preferred,
         rest::{parameters::Asked, report::Report, table::Format},
@@ -44,7 +43,7 @@ pub(in crate::http) struct Request {
     pub(in crate::http) is_legacy: bool,
     report: &'static Report,
     asked: Asked,
-    _place: Option<OwnedSemaphorePermit>,
+    _slot: Option<Slot>,
 }
 
 impl Request {
@@ -65,12 +64,12 @@ impl Request {
             client.caller.require(Scope::Members)?;
         }
         // Legacy reports may be cached, so they take a slot and charge the caller only when they are computed.
-        let place = if is_legacy { None } else { Some(gateway.load.begin()?) };
+        let slot = if is_legacy { None } else { Some(gateway.load.begin(client.address())?) };
         if !is_legacy {
             client.meter.charge(if report.is_list { LIST_COST } else { REPORT_COST as u64 });
         }
         let session = gateway.reports.snapshot_session();
-        Ok(Self { gateway, client, headers, version, session, format, is_legacy, report, asked, _place: place })
+        Ok(Self { gateway, client, headers, version, session, format, is_legacy, report, asked, _slot: slot })
     }
 
     /// The value of a parameter that takes one of the schema's names.

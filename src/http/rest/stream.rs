@@ -81,7 +81,7 @@ pub(in crate::http) async fn members<L: List>(
         ..UserVisitsParts::default()
     };
     let (sender, mut chunks) = mpsc::channel::<Result<Bytes, Failure>>(WAITING);
-    let (counter, counted) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
     let session = Arc::clone(&request.session);
     // The process waits for this task before it ends, as for any request.
     gateway.ending.tasks.spawn(async move {
@@ -102,7 +102,7 @@ pub(in crate::http) async fn members<L: List>(
         });
         let end = read.await.map(|()| list.finish()).map_err(Failure::from);
         if end.is_ok() {
-            let _ = counter.send(rows);
+            let _ = tell.send(rows);
         }
         let _ = timeout(PATIENCE, sender.send(end)).await;
     });
@@ -111,13 +111,13 @@ pub(in crate::http) async fn members<L: List>(
     }
     let Some(begin) = chunks.recv().await else { return Err(Failure::Internal) };
     let begin = begin?;
-    let rest = stream::unfold(Some((chunks, counted)), |left| async {
-        let (mut chunks, counted) = left?;
+    let rest = stream::unfold(Some((chunks, told)), |left| async {
+        let (mut chunks, told) = left?;
         match chunks.recv().await {
-            Some(Ok(chunk)) => Some((Ok(Frame::data(chunk)), Some((chunks, counted)))),
+            Some(Ok(chunk)) => Some((Ok(Frame::data(chunk)), Some((chunks, told)))),
             Some(Err(failure)) => Some((Err(Broken(failure.message())), None)),
             None => {
-                let trailer = match counted.await {
+                let trailer = match told.await {
                     Ok(rows) => Ok(Frame::trailers(HeaderMap::from_iter([(ROW_COUNT, HeaderValue::from(rows))]))),
                     Err(_) => Err(Broken(Failure::Internal.message())),
                 };

@@ -8,12 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::body::Body;
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName},
+};
 use http_body_util::BodyExt as _;
 use hyper::{Request, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
-use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::Answer;
 
@@ -75,10 +82,37 @@ impl Service {
         service
     }
 
+    /// Starts the binary with limits on open files, the soft and the hard one.
+    pub async fn start_with_files(soft: u32, hard: u32, variables: &[(&str, &str)]) -> Self {
+        Self::start_after(&format!("ulimit -S -n {soft} && ulimit -H -n {hard}"), variables).await
+    }
+
+    /// Starts a command of the binary.
+    pub fn spawn_command(arguments: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut command = command(BINARY, folder.path());
+        command.args(arguments);
+        Self::spawn_by(command, folder, &[])
+    }
+
+    /// Starts the binary after lines of a shell.
+    pub async fn start_after(script: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut shell = command("/bin/sh", folder.path());
+        shell.args(["-c", &format!("{script} && exec \"$0\""), BINARY]);
+        let service = Self::spawn_by(shell, folder, variables);
+        service.wait_for("/readiness_check", 200).await;
+        service
+    }
+
     fn spawn_in(folder: TempDir, variables: &[(&str, &str)]) -> Self {
+        Self::spawn_by(command(BINARY, folder.path()), folder, variables)
+    }
+
+    fn spawn_by(mut command: Command, folder: TempDir, variables: &[(&str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        let child = command(BINARY, folder.path())
+        let child = command
             .env("APP_PORT", address.port().to_string())
             .env("METRICS_PORT", "0")
             // Generous, because the machine may be busy.
@@ -105,6 +139,15 @@ impl Service {
                 return;
             }
             assert!(started.elapsed() < PATIENCE, "{path} never answered {status}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the file is there.
+    pub async fn wait_for_file(&self, path: &str) {
+        let started = Instant::now();
+        while !self.folder.path().join(path).exists() {
+            assert!(started.elapsed() < PATIENCE, "{path} was never made:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -205,6 +248,60 @@ pub async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Ans
         Ok(Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() })
     };
     tokio::time::timeout(PATIENCE, exchange).await?
+}
+
+/// A connection of HTTP/1.1 that a client keeps. It looks at the connection only when it reads an answer.
+pub struct Kept {
+    pub stream: TcpStream,
+}
+
+impl Kept {
+    pub async fn open(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap() }
+    }
+
+    /// The answer to a GET; an error when there is none.
+    pub async fn get(&mut self, path: &str) -> Result<Answer, SendError> {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await
+    }
+
+    /// The status and the first bytes of the answer to a request that may change the protocol.
+    pub async fn head(&mut self, request: &str) -> Result<(u16, String), SendError> {
+        self.stream.write_all(request.as_bytes()).await?;
+        let mut bytes = vec![0; 4096];
+        let read = timeout(PATIENCE, self.stream.read(&mut bytes)).await??;
+        let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+        let status = text.split(' ').nth(1).ok_or("no status")?.parse()?;
+        Ok((status, text))
+    }
+
+    /// The answer, which has a `Content-Length`, to a request.
+    pub async fn send(&mut self, request: &str) -> Result<Answer, SendError> {
+        let exchange = async {
+            self.stream.write_all(request.as_bytes()).await?;
+            let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+            loop {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                    let mut lines = head.lines();
+                    let status = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or("no status")?.parse()?;
+                    let mut headers = HeaderMap::new();
+                    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+                        headers.append(name.parse::<HeaderName>()?, value.parse()?);
+                    }
+                    let length: usize = headers.get("content-length").ok_or("no length")?.to_str()?.parse()?;
+                    if body.len() >= length {
+                        return Ok(Answer { status, headers, body: body.to_owned() });
+                    }
+                }
+                match self.stream.read(&mut piece).await? {
+                    0 => return Err("closed without an answer".into()),
+                    read => bytes.extend_from_slice(&piece[..read]),
+                }
+            }
+        };
+        timeout(PATIENCE, exchange).await?
+    }
 }
 
 /// Whether the other side closes the connection in time, while the test sends nothing more.
