@@ -6,6 +6,7 @@ pub mod connections;
 pub mod error;
 mod graphql;
 pub mod ops;
+mod packing;
 mod pages;
 mod rest;
 

@@ -35,7 +35,7 @@ const HOUSES: [House; 3] = [
     // Handlers of all parts use `Gateway`, which `http/mod.rs` defines.
     House {
         folder: "http",
-        floors: &[&["error"], &["connections"], &["answers", "ops", "pages"], &["graphql"], &["rest"]],
+        floors: &[&["error", "packing"], &["connections"], &["answers", "ops", "pages"], &["graphql"], &["rest"]],
     },
 ];
 

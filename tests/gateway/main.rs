@@ -7,6 +7,7 @@ mod averages;
 mod budgets;
 mod command_line;
 mod comparisons;
+mod compression;
 mod configuration;
 mod connections;
 mod daily_usage;

@@ -43,7 +43,7 @@ use crate::{
     graphql::{RequestedOperation, error::code_of, execution::limits::Limit},
     http::{
         Gateway,
-        answers::{self, Answer, Question},
+        answers::{Answer, Question},
         connections::admission::Client,
         error::Failure,
     },
@@ -184,7 +184,7 @@ async fn answer(
     let question = question(transport, accepted, client.caller.scopes, &found, &parameters);
     let Parameters { operation_name, variables, .. } = parameters;
     let compute = execute(gateway, client, accepted, transport, &found.text, operation_name.as_deref(), variables);
-    let answered = gateway.answers.find(&gateway.reports, question, answers::wants_anew(headers), compute).await;
+    let answered = gateway.answers.find(&gateway.reports, question, headers, compute).await;
     let is_valid = match &answered {
         Ok(_) => true,
         Err(Unkept::Answer { outcome, .. }) => outcome.is_valid(),

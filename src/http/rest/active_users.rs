@@ -42,6 +42,6 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
         let days = request.session.active_users(&filter).await?;
-        Ok(request.answer(written(request.format, &COLUMNS, days), filter.range))
+        request.answer(written(request.format, &COLUMNS, days), filter.range).await
     })
 }

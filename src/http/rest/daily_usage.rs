@@ -63,9 +63,9 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
             let days = request.session.daily_usage(&question, measures, None).await?;
             let mut json = serde_json::to_string(&LegacyDailyUsage(&days.rows)).map_err(|_| Failure::Internal)?;
             json.push('\n');
-            return Ok(request.answer(json, range));
+            return request.answer(json, range).await;
         }
         let days = request.session.daily_usage(&question, Measures::ALL, None).await?;
-        Ok(request.answer(written(request.format, &COLUMNS, days.rows), range))
+        request.answer(written(request.format, &COLUMNS, days.rows), range).await
     })
 }

@@ -33,6 +33,6 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
         let rows = request.session.frequency(&filter).await?;
-        Ok(request.answer(written(request.format, &COLUMNS, rows), filter.range))
+        request.answer(written(request.format, &COLUMNS, rows), filter.range).await
     })
 }

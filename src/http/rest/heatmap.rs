@@ -50,6 +50,6 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
         let filter = request.tokens()?;
         let heatmap = request.session.heatmap(&filter).await?;
         let rows = heatmap.cells.iter().map(|cell| Row { share: heatmap.share(cell), cell: *cell });
-        Ok(request.answer(written(request.format, &COLUMNS, rows), filter.range))
+        request.answer(written(request.format, &COLUMNS, rows), filter.range).await
     })
 }

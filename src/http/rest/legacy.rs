@@ -10,9 +10,10 @@ use serde::{Serialize, Serializer};
 use crate::{
     http::{
         Gateway,
-        answers::{self, Answer, Question},
+        answers::{Answer, Question},
         connections::admission::Client,
         error::Failure,
+        rest::request::send,
     },
     reports::{
         Error, LegacyDailyUsage, Measures, UsageQuestion, UserVisitsParts,
@@ -67,9 +68,8 @@ async fn kept(
     made: impl Future<Output = Result<Answer, Failure>>,
 ) -> Result<Response, Failure> {
     let question = Question { text: path.into(), details: String::new() };
-    let answer = gateway.answers.find(&gateway.reports, question, answers::wants_anew(request), made).await?;
-    let response = answer.tagged(request);
-    if response.status() == StatusCode::NOT_MODIFIED { Ok(response) } else { gateway.load.send(response, &answer.body) }
+    let answer = gateway.answers.find(&gateway.reports, question, request, made).await?;
+    send(gateway, request, &answer)
 }
 
 /// The legacy service answered 500 whatever the cause. Only a missing scope has its own status.

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Version, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     graphql::{Named, REPORT_COST},
     http::{
         Gateway,
+        answers::{Answer, Question},
         connections::{admission::Client, load::Slot},
         error::Failure,
         graphql::preferred,
@@ -28,6 +29,12 @@ use crate::{
 /// What a list of members costs its caller, whatever its length.
 const LIST_COST: u64 = 50_000;
 
+/// Sends the answer, or says that the client has it already.
+pub(in crate::http) fn send(gateway: &Gateway, request: &HeaderMap, answer: &Answer) -> Result<Response, Failure> {
+    let response = answer.tagged(request);
+    if response.status() == StatusCode::NOT_MODIFIED { Ok(response) } else { gateway.load.send(response, &answer.body) }
+}
+
 /// An answer that is being made.
 pub(in crate::http) type Answering = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
 
@@ -42,6 +49,7 @@ pub(in crate::http) struct Request {
     /// Whether the request is one that the legacy service answered: no parameters, and JSON.
     pub(in crate::http) is_legacy: bool,
     report: &'static Report,
+    query: String,
     asked: Asked,
     _slot: Option<Slot>,
 }
@@ -69,7 +77,8 @@ impl Request {
             client.meter.charge(if report.is_list { LIST_COST } else { REPORT_COST as u64 });
         }
         let session = gateway.reports.snapshot_session();
-        Ok(Self { gateway, client, headers, version, session, format, is_legacy, report, asked, _slot: slot })
+        let query = query.unwrap_or_default().to_owned();
+        Ok(Self { gateway, client, headers, version, session, format, is_legacy, report, query, asked, _slot: slot })
     }
 
     /// The value of a parameter that takes one of the schema's names.
@@ -118,13 +127,23 @@ impl Request {
         Ok(self.client.caller.require(users.scope())?)
     }
 
-    /// The answer. Formats other than JSON have a file name, which includes the range.
-    pub(in crate::http) fn answer(&self, body: impl Into<axum::body::Body>, range: DateRange) -> Response {
-        let mut response = (StatusCode::OK, body.into()).into_response();
+    /// The answer with this text, or the answer that the client has it already.
+    pub(in crate::http) async fn answer(&self, text: String, range: DateRange) -> Result<Response, Failure> {
+        let answer = Answer::new(StatusCode::OK, self.format.header(), text.into()).fitting(&self.headers).await;
+        Ok(self.dressed(send(&self.gateway, &self.headers, &answer)?, range))
+    }
+
+    /// Everything that the answer depends on besides the data and the time.
+    pub(in crate::http) fn question(&self) -> Question {
+        let details = (&self.query, self.format.media_type(), self.client.caller.scopes);
+        Question { text: self.report.path().into(), details: serde_json::to_string(&details).unwrap_or_default() }
+    }
+
+    /// The response with the headers of a report. Formats other than JSON have a file name, which includes the range.
+    pub(in crate::http) fn dressed(&self, mut response: Response, range: DateRange) -> Response {
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, self.format.header());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
+        headers.append(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
         if self.format != Format::Json {
             let dates = [range.from(), range.to()].into_iter().flatten().map(|date| format!("_{date}"));
             let name: String = std::iter::once(self.report.name.to_owned()).chain(dates).collect();

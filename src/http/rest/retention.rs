@@ -73,7 +73,7 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
         let question = RetentionQuestion::new(request.tokens()?, unit, week_start, relative, periods, anchor)?;
         let cohorts = request.session.retention(&question).await?;
         let rows = cohorts.into_iter().flat_map(rows);
-        Ok(request.answer(written(request.format, &COLUMNS, rows), DateRange::default()))
+        request.answer(written(request.format, &COLUMNS, rows), DateRange::default()).await
     })
 }
 

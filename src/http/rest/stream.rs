@@ -4,8 +4,8 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderName, HeaderValue, Version, header},
-    response::Response,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header},
+    response::{IntoResponse as _, Response},
 };
 use futures_util::{StreamExt as _, stream};
 use http_body_util::StreamBody;
@@ -21,8 +21,10 @@ use tokio::{
 use crate::{
     graphql::execution::limits::Limit,
     http::{
+        answers,
         connections::memory::Room,
         error::Failure,
+        packing::{self, Packer},
         rest::{legacy::Entry, request::Request, table::Writer},
     },
     reports::{
@@ -72,6 +74,20 @@ pub(in crate::http) async fn members<L: List>(
         None => Page::all(),
     };
     let gateway = &request.gateway;
+    // HTTP/1.0 gets the whole list at once, with its length.
+    let mut packer = (request.version >= Version::HTTP_11 && packing::accepts(&request.headers)).then(Packer::new);
+    let mut question = request.question();
+    question.details.push_str(if packer.is_some() { "gzip" } else { "" });
+    let tag = gateway.answers.tag(&gateway.reports, &question).await;
+    let dressed = |mut response: Response| {
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, header::ACCEPT_ENCODING.into());
+        headers.extend(tag.clone().map(|tag| (header::ETAG, tag)));
+        request.dressed(response, range)
+    };
+    if tag.as_ref().is_some_and(|tag| answers::is_known(&request.headers, tag)) {
+        return Ok(dressed(StatusCode::NOT_MODIFIED.into_response()));
+    }
     let under_way = gateway.exports.clone().try_acquire_owned();
     let under_way = under_way.map_err(|_| Failure::Limit(Limit::Exports, gateway.exports_max))?;
     let parts = UserVisitsParts {
@@ -107,15 +123,31 @@ pub(in crate::http) async fn members<L: List>(
         let _ = timeout(PATIENCE, sender.send(end)).await;
     });
     if request.version < Version::HTTP_11 {
-        return Ok(request.answer(whole(request, chunks).await?, range));
+        let body = whole(request, chunks).await?;
+        return Ok(dressed(([(header::CONTENT_TYPE, request.format.header())], body).into_response()));
     }
     let Some(begin) = chunks.recv().await else { return Err(Failure::Internal) };
-    let begin = begin?;
-    let rest = stream::unfold(Some((chunks, told)), |left| async {
-        let (mut chunks, told) = left?;
+    let mut begin = begin?;
+    let mut response = Response::default();
+    packer = packer.filter(|_| begin.len() >= packing::WORTH);
+    if let Some(packer) = &mut packer {
+        begin = packer.piece(&begin);
+        response.headers_mut().insert(header::CONTENT_ENCODING, packing::GZIP);
+    }
+    let rest = stream::unfold(Some((chunks, told, packer)), |left| async {
+        let (mut chunks, told, mut packer) = left?;
         match chunks.recv().await {
-            Some(Ok(chunk)) => Some((Ok(Frame::data(chunk)), Some((chunks, told)))),
+            Some(Ok(mut chunk)) => {
+                if let Some(packer) = &mut packer {
+                    chunk = packer.piece(&chunk);
+                }
+                Some((Ok(Frame::data(chunk)), Some((chunks, told, packer))))
+            }
             Some(Err(failure)) => Some((Err(Broken(failure.message())), None)),
+            None if packer.is_some() => {
+                let end = packer.map(Packer::finish).unwrap_or_default();
+                Some((Ok(Frame::data(end.into())), Some((chunks, told, None))))
+            }
             None => {
                 let trailer = match told.await {
                     Ok(rows) => Ok(Frame::trailers(HeaderMap::from_iter([(ROW_COUNT, HeaderValue::from(rows))]))),
@@ -126,9 +158,10 @@ pub(in crate::http) async fn members<L: List>(
         }
     });
     let body = StreamBody::new(stream::iter([Ok(Frame::data(begin))]).chain(rest));
-    let mut response = request.answer(Body::new(body), range);
+    *response.body_mut() = Body::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, request.format.header());
     response.headers_mut().insert(header::TRAILER, HeaderValue::from_name(ROW_COUNT));
-    Ok(response)
+    Ok(dressed(response))
 }
 
 /// The whole list, if it fits into the memory of an answer.

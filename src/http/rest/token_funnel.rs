@@ -56,6 +56,6 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
         let funnel = request.session.token_funnel(&filter).await?;
-        Ok(request.answer(written(request.format, &COLUMNS, [funnel]), filter.range))
+        request.answer(written(request.format, &COLUMNS, [funnel]), filter.range).await
     })
 }

@@ -59,6 +59,6 @@ pub(in crate::http) fn answer(request: Request) -> Answering {
         let (week_start, relative) = (request.week_start()?, request.relative()?);
         let question = UsageQuestion::new(request.tokens()?, granularity, week_start, relative, gaps)?;
         let series = request.session.usage(&question, Measures::ALL, None).await?;
-        Ok(request.answer(written(request.format, &COLUMNS, series.rows), question.filter.range))
+        request.answer(written(request.format, &COLUMNS, series.rows), question.filter.range).await
     })
 }
