@@ -27,6 +27,8 @@ codes! {
     RATE_LIMITED = "RATE_LIMITED";
     /// The database took longer than the statement timeout, or the request longer than its own.
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT";
+    /// All connections to the database are in use by other requests: trying again later helps.
+    DATABASE_BUSY = "DATABASE_BUSY";
     /// The database is out of reach for now, or there are too many requests: trying again later helps.
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE";
     /// The gateway is at fault; the log has the cause.

@@ -70,6 +70,14 @@ pub struct PoolState {
     pub max: u32,
 }
 
+impl PoolState {
+    /// Whether all connections that may be open are.
+    #[must_use]
+    pub fn is_full(self) -> bool {
+        self.used + self.idle >= self.max
+    }
+}
+
 /// Counts a statement that runs, or waits for a connection, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Running(Arc<AtomicU32>);

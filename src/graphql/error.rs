@@ -5,7 +5,8 @@ use async_graphql::{ErrorExtensionValues, ServerError};
 use crate::{
     access::NotGranted,
     codes::{
-        self, BAD_USER_INPUT, FORBIDDEN, INTERNAL_SERVER_ERROR, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, UNAUTHENTICATED,
+        self, BAD_USER_INPUT, DATABASE_BUSY, FORBIDDEN, INTERNAL_SERVER_ERROR, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE,
+        UNAUTHENTICATED,
     },
     graphql::names::camel_case,
     reports::{self, Argument},
@@ -29,6 +30,9 @@ pub(super) fn client_error(error: reports::Error) -> async_graphql::Error {
         }
         reports::Error::Timeout(_) => {
             (REQUEST_TIMEOUT, "The database did not answer in time: narrow the range and try again.".to_owned())
+        }
+        reports::Error::Busy(_) => {
+            (DATABASE_BUSY, "The database is busy with other requests: try again shortly.".to_owned())
         }
         reports::Error::Unavailable(_) => {
             (SERVICE_UNAVAILABLE, "The database is not available for now: try again shortly.".to_owned())

@@ -26,6 +26,9 @@ use crate::{
 /// The bytes that an entry takes besides its texts and its body.
 const ENTRY_BYTES: usize = 512;
 
+/// What an answer depends on: the format, the compression, and the caller's scopes.
+pub(super) const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization, X-Api-Key");
+
 /// Everything that an answer depends on besides the data and the time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Question {
@@ -110,7 +113,7 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.tag().clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        headers.insert(header::VARY, header::ACCEPT_ENCODING.into());
+        headers.insert(header::VARY, VARY);
         self.with_operation(response)
     }
 
@@ -121,7 +124,7 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.media_type.clone());
         headers.insert(header::AGE, self.made.elapsed().as_secs().into());
-        headers.insert(header::VARY, header::ACCEPT_ENCODING.into());
+        headers.insert(header::VARY, VARY);
         if self.is_packed {
             headers.insert(header::CONTENT_ENCODING, packing::GZIP);
         }

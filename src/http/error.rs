@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     access::{Denied, NotGranted},
     codes::{
-        self, BAD_USER_INPUT, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT,
+        self, BAD_USER_INPUT, DATABASE_BUSY, INTERNAL_SERVER_ERROR, LIMIT_EXCEEDED, RATE_LIMITED, REQUEST_TIMEOUT,
         SERVICE_UNAVAILABLE, UNAUTHENTICATED,
     },
     graphql::{error::code_of_missing, execution::limits::Limit},
@@ -73,6 +73,8 @@ pub enum Failure {
     TimedOut,
     /// An error in the gateway.
     Internal,
+    /// All connections to the database are in use.
+    Busy,
     /// The database is not available.
     Unavailable,
     /// A report failed in the database, or a legacy report failed for any reason except a missing scope. Always 500, as
@@ -100,6 +102,7 @@ impl Failure {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Limit(Limit::Connections | Limit::Exports, _)
+            | Self::Busy
             | Self::Unavailable
             | Self::Unidentified
             | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -128,6 +131,7 @@ impl Failure {
             Self::Internal => INTERNAL_SERVER_ERROR,
             Self::Report(code) => code,
             Self::BadParameter { .. } => BAD_USER_INPUT,
+            Self::Busy => DATABASE_BUSY,
             Self::Unavailable | Self::Unidentified | Self::Overloaded => SERVICE_UNAVAILABLE,
         }
     }
@@ -158,6 +162,7 @@ impl Failure {
             Self::NotEncrypted => "This port accepts TLS only: use https://.".to_owned(),
             Self::SlowBody => "The request body took too long to arrive.".to_owned(),
             Self::BadParameter { argument, problem } => format!("`{argument}` {problem}"),
+            Self::Busy => "The database is busy with other requests: try again shortly.".to_owned(),
             Self::Unavailable => "The database is not available for now: try again shortly.".to_owned(),
             Self::CrossSite => {
                 "The request may come from a page of another site: list its origin in CORS_ORIGINS. Clients \
@@ -308,6 +313,7 @@ impl From<reports::Error> for Failure {
             reports::Error::NotGranted(missing) => missing.into(),
             reports::Error::InvalidArgument(invalid) => invalid.into(),
             reports::Error::Timeout(_) => Self::TimedOut,
+            reports::Error::Busy(_) => Self::Busy,
             reports::Error::Unavailable(_) => Self::Unavailable,
             reports::Error::Database(_) => Self::Report(INTERNAL_SERVER_ERROR),
         }

@@ -88,6 +88,8 @@ pub struct Gateway {
     pub request_timeout: Duration,
     /// How long the readiness probe waits for the database.
     pub readiness_timeout: Duration,
+    /// Within what time a busy database has answered some statement.
+    pub busy_timeout: Duration,
 }
 
 /// Why the gateway cannot be set up.
@@ -127,6 +129,7 @@ impl Gateway {
             ending,
             request_timeout: config.server.request_timeout,
             readiness_timeout: config.server.readiness_timeout,
+            busy_timeout: config.database.statement_timeout.max(ops::probes::BUSY),
         })
     }
 }

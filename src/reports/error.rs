@@ -1,7 +1,7 @@
 //! Errors of reports, grouped by what the caller can do about them.
 
 use sea_orm::{
-    DbErr, RuntimeErr,
+    ConnAcquireErr, DbErr, RuntimeErr,
     sqlx::{self, error::DatabaseError, postgres::PgDatabaseError},
 };
 use tracing::{error, warn};
@@ -24,7 +24,10 @@ pub enum Error {
     /// The database cancelled the statement at the statement timeout, or the statement waited too long for a lock.
     #[error("the database did not answer in time")]
     Timeout(#[source] DbErr),
-    /// The database cannot be reached now, or no connection to it is free.
+    /// All connections to the database were in use, and none became free in time.
+    #[error("the database is busy with other requests")]
+    Busy(#[source] DbErr),
+    /// The database cannot be reached now.
     #[error("the database is out of reach")]
     Unavailable(#[source] Option<DbErr>),
     /// The database refused the statement: for example a missing table, a missing right, or a damaged file.
@@ -38,12 +41,12 @@ impl Error {
         if database.is_away() { Err(Self::Unavailable(None)) } else { Ok(()) }
     }
 
-    /// Returns the error unchanged; if it may mean an outage, starts a check of the database.
+    /// Starts a check of the database if the error may mean an outage. An exhausted pool alone is none.
     pub(super) fn noted(self, database: &Database) -> Self {
-        if matches!(self, Self::Unavailable(Some(_))) {
-            database.investigate();
-        }
-        self
+        let Self::Unavailable(Some(source)) = self else { return self };
+        database.investigate();
+        let is_exhausted = source == DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) && database.pool().is_full();
+        if is_exhausted { Self::Busy(source) } else { Self::Unavailable(Some(source)) }
     }
 
     /// The outcome of a report in one word, for metrics.
@@ -52,6 +55,7 @@ impl Error {
             Self::NotGranted(_) => "denied",
             Self::InvalidArgument(_) => "invalid",
             Self::Timeout(_) => "timeout",
+            Self::Busy(_) => "busy",
             Self::Unavailable(_) => "unavailable",
             Self::Database(_) => "failed",
         }
@@ -72,7 +76,7 @@ impl Error {
     #[must_use]
     pub fn in_full(&self) -> String {
         match self {
-            Self::Timeout(source) | Self::Unavailable(Some(source)) | Self::Database(source) => {
+            Self::Timeout(source) | Self::Busy(source) | Self::Unavailable(Some(source)) | Self::Database(source) => {
                 format!("{self}: {}", words(source))
             }
             Self::NotGranted(_) | Self::InvalidArgument(_) | Self::Unavailable(None) => self.to_string(),
@@ -85,6 +89,7 @@ impl Error {
         match self {
             Self::NotGranted(_) | Self::InvalidArgument(_) | Self::Unavailable(None) => {}
             Self::Timeout(source) => warn!(error = words(source), "report cancelled at the statement timeout"),
+            Self::Busy(_) => warn!("report failed: no connection to the database was free within DB_ACQUIRE_TIMEOUT"),
             Self::Unavailable(Some(source)) => warn!(error = words(source), "report failed: database out of reach"),
             Self::Database(source) => error!(error = words(source), "report failed: database refused the statement"),
         }

@@ -250,6 +250,10 @@ impl Session {
         let rows = async {
             let take = |row| {
                 let taken = take(&row);
+                // A list of many pieces is one long statement, which the database answers all the time.
+                if matches!(taken, Ok(Some(_))) {
+                    self.database.answered();
+                }
                 async move {
                     match taken? {
                         Some(wait) => wait.await,

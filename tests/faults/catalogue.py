@@ -40,8 +40,8 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
-# The database is unavailable: errors say so, or say that the request took too long.
-OUTAGE = Expected(frozenset({"SERVICE_UNAVAILABLE", "REQUEST_TIMEOUT"}))
+# The database is unavailable, or busy: errors say so, or say that the request took too long.
+OUTAGE = Expected(frozenset({"SERVICE_UNAVAILABLE", "DATABASE_BUSY", "REQUEST_TIMEOUT"}))
 
 
 def special(name: str, title: str, quick: bool = False) -> Callable[[Callable[[Lab], Report]], Callable[[Lab], Report]]:

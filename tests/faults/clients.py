@@ -180,7 +180,12 @@ class Asker(Task):
 
 
 # The statuses of each error code: of GraphQL, and of the legacy reports.
-STATUSES = {"SERVICE_UNAVAILABLE": (503, 500), "REQUEST_TIMEOUT": (504, 500), "INTERNAL_SERVER_ERROR": (500, 500)}
+STATUSES = {
+    "SERVICE_UNAVAILABLE": (503, 500),
+    "DATABASE_BUSY": (503, 500),
+    "REQUEST_TIMEOUT": (504, 500),
+    "INTERNAL_SERVER_ERROR": (500, 500),
+}
 
 
 def judge(question: truth.Question, status: int, content: bytes, at_least: int, at_most: int) -> tuple[str, str]:

@@ -27,7 +27,7 @@ def pool(scene: Postgres) -> None:
     with scene.session() as session, scene.more_askers(2 * POOL):
         session.run("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
         scene.wait("a full pool", lambda: scene.server.waiting() >= POOL)
-        scene.wait("both errors", lambda: scene.count("REQUEST_TIMEOUT") > 0 and scene.count("SERVICE_UNAVAILABLE") > 0)
+        scene.wait("both errors", lambda: scene.count("REQUEST_TIMEOUT") > 0 and scene.count("DATABASE_BUSY") > 0)
         time.sleep(REQUEST)
         session.run("COMMIT")
         scene.wait("an empty queue", lambda: scene.server.waiting() == 0)

@@ -180,7 +180,7 @@ async fn kept_answers_are_kept_apart_by_scope() {
     for _ in 0..3 {
         let named = get_as(&gateway, &path, Some(&member.key)).await;
         assert!(named.body.contains("firstName") && named.json().get("errors").is_none(), "{}", named.body);
-        assert_eq!(named.header("vary"), "Accept, Authorization, X-Api-Key");
+        assert_eq!(named.header("vary"), "Accept, Accept-Encoding, Authorization, X-Api-Key");
         assert!(named.header("cache-control").starts_with("private"));
         let anonymous = get_as(&gateway, &path, None).await;
         assert!(!anonymous.body.contains("firstName\""), "{}", anonymous.body);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, TestGateway, snapshot};
 
 /// The headers that answers depend on.
-const VARY: &str = "Accept, Authorization, X-Api-Key";
+const VARY: &str = "Accept, Accept-Encoding, Authorization, X-Api-Key";
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
 
 async fn post(gateway: &TestGateway, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -29,6 +29,7 @@ on_postgres!(
     a_statement_timeout_cancels_the_statement_in_the_database,
     a_request_timeout_ends_what_waits_for_a_connection,
     a_busy_pool_is_no_outage,
+    an_exhausted_pool_is_told_from_an_outage,
     a_gateway_cannot_write,
     what_a_standby_gives_up_is_asked_once_more,
 );
@@ -124,6 +125,39 @@ async fn a_busy_pool_is_no_outage() {
         lock.commit().await.unwrap();
     });
     assert_eq!(answer.status, 200);
+}
+
+async fn an_exhausted_pool_is_told_from_an_outage() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let variables = [("DB_MAX_CONNECTIONS", "2"), ("DB_ACQUIRE_TIMEOUT", "300ms"), ("CACHE_BYTES", "0")];
+    let gateway = TestGateway::on(database, &variables).await;
+    assert_eq!(gateway.post(DAILY, json!({})).await.status, 200);
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let beside = async {
+        while waiting(&lock).await < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The probe gets no connection either, and waits for one longer than DB_ACQUIRE_TIMEOUT.
+        assert_eq!(gateway.get("/readiness_check").await.status, 200);
+        let refused = gateway.post(DAILY, json!({})).await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, ""));
+        let error = refused.json()["errors"][0].take();
+        assert_eq!(error["extensions"]["code"], "DATABASE_BUSY");
+        assert_eq!(error["message"], "The database is busy with other requests: try again shortly.");
+        for (path, status, retry_after) in [
+            ("/api/reports/usage", 503, "1"),
+            ("/api/reports/members", 503, "1"),
+            ("/api/reports/daily_usage", 500, ""),
+        ] {
+            let refused = gateway.get(path).await;
+            assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (status, retry_after), "{path}");
+            assert_eq!(refused.json()["errors"][0]["extensions"]["code"], "DATABASE_BUSY", "{path}");
+        }
+        lock.commit().await.unwrap();
+    };
+    let (first, second, ()) = tokio::join!(gateway.post(DAILY, json!({})), gateway.post(DAILY, json!({})), beside);
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200));
 }
 
 #[tokio::test]

@@ -251,7 +251,7 @@ function part(panel: Panel, errors: Problem[], name: string): void {
 }
 
 /** What goes by itself. */
-const PASSING = ['UNREACHABLE', 'RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'REQUEST_TIMEOUT'];
+const PASSING = ['UNREACHABLE', 'RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'DATABASE_BUSY', 'REQUEST_TIMEOUT'];
 const isPassing = ({ extensions }: Problem) => PASSING.includes(extensions?.code ?? '');
 
 function explain(problem: Problem): Node {

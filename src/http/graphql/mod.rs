@@ -18,7 +18,7 @@ use axum::{
     Extension, Json,
     body::{Body, Bytes, to_bytes},
     extract::{RawQuery, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Serialize;
@@ -43,7 +43,7 @@ use crate::{
     graphql::{RequestedOperation, error::code_of, execution::limits::Limit},
     http::{
         Gateway,
-        answers::{Answer, Question},
+        answers::{self, Answer, Question},
         connections::admission::Client,
         error::Failure,
     },
@@ -290,8 +290,8 @@ pub(super) fn refused(gateway: &Gateway, headers: &HeaderMap, failure: &Failure)
     fail(gateway, accept::negotiate(headers).map_or(MediaType::Json, Wanted::media_type), failure)
 }
 
-/// Declares the headers that answers depend on: the format and the caller's scopes.
+/// Declares the headers that answers depend on.
 fn vary(mut response: Response) -> Response {
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
+    response.headers_mut().insert(header::VARY, answers::VARY);
     response
 }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 
 use super::accept::MediaType;
 use crate::{
-    codes::{FORBIDDEN, PARSE_FAILED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, UNAUTHENTICATED},
+    codes::{DATABASE_BUSY, FORBIDDEN, PARSE_FAILED, REQUEST_TIMEOUT, SERVICE_UNAVAILABLE, UNAUTHENTICATED},
     config::graphql::Edition,
     graphql::error::code_of,
 };
@@ -31,7 +31,7 @@ pub(super) enum Outcome {
     Forbidden,
     /// No data: the database did not answer in time.
     TimedOut,
-    /// No data: the database is not available.
+    /// No data: the database is not available, or busy.
     Unavailable,
 }
 
@@ -47,7 +47,7 @@ impl Outcome {
         match was_executed {
             false if code_of(error) == PARSE_FAILED => Self::NoGraphql,
             false => Self::Refused,
-            true if is_empty && has(SERVICE_UNAVAILABLE) => Self::Unavailable,
+            true if is_empty && (has(SERVICE_UNAVAILABLE) || has(DATABASE_BUSY)) => Self::Unavailable,
             true if is_empty && has(REQUEST_TIMEOUT) => Self::TimedOut,
             true if is_empty && has(UNAUTHENTICATED) => Self::Unauthenticated,
             true if is_empty && has(FORBIDDEN) => Self::Forbidden,

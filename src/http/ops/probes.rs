@@ -8,11 +8,12 @@ use tracing::warn;
 
 use crate::{
     http::{Gateway, legacy_text},
-    metrics,
+    metrics, reports,
 };
 
-/// A database that gave an answer within this time counts as busy, not as unavailable.
-const BUSY: Duration = Duration::from_secs(5);
+/// A database that gave an answer within this time, or within the statement timeout, counts as busy, not as
+/// unavailable.
+pub(in crate::http) const BUSY: Duration = Duration::from_secs(5);
 
 /// Liveness. The database is not checked: a short outage of the database is no reason to restart all replicas.
 pub(in crate::http) async fn health_check() -> Response {
@@ -29,10 +30,12 @@ pub(in crate::http) async fn readiness_check(State(gateway): State<Gateway>) -> 
 async fn can_read(gateway: &Gateway) -> bool {
     match timeout(gateway.readiness_timeout, gateway.reports.check()).await {
         Ok(Ok(())) => return true,
-        Ok(Err(error)) => warn!(error = error.in_full(), "not ready: the database cannot be read"),
         // All connections are busy, and reports are being answered. A failure here would take every replica out of
         // service under load.
-        Err(_) if gateway.reports.answered_within(BUSY) => return true,
+        Ok(Err(reports::Error::Busy(_))) | Err(_) if gateway.reports.answered_within(gateway.busy_timeout) => {
+            return true;
+        }
+        Ok(Err(error)) => warn!(error = error.in_full(), "not ready: the database cannot be read"),
         Err(_) => warn!(timeout = ?gateway.readiness_timeout, "not ready: the database did not answer in time"),
     }
     false

@@ -12,7 +12,7 @@ use crate::{
     graphql::{Named, REPORT_COST},
     http::{
         Gateway,
-        answers::{Answer, Question},
+        answers::{self, Answer, Question},
         connections::{admission::Client, load::Slot},
         error::Failure,
         graphql::preferred,
@@ -143,7 +143,7 @@ impl Request {
     pub(in crate::http) fn dressed(&self, mut response: Response, range: DateRange) -> Response {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        headers.append(header::VARY, HeaderValue::from_static("Accept, Authorization, X-Api-Key"));
+        headers.insert(header::VARY, answers::VARY);
         if self.format != Format::Json {
             let dates = [range.from(), range.to()].into_iter().flatten().map(|date| format!("_{date}"));
             let name: String = std::iter::once(self.report.name.to_owned()).chain(dates).collect();

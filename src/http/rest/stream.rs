@@ -81,7 +81,6 @@ pub(in crate::http) async fn members<L: List>(
     let tag = gateway.answers.tag(&gateway.reports, &question).await;
     let dressed = |mut response: Response| {
         let headers = response.headers_mut();
-        headers.insert(header::VARY, header::ACCEPT_ENCODING.into());
         headers.extend(tag.clone().map(|tag| (header::ETAG, tag)));
         request.dressed(response, range)
     };
