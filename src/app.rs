@@ -28,7 +28,7 @@ use crate::{
     http::{
         self, Gateway, GatewayError,
         connections::{
-            files, serving,
+            files, listening, serving,
             tls::{self, TlsError},
         },
     },
@@ -82,8 +82,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let signals = Signals::listen()?;
     // Listens before anything is created, so that a taken port is reported at once and leaves nothing behind.
     let address = config.server.address;
-    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
-    let metrics_listener = listen_for_metrics(&config.observability).await?;
+    let listener = listening::bind(address).map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
+    let metrics_listener = listen_for_metrics(&config.observability)?;
     let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
     let target = &config.database.target;
     let failure = |error| Failure::new(target, error);
@@ -185,9 +185,9 @@ async fn look_at_database(database: Database, reports: Reports) {
 }
 
 /// A taken port is an error only if it was configured; the default port is then not used.
-async fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpListener>, ServeError> {
+fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpListener>, ServeError> {
     let Some(address) = config.metrics else { return Ok(None) };
-    match TcpListener::bind(address).await {
+    match listening::bind(address) {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if config.metrics_required => Err(ServeError::Listen(address, "METRICS_PORT", error)),
         Err(error) => {

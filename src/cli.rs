@@ -34,7 +34,7 @@ Configured by environment variables, or by a file `.env` in this folder. Those t
   DB_USERNAME       the role, required with any of these parts
   DB_PASSWORD       the role's password, likewise; it may be empty
                     With none of these six, a sample database is made in the folder `data`.
-  APP_HOST          address to listen on [default: 0.0.0.0]
+  APP_HOST          address to listen on [default: ::]
   APP_PORT          port of the dashboard and the API [default: 5153]
   METRICS_PORT      port of /metrics, or off [default: 9153]
   ANONYMOUS_SCOPES  what callers without a key see [default: reports], on the sample reports,members

@@ -1,7 +1,7 @@
 //! A health check of a running service, for containers without `curl`.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -60,8 +60,8 @@ async fn get(address: SocketAddr, path: &'static str) -> Result<(), ProbeError> 
 /// The address at which a service is reached that listens on all interfaces: the loopback address.
 fn reachable(listening: IpAddr) -> IpAddr {
     match listening {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        // `::` is every interface for IPv4 too, which containers always have.
+        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     }
 }

@@ -1,7 +1,7 @@
 //! Where the service listens, and the limits of each request.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use super::{Environment, limits::PageLimits};
 /// Where the service listens, and the limits of each request.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// `APP_HOST`: the address to listen on. Default `0.0.0.0`, every interface.
+    /// `APP_HOST`: the address to listen on. Default `::`, every interface, for IPv4 and IPv6.
     /// `APP_PORT`: the port. Default `5153`; 0 for any free port.
     pub address: SocketAddr,
     /// `REQUEST_TIMEOUT`: how long a request may take, including waiting. Default `15s`.
@@ -83,7 +83,7 @@ impl TlsConfig {
 
 impl ServerConfig {
     pub(super) fn read(environment: &Environment) -> Self {
-        let every_interface = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let every_interface = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let host =
             environment.read("APP_HOST", every_interface, "an IP address to listen on", |value| value.parse().ok());
         let port = environment.number("APP_PORT", 5153_u16, 0, u16::MAX);

@@ -20,7 +20,7 @@ use crate::support::{
     Backend, TestDatabase, TestGateway,
     database::waiting,
     on_postgres,
-    process::{Kept, PATIENCE, Service, get, is_closed, query, send},
+    process::{Kept, PATIENCE, Service, get, is_closed, query, run, send},
     read,
     requests::{HEATMAP, ask_http2, post, until},
 };
@@ -164,6 +164,26 @@ async fn readers_that_stop_reading_are_let_go() {
         }
     };
     timeout(PATIENCE, counted).await.expect("a reader that stopped is waited for");
+}
+
+#[tokio::test]
+async fn the_service_and_its_metrics_listen_for_both_versions_of_ip() {
+    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let service = Service::start(&[("METRICS_PORT", &metrics.to_string()), QUIET]).await;
+    let port = service.address.port();
+    let answers = async |host: &str, port: u16, path: &str| {
+        get(format!("{host}:{port}").parse().unwrap(), path).await.is_ok_and(|answer| answer.status == 200)
+    };
+    // Machines without IPv6 are served by IPv4.
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    for (host, expected) in [("127.0.0.1", true), ("[::1]", has_ipv6)] {
+        assert_eq!(answers(host, port, "/health_check").await, expected, "{host}");
+        assert_eq!(answers(host, metrics, "/metrics").await, expected, "{host}");
+    }
+    let (code, _, err) = run(&std::env::temp_dir(), &[("APP_PORT", &port.to_string())], &["health", "--ready"]);
+    assert_eq!(code, 0, "{err}");
+    let alone = Service::start(&[("APP_HOST", "0.0.0.0"), QUIET]).await;
+    assert!(!answers("[::1]", alone.address.port(), "/health_check").await);
 }
 
 /// The head of a request whose body does not come: its connection is busy for `BODY_TIMEOUT`.

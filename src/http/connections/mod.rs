@@ -3,6 +3,7 @@
 mod activity;
 pub(in crate::http) mod admission;
 pub mod files;
+pub mod listening;
 pub(in crate::http) mod load;
 pub(in crate::http) mod log;
 pub(in crate::http) mod memory;

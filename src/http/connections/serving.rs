@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -122,6 +122,8 @@ pub async fn serve(
                 continue;
             }
         };
+        // A client of IPv4 has its own address, also where the port is for both.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let of = house.counts_addresses.then(|| network(address.ip()));
         let Some((seat, terms)) = house.places.take(of) else {
             metrics::request_refused("connections");
