@@ -21,7 +21,6 @@ use crate::{
     config::{
         Config,
         database::{DatabaseConfig, DatabaseTarget},
-        observability::ObservabilityConfig,
         server::ServerConfig,
     },
     database::{Access, Database, ELSEWHERE, Failure},
@@ -83,7 +82,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     // Listens before anything is created, so that a taken port is reported at once and leaves nothing behind.
     let address = config.server.address;
     let listener = listening::bind(address).map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
-    let metrics_listener = listen_for_metrics(&config.observability)?;
+    let metrics = config.observability.metrics;
+    let metrics_listener = metrics.map(|address| {
+        let listener = listen_for_metrics(address, config.observability.metrics_required);
+        listener.map_err(|error| ServeError::Listen(address, "METRICS_PORT", error))
+    });
+    let metrics_listener = metrics_listener.transpose()?.flatten();
     let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
     let target = &config.database.target;
     let failure = |error| Failure::new(target, error);
@@ -185,11 +189,10 @@ async fn look_at_database(database: Database, reports: Reports) {
 }
 
 /// A taken port is an error only if it was configured; the default port is then not used.
-fn listen_for_metrics(config: &ObservabilityConfig) -> Result<Option<TcpListener>, ServeError> {
-    let Some(address) = config.metrics else { return Ok(None) };
+fn listen_for_metrics(address: SocketAddr, is_required: bool) -> io::Result<Option<TcpListener>> {
     match listening::bind(address) {
         Ok(listener) => Ok(Some(listener)),
-        Err(error) if config.metrics_required => Err(ServeError::Listen(address, "METRICS_PORT", error)),
+        Err(error) if is_required => Err(error),
         Err(error) => {
             warn!(%address, %error, "no metrics: the default METRICS_PORT is taken");
             Ok(None)
