@@ -83,11 +83,11 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let address = config.server.address;
     let listener = listening::bind(address).map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
     let metrics = config.observability.metrics;
-    let metrics_listener = metrics.map(|address| {
-        let listener = listen_for_metrics(address, config.observability.metrics_required);
-        listener.map_err(|error| ServeError::Listen(address, "METRICS_PORT", error))
-    });
-    let metrics_listener = metrics_listener.transpose()?.flatten();
+    let metrics_listener = match metrics {
+        Some(address) => listen_for_metrics(address, config.observability.metrics_required)
+            .map_err(|error| ServeError::Listen(address, "METRICS_PORT", error))?,
+        None => None,
+    };
     let certificate = config.server.tls.as_ref().map(tls::read).transpose()?;
     let target = &config.database.target;
     let failure = |error| Failure::new(target, error);

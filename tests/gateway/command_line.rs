@@ -366,7 +366,8 @@ async fn migrate_creates_reports_and_adopts(backend: Backend) {
     let states = |states: [&str; 3]| {
         let names = ["01_adopt_or_create_tables", "02_create_report_views"].map(|name| format!("m20261123_0000{name}"));
         let names = names.into_iter().chain(["m20261127_000003_index_times".to_owned()]);
-        states.into_iter().zip(names).map(|(state, name)| format!("{state}  {name}\n")).collect::<String>()
+        let lines: Vec<_> = states.into_iter().zip(names).map(|(state, name)| format!("{state}  {name}\n")).collect();
+        lines.concat()
     };
     assert_eq!(migrate(&["status"]).1, states(["pending"; 3]));
     assert_eq!(migrate(&[]).1, states(["applied"; 3]));

@@ -127,7 +127,7 @@ impl Session {
         by: By,
         measures: Measures,
     ) -> Result<BTreeMap<Place, Counts>, Error> {
-        if let Some(counted) = self.kept_counts(filter, by, measures).await? {
+        if let Some(counted) = Box::pin(self.kept_counts(filter, by, measures)).await? {
             return Ok(counted);
         }
         let mut counted = BTreeMap::<Place, Counts>::new();
@@ -205,7 +205,9 @@ impl Session {
         }
         if matches!(by, By::Bucket(_)) && (notes_members || !measures.unique_visitors) {
             let mut totals = Counts::default();
-            counted.values().for_each(|counts| totals.add(*counts));
+            for counts in counted.values() {
+                totals.add(*counts);
+            }
             totals.unique_visitors = i64::try_from(everybody.ids().len()).unwrap_or(i64::MAX);
             self.note_totals(filter, measures, totals);
         }

@@ -75,6 +75,7 @@ pub(in crate::reports) struct Row {
 
 /// Which columns of a day are read, beside `counts`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of columns, each read or not")]
 pub(in crate::reports) struct Columns {
     pub(in crate::reports) used: bool,
     pub(in crate::reports) waits: bool,
@@ -100,8 +101,10 @@ impl Row {
                     None => waits.add(0),
                     Some((_, Ok(wait))) if wait < u32::MAX - 1 => waits.add(wait + 1),
                     Some((wait, _)) => {
-                        let wait = wait.cast_unsigned();
-                        [u32::MAX, wait as u32, (wait >> 32) as u32].into_iter().for_each(|part| waits.add(part));
+                        waits.add(u32::MAX);
+                        for half in halves(wait) {
+                            waits.add(half);
+                        }
                     }
                 }
             }
@@ -137,6 +140,13 @@ impl Row {
             came: members(columns.came, &self.came)?,
         })
     }
+}
+
+/// The low and the high half of a number.
+#[expect(clippy::cast_possible_truncation, reason = "each takes its half")]
+fn halves(number: i64) -> [u32; 2] {
+    let number = number.cast_unsigned();
+    [number as u32, (number >> 32) as u32]
 }
 
 /// Reads a day's slots in order of time.
@@ -223,10 +233,10 @@ impl<'a> Members<'a> {
     fn next(&mut self, count: usize, list: Option<&mut Vec<i32>>) -> Option<()> {
         let Some(list) = list else { return (0..count).try_for_each(|_| self.differences.next().map(drop)) };
         list.reserve(count.min(self.differences.left()));
-        let mut last = self.smallest;
+        let mut member = self.smallest;
         for _ in 0..count {
-            last = last.wrapping_add_unsigned(self.differences.next()?);
-            list.push(last);
+            member = member.wrapping_add_unsigned(self.differences.next()?);
+            list.push(member);
         }
         Some(())
     }
@@ -242,14 +252,14 @@ struct Writer {
 
 impl Writer {
     fn add(&mut self, number: u32) {
-        let length = (4 - number.leading_zeros() as usize / 8).max(1);
+        let length = (4 - number.leading_zeros() / 8).max(1);
         if self.count.is_multiple_of(4) {
             self.lengths.push(0);
         }
         if let Some(lengths) = self.lengths.last_mut() {
-            *lengths |= ((length - 1) as u8) << (self.count % 4 * 2);
+            *lengths |= (length - 1).to_le_bytes()[0] << (self.count % 4 * 2);
         }
-        self.numbers.extend(&number.to_le_bytes()[..length]);
+        self.numbers.extend(&number.to_le_bytes()[..length as usize]);
         self.count += 1;
     }
 
@@ -323,10 +333,10 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
 /// Writes a number for [`take`].
 fn write(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
+        bytes.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.push(value.to_le_bytes()[0]);
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod name {
 
 /// What a report reads of the door codes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of parts, each wanted or not")]
 pub(in crate::reports) struct Wanted {
     /// Door codes by time of issue, used ones.
     pub(in crate::reports) used: bool,
