@@ -82,8 +82,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     // Listens before anything is created, so that a taken port is reported at once and leaves nothing behind.
     let address = config.server.address;
     let listener = listening::bind(address).map_err(|error| ServeError::Listen(address, "APP_PORT", error))?;
-    let metrics = config.observability.metrics;
-    let metrics_listener = match metrics {
+    let metrics_listener = match config.observability.metrics {
         Some(address) => listen_for_metrics(address, config.observability.metrics_required)
             .map_err(|error| ServeError::Listen(address, "METRICS_PORT", error))?,
         None => None,
