@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use strsim::osa_distance;
 
+/// Names that every program reads, in capital and small letters, beside others such as `HTTP_PROXY`: whoever sets one of
+/// those means it.
+const EVERYBODYS: [&str; 2] = ["HTTPS_PROXY", "NO_PROXY"];
+
 /// The names in `set` that are not known, each with the known name that was probably meant.
 pub(super) fn among<'a>(set: &'a [String], ours: &BTreeSet<&'static str>) -> Vec<(&'a str, &'static str)> {
     let foreign = set.iter().filter(|name| !ours.contains(name.as_str()) && !is_service_link(name, set));
@@ -16,7 +20,8 @@ pub(super) fn among<'a>(set: &'a [String], ours: &BTreeSet<&'static str>) -> Vec
 fn meant(name: &str, ours: &BTreeSet<&'static str>) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
     let slips = |own: &str| if own.len() < 12 { 1 } else { 2 };
-    let begins_alike = ours.iter().filter(|own| own.as_bytes().first() == name.as_bytes().first());
+    let ours = ours.iter().filter(|own| !EVERYBODYS.contains(own));
+    let begins_alike = ours.filter(|own| own.as_bytes().first() == name.as_bytes().first());
     let distances = begins_alike.map(|own| (osa_distance(&name, own), *own));
     distances.filter(|(distance, own)| *distance <= slips(own)).min().map(|(_, own)| own)
 }
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn every_slip_is_found() {
         let ours = ours();
-        for own in &ours {
+        for own in ours.iter().filter(|own| !EVERYBODYS.contains(own)) {
             for at in 1..own.len() {
                 let (before, letter, after) = (&own[..at], &own[at..=at], &own[at + 1..]);
                 let swapped = after.get(..1).map(|next| format!("{before}{next}{letter}{}", &after[1..]));
