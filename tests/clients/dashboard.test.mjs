@@ -223,7 +223,7 @@ test('a code that opens the door moves the numbers without a reload, also after 
   await shows(before + 3);
   // All of the page follows: the members, last visits first.
   await page.waitForFunction(() => document.querySelector('#members tbody td:last-child').textContent === document.querySelectorAll('#members tbody tr')[2].lastElementChild.textContent);
-  await gateway.restart();
+  await gateway.restart(10_000);
   await page.locator('#live[data-state=live]').waitFor();
   gateway.use(2);
   await shows(before + 5);

@@ -36,9 +36,10 @@ export class Gateway {
     await this.ready().catch((error) => this.stop().finally(() => Promise.reject(error)));
   }
 
-  // Ends it, and starts it again on the same data.
-  async restart() {
+  // Ends it, and starts it again on the same data; meanwhile, connections are refused.
+  async restart(away = 0) {
     await this.end();
+    await new Promise((resolve) => setTimeout(resolve, away));
     await this.run();
   }
 
