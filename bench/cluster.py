@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.settings import HERE, ROOT, Settings, run, say
+from bench.settings import HERE, HUGE, ROOT, Settings, run, say
 
 SCRIPT = ROOT / "scripts/postgres.sh"
 SCHEMA = ROOT / "tests/fixtures/legacy/schema.sql"
@@ -114,7 +114,8 @@ class Cluster:
     # -- Databases ------------------------------------------------------------------------------------
 
     def users(self, size: int) -> int:
-        return min(self.settings.users, max(10, size // 10))
+        most = self.settings.users * 10 if size >= HUGE else self.settings.users
+        return min(most, max(10, size // 10))
 
     def database(self, size: int, rollup: bool = False) -> str:
         """The name of a database with `size` door codes, which is created if it is missing."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+# Tokens of row 15, which needs 20 GB and the better part of an hour.
+HUGE = 100_000_000
 
 
 @dataclass(frozen=True)
