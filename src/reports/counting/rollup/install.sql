@@ -1,6 +1,6 @@
 -- Door codes by day and 15 minutes of UTC, counts by member, and a log of what in them is out of date. Readers
--- take counts for what is not in the log, and look at the tokens themselves for what is. Run again, it brings
--- an earlier version's rollup to this one, and keeps its tables and the rights on them.
+-- take what is not in the log from here, and look at the tokens themselves for what is. Run again, it brings
+-- an earlier version's rollup to this one, and keeps the rights on its tables.
 --
 -- Whoever writes tokens sets off the functions below, which have the rights of their owner: so nothing in this
 -- file leaves it to a search path which table, function or type is meant.

@@ -1,6 +1,6 @@
-//! The rollup: counts kept beside the door codes, so that answers do not get slower as their number grows. The counts
-//! are by member, and by 15 minutes of UTC, of which the days of every current time zone consist. PostgreSQL only, and
-//! only after `coworking-analytics rollup create`; see `docs/architecture.md`.
+//! The rollup: kept beside the door codes, so that answers do not get slower as their number grows. It has the door codes
+//! of each day in few bytes, by 15 minutes of UTC, of which the days of every current time zone consist, and counts by
+//! member. PostgreSQL only, and only after `coworking-analytics rollup create`; see `docs/architecture.md`.
 
 mod days;
 mod faults;
