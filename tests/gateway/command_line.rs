@@ -57,7 +57,7 @@ async fn a_signal_ends_a_command() {
 /// A terminal that is closed stops the service as an orchestrator does, and not one that was started with `nohup`.
 #[tokio::test]
 async fn a_service_that_is_hung_up_drains() {
-    let mut service = Service::start(&[]).await;
+    let mut service = Service::start_hearing_hang_ups().await;
     service.signal("HUP");
     service.wait_for("/readiness_check", 500).await;
     assert_eq!(service.get("/health_check").await.status, 200);

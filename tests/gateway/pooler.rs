@@ -182,10 +182,7 @@ async fn kept_answers_are_kept_and_stay_fresh() {
     rollup::create(&database.owner, PATIENCE).await.unwrap();
     while rollup::refresh(&database.owner).await.unwrap() != rollup::Progress::Done {}
     let pooler = Pooler::start(&database, "transaction", "").await;
-    let rights = format!(
-        "GRANT SELECT ON rollup_slots, rollup_visitors, rollup_users, rollup_log, rollup_state TO {}",
-        pooler.role
-    );
+    let rights = format!("GRANT SELECT ON rollup_days, rollup_users, rollup_log, rollup_state TO {}", pooler.role);
     database.execute(&rights).await;
     // Two connections that check, so that they get both sessions in turn.
     let gateway = TestGateway::on(database.through(pooler.url()).await, &[]).await;
@@ -214,7 +211,7 @@ async fn services_refresh_the_rollup() {
     rollup::create(&database.owner, PATIENCE).await.unwrap();
     let pooler = Pooler::start(&database, "transaction", "").await;
     let rights = format!(
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON rollup_slots, rollup_visitors, rollup_users, rollup_log, rollup_state TO {}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON rollup_days, rollup_users, rollup_log, rollup_state TO {}",
         pooler.role
     );
     database.execute(&rights).await;
@@ -280,8 +277,11 @@ async fn commands_work_or_say_where_they_do() {
     );
     assert_eq!(code, 0, "{err}");
     assert_eq!(rows(&database.owner, "SELECT 1 WHERE to_regclass('rollup_state') IS NULL").await.len(), 1);
-    let (code, out, err) = told(&["migrate", "down"]);
-    assert!(code == 0 && out.contains("pending"), "{out}{err}");
+    // The last migration has no effect on PostgreSQL; the one before made the views.
+    for _ in 0..2 {
+        let (code, out, err) = told(&["migrate", "down"]);
+        assert!(code == 0 && out.contains("pending"), "{out}{err}");
+    }
     assert_eq!(rows(&database.owner, "SELECT 1 WHERE to_regclass('report_daily_usage') IS NULL").await.len(), 1);
 }
 

@@ -122,9 +122,16 @@ async fn views_have_these_columns_and_are_read_only(backend: Backend) {
     }
 }
 
+/// Undoes the migrations after the first.
+async fn down_to_the_tables(database: &TestDatabase) {
+    for _ in 1..Migration::ALL.len() {
+        migration::down(&database.owner).await.unwrap();
+    }
+}
+
 async fn undoing_removes_the_views_alone(backend: Backend) {
     let database = TestDatabase::recorded(backend).await;
-    migration::down(&database.owner).await.unwrap();
+    down_to_the_tables(&database).await;
     for view in [DAILY_USAGE, USER_VISITS] {
         assert!(count(&database.owner, view).await.is_err(), "{view}");
     }
@@ -137,7 +144,7 @@ async fn undoing_removes_the_views_alone(backend: Backend) {
 async fn what_has_their_name_is_never_replaced(backend: Backend) {
     for theirs in ["VIEW report_user_visits AS SELECT 7 AS n", "TABLE report_user_visits AS SELECT 7 AS n"] {
         let database = TestDatabase::recorded(backend).await;
-        migration::down(&database.owner).await.unwrap();
+        down_to_the_tables(&database).await;
         database.execute(&format!("CREATE {theirs}")).await;
         let error = migration::up(&database.owner).await.unwrap_err().to_string();
         for told in ["nothing was replaced", "report_user_visits", "already exists"] {
@@ -172,7 +179,7 @@ async fn a_role_by_the_recipe_sees_the_views_and_nothing_else() {
 async fn whoever_may_read_and_create_can_make_the_views() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
     for _ in Migration::ALL {
-        migration::down(&database.owner).await.unwrap();
+        down_to_the_tables(&database).await;
     }
     database.execute("DROP TABLE seaql_migrations").await;
     let role = follow(&database, "## A role", "reporting").await;

@@ -66,7 +66,7 @@ export class Live {
       lazyCloseTimeout: 3_000,
       retryAttempts: Number.POSITIVE_INFINITY,
       // Whatever closed or refused it (a refusal has no code), but not what the page itself did wrong.
-      shouldRetry: (event) => event instanceof Event && codeOf(event) !== FORBIDDEN,
+      shouldRetry: (event) => (event instanceof Event || codeOf(event) !== undefined) && codeOf(event) !== FORBIDDEN,
       connectionAckWaitTimeout: 10_000,
       retryWait: (tries) => new Promise((resolve) => setTimeout(resolve, Math.min(1_000 * 2 ** tries, 15_000) * (0.5 + Math.random() / 2))),
       on: {

@@ -61,6 +61,9 @@ pub struct Service {
     folder: TempDir,
 }
 
+/// For `env`: the tests themselves may run under `nohup`, which their processes would inherit.
+pub const HEARS_SIGHUP: &str = "--default-signal=HUP";
+
 impl Service {
     /// Starts the binary without arguments and waits until it is ready.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
@@ -90,9 +93,16 @@ impl Service {
     /// Starts a command of the binary.
     pub fn spawn_command(arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut command = command(BINARY, folder.path());
-        command.args(arguments);
+        let mut command = command("env", folder.path());
+        command.args([HEARS_SIGHUP, BINARY]).args(arguments);
         Self::spawn_by(command, folder, &[])
+    }
+
+    /// Starts the binary so that SIGHUP is not ignored.
+    pub async fn start_hearing_hang_ups() -> Self {
+        let service = Self::spawn_command(&["serve"]);
+        service.wait_for("/readiness_check", 200).await;
+        service
     }
 
     /// Starts the binary after lines of a shell.
