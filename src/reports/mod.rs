@@ -54,7 +54,7 @@ pub use self::{
 };
 use self::{
     asking::{argument, calendar, here},
-    counting::{codes, counts, dialect, ids, selection, version},
+    counting::{codes, counts, dialect, ids, moment, selection, version},
     session::made,
     usage::{running, series},
 };

@@ -12,7 +12,7 @@ use super::{
     checked_size,
     dialect::{Local, from_tokens, from_users, readable},
     filter::{TimeBasis, TokenFilter, UserFilter},
-    ids::ById,
+    ids::{ById, unpacked},
     made,
     model::ratio,
     range::{DateRange, RelativeRange},
@@ -185,24 +185,19 @@ impl Session {
 
     /// The same counts from the rollup; `None` when it cannot answer.
     async fn kept_retention(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
-        if !self.rollup.is_usable() {
-            return Ok(None);
-        }
+        let Some(rows) = self.query_rollup(&self.packed_cohorts(question)).await? else { return Ok(None) };
         let mut counted = Counted::default();
         // For each member, the number of their cohort in this list, plus one.
         let mut cohorts = Vec::<NaiveDate>::new();
         let mut cohort_of = ById::<u32>::default();
-        self.for_each(&self.packed_cohorts(question), |row| {
+        for row in rows {
             let cohort = row.try_get("", "cohort")?;
             let members: Vec<u8> = row.try_get("", "members")?;
             counted.members.insert(cohort, i64::try_from(members.len() / 4).unwrap_or(i64::MAX));
             cohorts.push(cohort);
             let number = u32::try_from(cohorts.len()).unwrap_or(u32::MAX);
-            let ids = members.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes);
-            ids.for_each(|id| *cohort_of.get_mut(id) = number);
-            Ok(())
-        })
-        .await?;
+            unpacked(&members).for_each(|id| *cohort_of.get_mut(id) = number);
+        }
         let filter = question.visits(DateRange::unordered(question.first_day(), question.last_day()));
         let calendar = question.calendar;
         let finish = |period: NaiveDate, members: &[i32]| {

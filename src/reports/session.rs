@@ -190,22 +190,19 @@ impl Session {
         self.database.connection().get_database_backend()
     }
 
-    /// Sends the `rolled` statement where the rollup can be read, and otherwise, or if that fails, the `direct` one.
-    pub(super) async fn query_rollup_or(
-        &self,
-        rolled: impl FnOnce() -> Option<SelectStatement>,
-        direct: impl FnOnce() -> SelectStatement,
-    ) -> Result<Vec<QueryResult>, Error> {
-        if self.rollup.is_usable()
-            && let Some(statement) = rolled()
-        {
-            match self.query_all(&statement).await {
-                // A failed statement ends a shared snapshot, so the other statement cannot be sent in it.
-                Err(Error::Database(error)) if !self.shares => self.distrust_rollup(&error),
-                answer => return answer,
-            }
+    /// All rows of a statement on the rollup; `None` when it cannot be read, so that the door codes are to be asked.
+    pub(super) async fn query_rollup(&self, statement: &SelectStatement) -> Result<Option<Vec<QueryResult>>, Error> {
+        if !self.rollup.is_usable() {
+            return Ok(None);
         }
-        self.query_all(&direct()).await
+        match self.query_all(statement).await {
+            // A failed statement ends a shared snapshot, so no other statement can be sent in it.
+            Err(Error::Database(error)) if !self.shares => {
+                self.distrust_rollup(&error);
+                Ok(None)
+            }
+            rows => rows.map(Some),
+        }
     }
 
     /// Stops reading the rollup, since a statement on it failed.

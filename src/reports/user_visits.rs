@@ -95,12 +95,13 @@ impl Session {
         page: &Page,
         parts: UserVisitsParts,
     ) -> Result<UserVisitsPage, Error> {
-        let rolled = || {
-            let is_of_all_time = filter.range.is_unbounded();
-            is_of_all_time.then(|| self.user_visits_statement(filter, order, page, parts, true))
+        let statement = |from_rollup| self.user_visits_statement(filter, order, page, parts, from_rollup);
+        let is_of_all_time = filter.range.is_unbounded();
+        let kept = if is_of_all_time { self.query_rollup(&statement(true)).await? } else { None };
+        let answer = match kept {
+            Some(rows) => rows,
+            None => self.query_all(&statement(false)).await?,
         };
-        let direct = || self.user_visits_statement(filter, order, page, parts, false);
-        let answer = self.query_rollup_or(rolled, direct).await?;
         let mut totals = None;
         let mut behind = false;
         let mut rows = Vec::with_capacity(answer.len());

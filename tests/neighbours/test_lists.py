@@ -7,25 +7,18 @@ import subprocess
 import tempfile
 import unittest
 
-from tests.neighbours.scene import BINARY, PATH, Gateway, configured, free_port, get
-from tests.neighbours.test_nginx import Nginx
+from tests.neighbours import test_nginx
+from tests.neighbours.scene import BINARY, PATH, Gateway, Process, free_port, get
+from tests.neighbours.test_nginx import nginx
 
 LIST = "/api/reports/user_visits?include_users_without_visits=true&format=csv"
 MEMBERS = 3_000
 
 
-def nginx_by_default(gateway: int):
+def nginx_by_default(gateway: int) -> Process:
     """nginx without a line about the gateway but its address: it speaks HTTP/1.0."""
     port = free_port()
-    text = f"""
-        daemon off; pid {{folder}}/pid; error_log stderr;
-        events {{}}
-        http {{
-            access_log off; client_body_temp_path {{folder}}/body; proxy_temp_path {{folder}}/proxy;
-            fastcgi_temp_path {{folder}}/fastcgi; uwsgi_temp_path {{folder}}/uwsgi; scgi_temp_path {{folder}}/scgi;
-            server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{gateway}; }} }}
-        }}"""
-    return configured(["nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf"], port, "nginx.conf", text)
+    return nginx(port, f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{gateway}; }} }}")
 
 
 class Lists(unittest.TestCase):
@@ -42,7 +35,7 @@ class Lists(unittest.TestCase):
         """The gateway, nginx by default, and nginx with the documented lines."""
         gateway = Gateway(DATABASE_URL=self.url, ANONYMOUS_SCOPES="reports,members", **variables)
         self.addCleanup(gateway.stop)
-        proxies = [nginx_by_default(gateway.port), Nginx.start(gateway.port)]
+        proxies = [nginx_by_default(gateway.port), test_nginx.Nginx.start(gateway.port)]
         for proxy in proxies:
             self.addCleanup(proxy.stop)
         return gateway.port, *(proxy.port for proxy in proxies)

@@ -4,7 +4,20 @@ import unittest
 
 from tests.neighbours.documented import lines
 from tests.neighbours.proxies import Proxied
-from tests.neighbours.scene import configured, free_port
+from tests.neighbours.scene import Process, configured, free_port
+
+
+def nginx(port: int, servers: str) -> Process:
+    """Starts nginx, which listens on the port, with these lines in its block `http`."""
+    text = f"""
+        daemon off; pid {{folder}}/pid; error_log stderr;
+        events {{}}
+        http {{
+            access_log off; client_body_temp_path {{folder}}/body; proxy_temp_path {{folder}}/proxy;
+            fastcgi_temp_path {{folder}}/fastcgi; uwsgi_temp_path {{folder}}/uwsgi; scgi_temp_path {{folder}}/scgi;
+            {servers}
+        }}"""
+    return configured(["nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf"], port, "nginx.conf", text)
 
 
 class Nginx(Proxied, unittest.TestCase):
@@ -12,12 +25,4 @@ class Nginx(Proxied, unittest.TestCase):
     def start(cls, gateway):
         port = free_port()
         own = lines("nginx").replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("gateway:5153", f"127.0.0.1:{gateway}")
-        text = f"""
-            daemon off; pid {{folder}}/pid; error_log stderr;
-            events {{}}
-            http {{
-                access_log off; client_body_temp_path {{folder}}/body; proxy_temp_path {{folder}}/proxy;
-                fastcgi_temp_path {{folder}}/fastcgi; uwsgi_temp_path {{folder}}/uwsgi; scgi_temp_path {{folder}}/scgi;
-                {own}
-            }}"""
-        return configured(["nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf"], port, "nginx.conf", text)
+        return nginx(port, own)

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime};
 use entity::user;
 use sea_orm::{DbErr, QueryResult, sea_query::Query};
 
@@ -11,10 +11,10 @@ use crate::reports::{
     Error, Session,
     dialect::from_users,
     filter::{TimeBasis, TokenFilter},
-    ids::{Ids, MemberSet},
+    ids::{Ids, OpenSets, unpacked},
+    moment::{Clock, Moment},
     rollup::{self, Columns, Day, Numbers, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
     selection::user_condition,
-    time_zone::Zone,
 };
 
 /// Door codes at one time: those of a slot, or a single one. Lists are empty unless they are wanted.
@@ -36,15 +36,6 @@ pub(in crate::reports) struct Codes<'a> {
     pub(in crate::reports) waits: &'a [Option<i64>],
     /// The members of those that were issued, and not used.
     pub(in crate::reports) unused: &'a [i32],
-}
-
-/// A local time, to the hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::reports) struct Moment {
-    pub(in crate::reports) date: NaiveDate,
-    pub(in crate::reports) hour: u32,
-    /// Local time minus UTC, in seconds.
-    pub(in crate::reports) offset: i32,
 }
 
 impl Session {
@@ -141,48 +132,6 @@ impl Session {
     }
 }
 
-/// The different visitors at places that are not complete yet.
-#[derive(Debug)]
-pub(in crate::reports) struct OpenSets<P> {
-    /// When clocks are set back across midnight, two places alternate.
-    sets: Vec<(P, MemberSet)>,
-    empty: Vec<MemberSet>,
-}
-
-impl<P> Default for OpenSets<P> {
-    fn default() -> Self {
-        Self { sets: Vec::new(), empty: Vec::new() }
-    }
-}
-
-impl<P: Ord + Copy> OpenSets<P> {
-    pub(in crate::reports) fn add(&mut self, place: P, visitors: &[i32], mut finish: impl FnMut(P, &[i32])) {
-        if let Some((_, set)) = self.sets.iter_mut().find(|(open, _)| *open == place) {
-            return set.add(visitors);
-        }
-        if self.sets.len() > 1 {
-            self.finish_first(&mut finish);
-        }
-        let mut set = self.empty.pop().unwrap_or_default();
-        set.add(visitors);
-        self.sets.push((place, set));
-    }
-
-    pub(in crate::reports) fn finish(mut self, mut finish: impl FnMut(P, &[i32])) {
-        while !self.sets.is_empty() {
-            self.finish_first(&mut finish);
-        }
-    }
-
-    fn finish_first(&mut self, finish: &mut impl FnMut(P, &[i32])) {
-        let first = self.sets.iter().enumerate().min_by_key(|(_, (place, _))| *place).map_or(0, |(at, _)| at);
-        let (place, mut set) = self.sets.swap_remove(first);
-        finish(place, set.ids());
-        set.clear();
-        self.empty.push(set);
-    }
-}
-
 /// The state between two rows.
 struct Reading<'a> {
     session: &'a Session,
@@ -226,8 +175,7 @@ impl Reading<'_> {
             kind::STATE => {
                 self.is_followed = row.try_get_by_index(9)?;
                 if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(11)? {
-                    let ids = bytes.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes);
-                    let ids = Arc::new(ids.collect::<Ids>());
+                    let ids = Arc::new(unpacked(&bytes).collect::<Ids>());
                     if let Some(users_id) = row.try_get_by_index(10)? {
                         self.session.rollup.remember(self.filter, users_id, ids.clone());
                     }
@@ -385,69 +333,4 @@ fn damaged(date: NaiveDate) -> Error {
     Error::Database(DbErr::Custom(format!(
         "{date} in rollup_days is damaged: run `coworking-analytics rollup rebuild`"
     )))
-}
-
-/// Finds local times; quick when each is near the one before.
-struct Clock {
-    zone: Zone,
-    /// The stretch of time that has this offset.
-    from: i64,
-    until: i64,
-    offset: i32,
-    day: i32,
-    date: NaiveDate,
-}
-
-impl Clock {
-    fn of(zone: Zone) -> Self {
-        Self { zone, from: 0, until: 0, offset: 0, day: 0, date: NaiveDate::default() }
-    }
-
-    /// The local time at an instant in seconds since 1970, within the years 1 to 9999.
-    fn at(&mut self, instant: i64) -> Moment {
-        const DAY: i64 = 24 * 3_600;
-        if !(self.from..self.until).contains(&instant) {
-            let at = DateTime::from_timestamp(instant, 0).unwrap_or_default().naive_utc();
-            let segments = self.zone.segments(Some(at), None);
-            let seconds = |segment: &crate::reports::time_zone::Segment| segment.start.and_utc().timestamp();
-            self.offset = segments.first().map_or(0, |segment| segment.offset);
-            self.from = segments.first().map_or(i64::MIN, seconds);
-            self.until = segments.get(1).map_or(i64::MAX, seconds);
-        }
-        let local = instant + i64::from(self.offset);
-        let day = i32::try_from(local.div_euclid(DAY)).unwrap_or_default();
-        if day != self.day {
-            self.day = day;
-            self.date = NaiveDate::from_epoch_days(day).unwrap_or_default();
-        }
-        let hour = u32::try_from(local.rem_euclid(DAY) / 3_600).unwrap_or_default();
-        Moment { date: self.date, hour, offset: self.offset }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn local_times_are_those_of_the_zone(
-            zone in any::<proptest::sample::Selector>(),
-            instants in proptest::collection::vec(prop_oneof![-62_000_000_000..250_000_000_000_i64, 1_300_000_000..1_310_000_000_i64], 1..20),
-        ) {
-            use chrono::{Offset as _, TimeZone as _, Timelike as _};
-            let name = zone.select(chrono_tz::TZ_VARIANTS.iter()).name();
-            let tz: chrono_tz::Tz = name.parse().unwrap();
-            let mut clock = Clock::of(Zone::parse(crate::reports::Argument::TIME_ZONE, name).unwrap());
-            for instant in instants {
-                let local = tz.timestamp_opt(instant, 0).unwrap();
-                let expected = Moment { date: local.date_naive(), hour: local.hour(), offset: local.offset().fix().local_minus_utc() };
-                prop_assert_eq!(clock.at(instant), expected, "{} {}", name, instant);
-            }
-        }
-    }
 }

@@ -12,11 +12,11 @@ use sea_orm::{
 use crate::reports::{
     Error, Session,
     calendar::{Bucket, Calendar, Granularity},
-    codes::{Moment, OpenSets},
     dialect::Local,
     filter::{TimeBasis, TokenFilter},
-    ids::MemberSet,
+    ids::{MemberSet, OpenSets},
     model::Figures,
+    moment::Moment,
     rollup::Wanted,
     selection::tokens,
 };

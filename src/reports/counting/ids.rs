@@ -105,6 +105,53 @@ impl MemberSet {
     }
 }
 
+/// The different visitors at places that are not complete yet.
+#[derive(Debug)]
+pub(in crate::reports) struct OpenSets<P> {
+    /// When clocks are set back across midnight, two places alternate.
+    sets: Vec<(P, MemberSet)>,
+    empty: Vec<MemberSet>,
+}
+
+impl<P> Default for OpenSets<P> {
+    fn default() -> Self {
+        Self { sets: Vec::new(), empty: Vec::new() }
+    }
+}
+
+impl<P: Ord + Copy> OpenSets<P> {
+    pub(in crate::reports) fn add(&mut self, place: P, visitors: &[i32], mut finish: impl FnMut(P, &[i32])) {
+        if let Some((_, set)) = self.sets.iter_mut().find(|(open, _)| *open == place) {
+            return set.add(visitors);
+        }
+        if self.sets.len() > 1 {
+            self.finish_first(&mut finish);
+        }
+        let mut set = self.empty.pop().unwrap_or_default();
+        set.add(visitors);
+        self.sets.push((place, set));
+    }
+
+    pub(in crate::reports) fn finish(mut self, mut finish: impl FnMut(P, &[i32])) {
+        while !self.sets.is_empty() {
+            self.finish_first(&mut finish);
+        }
+    }
+
+    fn finish_first(&mut self, finish: &mut impl FnMut(P, &[i32])) {
+        let first = self.sets.iter().enumerate().min_by_key(|(_, (place, _))| *place).map_or(0, |(at, _)| at);
+        let (place, mut set) = self.sets.swap_remove(first);
+        finish(place, set.ids());
+        set.clear();
+        self.empty.push(set);
+    }
+}
+
+/// Ids that the database packed, four bytes each (`int4send`).
+pub(in crate::reports) fn unpacked(bytes: &[u8]) -> impl Iterator<Item = i32> {
+    bytes.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,7 @@ pub mod codes;
 pub mod counts;
 pub mod dialect;
 pub mod ids;
+pub mod moment;
 pub mod rollup;
 pub mod selection;
 pub mod span;

@@ -113,9 +113,6 @@ impl Session {
 
     /// The same for all time, from the counts that are kept by member: as bytes, because a row for each takes long.
     async fn members_of_all_time(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<Counted>>, Error> {
-        if !self.rollup.is_usable() {
-            return Ok(None);
-        }
         let parts = UserVisitsParts::default();
         let conditions = filter.users.restricts_users().then_some((&filter.users, filter.zone));
         let matching = users_matching(self.backend(), conditions, self.now().naive_utc());
@@ -125,13 +122,7 @@ impl Session {
         members.expr_as(Expr::cust(PACKED), "members").from_subquery(counted, "counted");
         let mut with = WithClause::new();
         with.cte(stretches);
-        let rows = match self.query_all(&members.with_cte(with).take()).await {
-            Err(Error::Database(error)) if !self.shares => {
-                self.distrust_rollup(&error);
-                return Ok(None);
-            }
-            rows => rows?,
-        };
+        let Some(rows) = self.query_rollup(&members.with_cte(with).take()).await? else { return Ok(None) };
         let packed = rows.first().map_or(Ok(None), |row| row.try_get::<Option<Vec<u8>>>("", "members"))?;
         let member = |bytes: &[u8]| {
             let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);

@@ -4,6 +4,8 @@
 //! The numbers of a list are kept as in [Stream VByte](https://arxiv.org/abs/1709.08990): first the lengths, two bits
 //! for each number, then the numbers. So they are read without a branch that depends on them, at a nanosecond or two.
 
+use chrono::NaiveDateTime;
+
 /// Quarters of an hour in a day.
 pub(in crate::reports) const SLOTS: usize = 96;
 /// The length of a slot.
@@ -59,6 +61,12 @@ pub(in crate::reports) struct Numbers {
     pub(in crate::reports) used: usize,
     pub(in crate::reports) unused: usize,
     pub(in crate::reports) came: usize,
+}
+
+/// Whole seconds, rounded down.
+pub(in crate::reports) fn seconds_between(earlier: NaiveDateTime, later: NaiveDateTime) -> i64 {
+    let between = later - earlier;
+    between.num_seconds() - i64::from(between.subsec_nanos() < 0)
 }
 
 /// The columns of a day. All but `counts` may be left out by a reader.

@@ -2,6 +2,7 @@
 //! of each day in few bytes, by 15 minutes of UTC, of which the days of every current time zone consist, and counts by
 //! member. PostgreSQL only, and only after `coworking-analytics rollup create`; see `docs/architecture.md`.
 
+mod count;
 mod days;
 mod faults;
 mod install;
@@ -19,9 +20,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
 
 pub(in crate::reports) use self::{
-    days::{Columns, Numbers, Row as Day, SLOT_SECONDS, SLOTS, Slot},
+    days::{Columns, Numbers, Row as Day, SLOT_SECONDS, SLOTS, Slot, seconds_between},
     read::{Wanted, around_log, codes, kind},
-    refresh::seconds_between,
 };
 use self::{faults::Check, place::Place};
 pub use self::{

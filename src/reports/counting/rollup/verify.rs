@@ -3,9 +3,10 @@
 use sea_orm::{AccessMode, ConnectionTrait as _, DatabaseConnection, DbErr};
 
 use super::{
+    count::{differing_members, differing_slots},
     faults::EVERYTHING,
     place::Place,
-    refresh::{Part, begin, differing_members, differing_slots, is_followed, next_slots, next_users},
+    refresh::{Part, begin, is_followed, next_slots, next_users},
 };
 
 /// How much is compared at once.
