@@ -3,6 +3,7 @@
 mod availability;
 mod failure;
 mod file;
+mod heavy;
 mod pooler;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 };
 
 use sea_orm::{
-    DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
+    ConnAcquireErr, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         self, ConnectOptions as _, Executor as _,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -25,9 +26,9 @@ use sea_orm::{
 use secrecy::ExposeSecret as _;
 use tracing::log::LevelFilter;
 
-pub(crate) use self::failure::ELSEWHERE;
 pub use self::failure::{Failure, words};
-use self::{availability::Availability, file::File, pooler::Link};
+use self::{availability::Availability, file::File, heavy::HeavyPlaces, pooler::Link};
+pub(crate) use self::{failure::ELSEWHERE, heavy::HeavyPlace};
 use crate::config::database::{DatabaseConfig, DatabaseTarget, PoolMode, PostgresTarget};
 
 /// How long an attempt to connect may take, if requests do not wait longer than this for a connection.
@@ -53,6 +54,7 @@ pub struct Database {
     watching_since: Arc<AtomicU64>,
     availability: Availability,
     max_connections: u32,
+    heavy: HeavyPlaces,
     statements: Arc<AtomicU32>,
 }
 
@@ -147,6 +149,7 @@ impl Database {
             watching_since,
             availability,
             max_connections: config.max_connections,
+            heavy: HeavyPlaces::new(config.max_connections, config.acquire_timeout),
             statements: Arc::default(),
         }
     }
@@ -172,6 +175,20 @@ impl Database {
     pub(crate) fn running(&self) -> Running {
         self.statements.fetch_add(1, Ordering::Relaxed);
         Running(Arc::clone(&self.statements))
+    }
+
+    /// One of the connections that heavy questions may use, until it is dropped: half of all, at least one.
+    ///
+    /// # Errors
+    /// When none became free within `DB_ACQUIRE_TIMEOUT`, or too many wait already.
+    pub(crate) async fn heavy_place(&self) -> Result<HeavyPlace, DbErr> {
+        Box::pin(self.heavy.take()).await.ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+    }
+
+    /// How many connections heavy questions may use at once.
+    #[must_use]
+    pub fn heavy_places(connections: u32) -> usize {
+        heavy::places(connections)
     }
 
     /// Notes that the database answered a statement.

@@ -94,7 +94,8 @@ impl Failure {
                 StatusCode::FORBIDDEN
             }
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::RateLimited(_) | Self::Limit(Limit::RequestsPerAddress | Limit::ConnectionsPerAddress, _) => {
+            Self::RateLimited(_)
+            | Self::Limit(Limit::RequestsPerAddress | Limit::ConnectionsPerAddress | Limit::ExportsPerAddress, _) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::NotAcceptable | Self::NeedsStream => StatusCode::NOT_ACCEPTABLE,

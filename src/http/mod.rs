@@ -36,10 +36,11 @@ pub use self::{
 use crate::{
     access::{AccessError, Authenticator, RateLimit},
     config::{Config, graphql::GraphqlConfig},
+    database::Database,
     graphql::Executor,
     http::{
         answers::Answers,
-        connections::{admission, load::Load, log},
+        connections::{admission, load::Load, log, shares::Shares},
         error::Failure,
     },
     reports::Reports,
@@ -82,8 +83,10 @@ pub struct Gateway {
     pub ending: Ending,
     /// Slots for lists of members that are being sent.
     pub exports: Arc<Semaphore>,
-    /// The number of those slots: half of the database's connections, at least 1.
+    /// The number of those slots: one place for heavy questions less than there are, at least 1.
     pub exports_max: usize,
+    /// What each address may have of them: twice `MAX_ADDRESS_PERCENT`, because they are few.
+    pub(in crate::http) export_shares: Shares,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// How long the readiness probe waits for the database.
@@ -110,10 +113,11 @@ impl Gateway {
     /// # Errors
     /// When the folder of persisted documents, or the configuration of access, cannot be used.
     pub fn new(reports: Reports, config: &Config, ending: Ending) -> Result<Self, GatewayError> {
-        let exports_max = usize::try_from(config.database.max_connections / 2).unwrap_or_default().max(1);
+        let exports_max = Database::heavy_places(config.database.max_connections).saturating_sub(1).max(1);
         Ok(Self {
             exports: Arc::new(Semaphore::new(exports_max)),
             exports_max,
+            export_shares: Shares::new(exports_max, (2 * config.server.address_percent).min(100)),
             answers: Answers::new(config.graphql.cache_bytes),
             live: Live::new(reports.clone(), config, ending.clone()),
             executor: Executor::new(&config.graphql, config.server.pages),

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    database::{Database, PoolState, words},
+    database::{Database, HeavyPlace, PoolState, words},
     metrics,
 };
 
@@ -50,11 +50,20 @@ pub struct Session {
     now: DateTime<Utc>,
     pub(super) rollup: Rollup,
     pub(super) shares: bool,
-    snapshot: Arc<OnceCell<DatabaseTransaction>>,
+    snapshot: Arc<OnceCell<Snapshot>>,
+    /// Whether the request is one of those that may use a part of the connections only.
+    is_heavy: AtomicBool,
     /// Whether a statement was sent already.
     has_asked: AtomicBool,
     /// What was counted over whole ranges.
     pub(super) totals: Mutex<Vec<(TokenFilter, Measures, Counts)>>,
+}
+
+/// A transaction in which all statements of a session read the same, and its place among the heavy ones.
+#[derive(Debug)]
+struct Snapshot {
+    transaction: DatabaseTransaction,
+    _place: Option<HeavyPlace>,
 }
 
 impl Reports {
@@ -116,6 +125,7 @@ impl Reports {
             rollup,
             shares,
             snapshot: Arc::default(),
+            is_heavy: AtomicBool::new(false),
             has_asked: AtomicBool::new(false),
             totals: Mutex::default(),
         })
@@ -181,9 +191,34 @@ impl Session {
             rollup: Rollup::default(),
             shares: self.shares,
             snapshot: Arc::clone(&self.snapshot),
+            is_heavy: AtomicBool::new(self.is_heavy.load(Ordering::Relaxed)),
             has_asked: AtomicBool::new(false),
             totals: Mutex::default(),
         })
+    }
+
+    /// Says, before anything is asked, that the request is heavy: it then waits for one of the connections that heavy
+    /// requests may use, so that light ones find a free connection beside it.
+    pub fn mark_heavy(&self) {
+        self.is_heavy.store(true, Ordering::Relaxed);
+    }
+
+    /// A place among the heavy requests, if this is one.
+    async fn place(&self) -> Result<Option<HeavyPlace>, Error> {
+        if !self.is_heavy.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.database.heavy_place().await.map(Some).map_err(Error::Busy)
+    }
+
+    /// The snapshot that all statements of this session read.
+    async fn snapshot(&self) -> Result<&DatabaseTransaction, Error> {
+        let begin = async {
+            let place = self.place().await?;
+            let transaction = dialect::begin_snapshot(self.database.connection()).await?;
+            Ok::<_, Error>(Snapshot { transaction, _place: place })
+        };
+        Ok(&self.snapshot.get_or_try_init(|| begin).await?.transaction)
     }
 
     pub(super) fn backend(&self) -> DbBackend {
@@ -259,9 +294,9 @@ impl Session {
                 }
             };
             if self.shares {
-                let snapshot = self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await?;
-                snapshot.stream_raw(statement).await?.map_err(Error::from).try_for_each(take).await
+                self.snapshot().await?.stream_raw(statement).await?.map_err(Error::from).try_for_each(take).await
             } else {
+                let _place = self.place().await?;
                 connection.stream_raw(statement).await?.map_err(Error::from).try_for_each(take).await
             }
         };
@@ -291,18 +326,16 @@ impl Session {
         let _running = self.database.running();
         let rows = async {
             if self.shares {
-                match self.snapshot.get_or_try_init(|| dialect::begin_snapshot(connection)).await {
-                    Ok(snapshot) => snapshot.query_all_raw(statement.clone()).await,
-                    Err(error) => Err(error),
-                }
+                Ok(self.snapshot().await?.query_all_raw(statement.clone()).await?)
             } else {
-                connection.query_all_raw(statement.clone()).await
+                let _place = self.place().await?;
+                Ok(connection.query_all_raw(statement.clone()).await?)
             }
         };
-        let rows = rows.instrument(span).await;
+        let rows: Result<_, Error> = rows.instrument(span).await;
         if rows.is_ok() {
             self.database.answered();
         }
-        rows.map_err(|error| Error::from(error).noted(&self.database))
+        rows.map_err(|error| error.noted(&self.database))
     }
 }

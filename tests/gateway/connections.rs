@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
-use coworking_analytics::http::{Peer, Terms};
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http2;
@@ -22,12 +21,16 @@ use crate::support::{
     on_postgres,
     process::{Kept, PATIENCE, Service, get, is_closed, query, run, send},
     read,
-    requests::{HEATMAP, ask_http2, post, until},
+    requests::{HEATMAP, ask_http2, of, post, until},
 };
 
 const QUIET: (&str, &str) = ("USAGE_LOG_INTERVAL", "off");
 
-on_postgres!(what_is_beyond_is_refused_at_once_and_probes_are_not, one_address_leaves_slots_to_others,);
+on_postgres!(
+    what_is_beyond_is_refused_at_once_and_probes_are_not,
+    one_address_leaves_slots_to_others,
+    light_requests_get_through_beside_heavy_ones,
+);
 
 async fn what_is_beyond_is_refused_at_once_and_probes_are_not() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
@@ -187,20 +190,30 @@ async fn the_service_and_its_metrics_listen_for_both_versions_of_ip() {
 }
 
 /// The head of a request whose body does not come: its connection is busy for `BODY_TIMEOUT`.
-const BUSY: &str = "POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
+const BUSY: &str = "POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\
+     expect: 100-continue\r\n\r\n";
 /// What the routes answer that are not for probes.
 const DESCRIPTION: &str = "/api/openapi.json";
 /// One address may have all there is.
 const ALONE: (&str, &str) = ("MAX_ADDRESS_PERCENT", "100");
 
-/// Connections that wait for an answer.
-async fn busy(service: &Service, from: &str, count: usize) -> Vec<Kept> {
-    let connecting = (0..count).map(|_| async {
-        let mut kept = connect_from(service, from).await;
-        kept.stream.write_all(BUSY.as_bytes()).await.unwrap();
-        kept
-    });
-    join_all(connecting).await
+/// A connection that waits for an answer, unless it is refused.
+async fn busy(service: &Service, from: &str) -> Option<Kept> {
+    let mut kept = connect_from(service, from).await;
+    kept.stream.write_all(BUSY.as_bytes()).await.unwrap();
+    // Before `100 Continue`, the connection is idle, and might make room.
+    let mut answer = [0; 64];
+    let read = timeout(PATIENCE, kept.stream.read(&mut answer)).await.unwrap().unwrap_or_default();
+    answer[..read].starts_with(b"HTTP/1.1 100").then_some(kept)
+}
+
+/// Connections that wait for an answer. Connections that have just ended may still have a place.
+async fn occupied(service: &Service, from: &str, count: usize) -> Vec<Kept> {
+    let mut held = Vec::new();
+    while held.len() < count {
+        held.extend(busy(service, from).await);
+    }
+    held
 }
 
 /// A connection from this address of this machine.
@@ -215,21 +228,22 @@ async fn connect_from(service: &Service, from: &str) -> Kept {
 #[tokio::test]
 async fn connections_are_bounded_and_probes_still_get_through() {
     let service = Service::start(&[("MAX_CONNECTIONS", "4"), ALONE, QUIET]).await;
-    let held = busy(&service, "127.0.0.1", 4).await;
+    let held = occupied(&service, "127.0.0.1", 4).await;
     let refused = service.get(DESCRIPTION).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
     for path in ["/health_check", "/readiness_check"] {
         assert_eq!(service.get(path).await.body, "ok");
     }
     drop(held);
-    until(async || query(service.address, HEATMAP).await.unwrap().status == 200).await;
+    // A connection that is for probes only may be closed before a slow request arrives on it.
+    until(async || query(service.address, HEATMAP).await.is_ok_and(|answer| answer.status == 200)).await;
 }
 
 #[tokio::test]
 async fn one_address_leaves_places_to_others() {
     let service = Service::start(&[("MAX_CONNECTIONS", "8"), QUIET]).await;
     // A quarter, and as many as it likes beyond.
-    let _held = busy(&service, "127.0.0.2", 40).await;
+    let _held = join_all((0..40).map(|_| busy(&service, "127.0.0.2"))).await;
     until(async || connect_from(&service, "127.0.0.2").await.get(DESCRIPTION).await.is_ok_and(|a| a.status == 503))
         .await;
     let mut other = connect_from(&service, "127.0.0.3").await;
@@ -237,7 +251,7 @@ async fn one_address_leaves_places_to_others() {
     assert_eq!(other.get("/health_check").await.unwrap().body, "ok");
     // Proxies are not clients: with them, the limit is on what `X-Forwarded-For` says.
     let behind = Service::start(&[("MAX_CONNECTIONS", "8"), ("TRUSTED_PROXY_HOPS", "1"), QUIET]).await;
-    let _held = busy(&behind, "127.0.0.2", 6).await;
+    let _held = occupied(&behind, "127.0.0.2", 6).await;
     assert_eq!(connect_from(&behind, "127.0.0.2").await.get(DESCRIPTION).await.unwrap().status, 200);
 }
 
@@ -251,7 +265,7 @@ async fn the_connection_that_was_idle_longest_makes_room() {
         held.push(kept);
         sleep(Duration::from_millis(20)).await;
     }
-    let _busy = busy(&service, "127.0.0.1", 1).await;
+    let _busy = occupied(&service, "127.0.0.1", 1).await;
     // Silent from the beginning.
     sleep(Duration::from_millis(1_500)).await;
     let mut new = connect_from(&service, "127.0.0.4").await;
@@ -280,13 +294,6 @@ async fn silent_connections_take_no_files_from_others() {
     }
     let enough = Service::start_with_files(1_000, 4_200, &[QUIET]).await;
     assert!(!enough.log().contains("ulimit"), "{}", enough.log());
-}
-
-/// A request of a client with this address, as a proxy says.
-fn of(address: &str, mut request: Request<Body>) -> Request<Body> {
-    request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
-    request.extensions_mut().insert(Peer { address: "10.0.0.1:4711".parse().unwrap(), terms: Terms::All });
-    request
 }
 
 #[tokio::test]
@@ -332,6 +339,45 @@ async fn one_address_leaves_slots_to_others() {
     };
     assert_eq!(tokio::join!(ask(1), ask(2), beside), (200, 200, ()));
     assert_eq!(ask(3).await, 200);
+}
+
+/// Twice as many lists as may wait, all of which the database keeps waiting.
+async fn light_requests_get_through_beside_heavy_ones() {
+    let database = TestDatabase::recorded(Backend::Postgres).await;
+    let variables = [("DB_MAX_CONNECTIONS", "4"), ("DB_ACQUIRE_TIMEOUT", "2s"), ("CACHE_BYTES", "0")];
+    let gateway = TestGateway::on(database, &variables).await;
+    let lock = gateway.database.owner.begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let lists = join_all((0..40).map(|n| {
+        let aliases =
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "o", "p", "q", "r", "s", "t", "u"];
+        let fields = aliases.map(|alias| format!("{alias}: userId")).join(" ");
+        let document = format!("{{ members(first: 1000) {{ nodes {{ n{n}: userId {fields} }} }} }}");
+        let gateway = &gateway;
+        async move {
+            let answer = gateway.post(&document, json!({})).await;
+            let code = answer.json()["errors"][0]["extensions"]["code"].as_str().unwrap_or("OK").to_owned();
+            (answer.status.as_u16(), code)
+        }
+    }));
+    let beside = async {
+        while waiting(&lock).await < 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        // Two of four connections are held, and no other list gets one.
+        for _ in 0..20 {
+            assert_eq!(gateway.post(HEATMAP, json!({})).await.status, 200);
+            assert_eq!(gateway.get("/api/reports/heatmap").await.status, 200);
+        }
+        assert_eq!(waiting(&lock).await, 2);
+        // Longer than a list waits for its connection.
+        sleep(Duration::from_secs(3)).await;
+        lock.commit().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(lists, beside);
+    let counted = |status, code: &str| answers.iter().filter(|answer| **answer == (status, code.to_owned())).count();
+    assert_eq!((counted(200, "OK"), counted(503, "DATABASE_BUSY")), (2, 38), "{answers:?}");
+    assert_eq!(gateway.get("/api/reports/members").await.status, 200);
 }
 
 #[tokio::test]

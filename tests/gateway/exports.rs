@@ -17,7 +17,8 @@ use tokio::{
 };
 
 use crate::support::{
-    Answer, Backend, TestGateway, database::fixture, on_both_databases, process::Service, snapshot_text,
+    Answer, Backend, TestDatabase, TestGateway, database::fixture, on_both_databases, process::Service, requests::of,
+    snapshot_text,
 };
 
 on_both_databases!(
@@ -403,20 +404,26 @@ async fn every_protocol_tells_where_a_list_ends() {
 /// When a reader stops, a bounded number of rows wait for it, and its slot is released after a while.
 #[tokio::test]
 async fn exports_are_bounded() {
-    let gateway = TestGateway::empty(Backend::Sqlite).await;
+    // Three of six database connections are for what is heavy, two of them for lists.
+    let variables = [("DB_MAX_CONNECTIONS", "6"), ("TRUSTED_PROXY_HOPS", "1")];
+    let gateway = TestGateway::on(TestDatabase::empty(Backend::Sqlite).await, &variables).await;
     let member = |n: u32| format!("({n}, 'First', 'Last', '2024-01-01 00:00:00', true)");
     for thousand in 0..20 {
         let members: Vec<_> = (0..1_000).map(|n| member(thousand * 1_000 + n)).collect();
         gateway.database.execute(&format!("INSERT INTO users VALUES {}", members.join(", "))).await;
     }
     let path = "/api/reports/user_visits?include_users_without_visits=true&format=csv";
-    let begin = async || {
-        let request = Request::get(path).body(Body::empty()).unwrap();
+    let begin_from = async |address: &str| {
+        let request = of(address, Request::get(path).body(Body::empty()).unwrap());
         tower::ServiceExt::oneshot(gateway.router.clone(), request).await.unwrap()
     };
-    // Four database connections allow two exports at once.
-    let (first, second) = (begin().await, begin().await);
-    let third = crate::support::read(begin().await).await;
+    let begin = async || begin_from("203.0.113.1").await;
+    let first = begin().await;
+    let greedy = crate::support::read(begin().await).await;
+    assert_eq!((greedy.status.as_u16(), greedy.header("retry-after")), (429, "1"));
+    assert_eq!(greedy.json()["errors"][0]["extensions"]["limit"], "exportsPerAddress");
+    let second = begin_from("203.0.113.2").await;
+    let third = crate::support::read(begin_from("203.0.113.3").await).await;
     assert_eq!(third.status, 503);
     assert_eq!(third.json()["errors"][0]["extensions"]["limit"], "exports");
     // Reports are still answered.

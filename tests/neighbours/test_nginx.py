@@ -20,9 +20,21 @@ def nginx(port: int, servers: str) -> Process:
     return configured(["nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf"], port, "nginx.conf", text)
 
 
+def documented(port: int, gateway: int) -> str:
+    """The documented block, with these ports."""
+    return lines("nginx").replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("gateway:5153", f"127.0.0.1:{gateway}")
+
+
 class Nginx(Proxied, unittest.TestCase):
     @classmethod
     def start(cls, gateway):
         port = free_port()
-        own = lines("nginx").replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("gateway:5153", f"127.0.0.1:{gateway}")
-        return nginx(port, own)
+        return nginx(port, documented(port, gateway))
+
+
+class NginxWithCache(Proxied, unittest.TestCase):
+    @classmethod
+    def start(cls, gateway):
+        port = free_port()
+        own = documented(port, gateway).replace("        proxy_buffering off;\n", lines("nginx-cache"))
+        return nginx(port, "proxy_cache_path {folder}/cache keys_zone=reports:1m;" + own)

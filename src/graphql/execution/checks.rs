@@ -12,6 +12,7 @@ use crate::{
     access::Meter,
     codes::VALIDATION_FAILED,
     graphql::{
+        cost::HEAVY_COST,
         error::with_code,
         execution::{
             limits::Limit,
@@ -20,6 +21,7 @@ use crate::{
         },
         upstream::{coercion, variables},
     },
+    reports::Session,
 };
 
 /// Checks values against their types, and the document's cost against the limit; charges the cost to the caller's
@@ -70,6 +72,9 @@ impl Extension for Checks {
             meter.charge(u64::try_from(result.complexity.min(self.complexity)).unwrap_or(u64::MAX));
         }
         Limit::Complexity.check(result.complexity, self.complexity, None).map_err(|error| vec![error])?;
+        if let Some(session) = ctx.data_opt::<Arc<Session>>().filter(|_| result.complexity >= HEAVY_COST) {
+            session.mark_heavy();
+        }
         Ok(result)
     }
 }

@@ -49,13 +49,15 @@ pub enum Limit {
     Subscriptions,
     /// Lists of members that are being sent at the same time.
     Exports,
+    /// Those of one address.
+    ExportsPerAddress,
     /// Bytes of the answers to all live questions, and of the answers that are being sent to their subscribers.
     LiveBytes,
 }
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BodyBytes,
         Self::InputValues,
         Self::DocumentBytes,
@@ -75,6 +77,7 @@ impl Limit {
         Self::Subscriptions,
         Self::LiveBytes,
         Self::Exports,
+        Self::ExportsPerAddress,
     ];
 
     /// The name of the limit in `extensions.limit`.
@@ -100,6 +103,7 @@ impl Limit {
             Self::Subscriptions => "subscriptions",
             Self::LiveBytes => "liveBytes",
             Self::Exports => "exports",
+            Self::ExportsPerAddress => "exportsPerAddress",
         }
     }
 
@@ -135,6 +139,9 @@ impl Limit {
                 format!("The connection has {maximum} operations already: complete one, or open another connection.")
             }
             Self::Exports => format!("{maximum} lists of members are being exported already: try again later."),
+            Self::ExportsPerAddress => {
+                format!("Your address is receiving {maximum} lists of members already: wait until one has ended.")
+            }
             Self::LiveBytes => format!(
                 "The live answers of all subscribers take {maximum} bytes already: ask for fewer rows or fields, or try \
                  again later."

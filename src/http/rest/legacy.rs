@@ -54,7 +54,9 @@ pub(in crate::http) async fn user_visits(
         client.meter.charge(LEGACY_COST);
         let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
         let parts = UserVisitsParts { membership: true, ..UserVisitsParts::default() };
-        let page = gateway.reports.session().user_visits(&filter, order, &Page::all(), parts).await.map_err(failed)?;
+        let session = gateway.reports.session();
+        session.mark_heavy();
+        let page = session.user_visits(&filter, order, &Page::all(), parts).await.map_err(failed)?;
         json(&LegacyUserVisits(&page.rows))
     };
     kept(gateway, "/api/reports/user_visits", request, made).await

@@ -77,6 +77,9 @@ impl Request {
             client.meter.charge(if report.is_list { LIST_COST } else { REPORT_COST as u64 });
         }
         let session = gateway.reports.snapshot_session();
+        if report.is_list {
+            session.mark_heavy();
+        }
         let query = query.unwrap_or_default().to_owned();
         Ok(Self { gateway, client, headers, version, session, format, is_legacy, report, query, asked, _slot: slot })
     }

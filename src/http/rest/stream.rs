@@ -87,6 +87,9 @@ pub(in crate::http) async fn members<L: List>(
     if tag.as_ref().is_some_and(|tag| answers::is_known(&request.headers, tag)) {
         return Ok(dressed(StatusCode::NOT_MODIFIED.into_response()));
     }
+    let shares = &gateway.export_shares;
+    let share = shares.take(request.client.address());
+    let share = share.ok_or(Failure::Limit(Limit::ExportsPerAddress, shares.most()))?;
     let under_way = gateway.exports.clone().try_acquire_owned();
     let under_way = under_way.map_err(|_| Failure::Limit(Limit::Exports, gateway.exports_max))?;
     let parts = UserVisitsParts {
@@ -100,7 +103,7 @@ pub(in crate::http) async fn members<L: List>(
     let session = Arc::clone(&request.session);
     // The process waits for this task before it ends, as for any request.
     gateway.ending.tasks.spawn(async move {
-        let _under_way = under_way;
+        let _under_way = (under_way, share);
         let mut rows: u64 = 0;
         let read = session.each_user_visits(&filter, order, &page, parts, |member| {
             list.add(member);

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{body::Body, http::Request};
+use coworking_analytics::http::{Peer, Terms};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http2;
 use serde_json::{Value, json};
@@ -55,6 +56,13 @@ pub async fn until(is_so: impl AsyncFn() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.expect("it never came about");
+}
+
+/// A request of a client with this address, as a proxy says.
+pub fn of(address: &str, mut request: Request<Body>) -> Request<Body> {
+    request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+    request.extensions_mut().insert(Peer { address: "10.0.0.1:4711".parse().unwrap(), terms: Terms::All });
+    request
 }
 
 /// The name of a parameter of the routes for a name in the schema.
