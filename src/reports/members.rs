@@ -57,6 +57,12 @@ impl Thresholds {
         Ok(thresholds)
     }
 
+    /// The first days of the segments.
+    pub(super) fn since(self, today: NaiveDate) -> Since {
+        let ago = |days: u64| today.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN);
+        Since { new: ago(self.new_within), active: ago(self.active_within), lapsing: ago(self.lapsed_after) }
+    }
+
     /// The segment of a member whose last visit was this many days ago. Never returns `New`.
     #[must_use]
     pub fn segment(self, days_since_last_visit: Option<i64>) -> MemberSegment {
@@ -68,6 +74,14 @@ impl Thresholds {
             Some(_) => MemberSegment::Lapsed,
         }
     }
+}
+
+/// The first local days on which a member had to join, or to come, to be in a segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    pub(super) new: NaiveDate,
+    pub(super) active: NaiveDate,
+    pub(super) lapsing: NaiveDate,
 }
 
 impl Session {
@@ -82,7 +96,7 @@ impl Session {
         zone: Zone,
     ) -> UserVisitsFilter {
         let today = zone.date_at(self.now());
-        let ago = |days: u64| today.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN);
+        let since = thresholds.since(today);
         let mut filter = UserVisitsFilter {
             users,
             zone,
@@ -90,16 +104,15 @@ impl Session {
             include_users_without_visits: true,
             ..UserVisitsFilter::default()
         };
-        let Thresholds { new_within, active_within, lapsed_after } = thresholds;
         match segment {
             None => {}
-            Some(MemberSegment::New) => filter.users = filter.users.joined_since(ago(new_within)),
-            Some(MemberSegment::Active) => filter.last_visit_from = Some(ago(active_within)),
+            Some(MemberSegment::New) => filter.users = filter.users.joined_since(since.new),
+            Some(MemberSegment::Active) => filter.last_visit_from = Some(since.active),
             Some(MemberSegment::Lapsing) => {
-                filter.last_visit_from = Some(ago(lapsed_after));
-                filter.last_visit_before = Some(ago(active_within));
+                filter.last_visit_from = Some(since.lapsing);
+                filter.last_visit_before = Some(since.active);
             }
-            Some(MemberSegment::Lapsed) => filter.last_visit_before = Some(ago(lapsed_after)),
+            Some(MemberSegment::Lapsed) => filter.last_visit_before = Some(since.lapsing),
             Some(MemberSegment::NeverCame) => filter.visits = VisitsRange::NONE,
         }
         filter

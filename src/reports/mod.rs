@@ -48,7 +48,7 @@ pub use self::{
         Series,
         comparison::{self, Before, Extent},
     },
-    user_visits::UserVisitsParts,
+    user_visits::{SegmentSize, UserVisitsParts},
     users::Member,
     version::Version,
 };

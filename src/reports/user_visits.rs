@@ -1,6 +1,7 @@
 //! Door codes issued to and used by each member.
 
 mod kept;
+mod segments;
 
 use chrono::NaiveDate;
 use entity::{token, user};
@@ -12,6 +13,7 @@ use sea_orm::{
     },
 };
 
+pub use self::segments::SegmentSize;
 use super::{
     Error, Session, Wait,
     dialect::{Local, from_tokens, instant, join_users, readable},
@@ -160,15 +162,7 @@ impl Session {
         parts: UserVisitsParts,
         from_rollup: bool,
     ) -> SelectStatement {
-        let mut with = WithClause::new();
-        let mut counted = self.counted(filter, parts);
-        if from_rollup {
-            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), None, kept_columns(parts));
-            with.cte(stretches);
-            counted = around;
-        }
-        with.cte(cte(name::COUNTED, counted));
-        with.cte(cte(name::MEMBERS, self.members(filter, parts)));
+        let mut with = self.listed(filter, parts, from_rollup);
         let mut rows = Query::select();
         rows.expr(Expr::col(sea_orm::sea_query::Asterisk)).from(name::MEMBERS);
         for (cursor, forward) in [(page.after(), true), (page.before(), false)] {
@@ -193,6 +187,20 @@ impl Session {
             .join(JoinType::LeftJoin, name::PAGE, Expr::val(1).eq(1));
         sort(&mut all, order, page.is_backward());
         all.with_cte(with).take()
+    }
+
+    /// The members to list, as the table `members`.
+    fn listed(&self, filter: &UserVisitsFilter, parts: UserVisitsParts, from_rollup: bool) -> WithClause {
+        let mut with = WithClause::new();
+        let mut counted = self.counted(filter, parts);
+        if from_rollup {
+            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), None, kept_columns(parts));
+            with.cte(stretches);
+            counted = around;
+        }
+        with.cte(cte(name::COUNTED, counted));
+        with.cte(cte(name::MEMBERS, self.members(filter, parts)));
+        with
     }
 
     /// Door codes grouped by member.

@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// For each aggregate report, a query that needs the scope `reports` only.
-const AGGREGATES: [(&str, &str); 8] = [
+const AGGREGATES: [(&str, &str); 9] = [
     ("dailyUsage", "dailyUsage(filter: { from: \"2024-03-01\" }) { date visits }"),
     (
         "usage",
@@ -30,11 +30,12 @@ const AGGREGATES: [(&str, &str); 8] = [
     ("retention", "retention { label members }"),
     ("tokenFunnel", "tokenFunnel(filter: { isActive: true }) { issued }"),
     ("frequency", "frequency { visits members }"),
+    ("segments", "segments(filter: { isActive: true }) { segment members }"),
     ("userVisits", "userVisits { totalCount totals { visits } nodes { userId tokensIssued joinedAt } }"),
 ];
 
 /// Queries that need the scope `members`, because they tell more about individual members than the legacy reports did.
-const PERSONAL: [(&str, &str); 15] = [
+const PERSONAL: [(&str, &str); 16] = [
     ("members", "members { totalCount }"),
     ("dailyUsage", "dailyUsage(filter: { userIds: [1] }) { date }"),
     ("dailyUsage", "dailyUsage(filter: { joinedFrom: \"2024-01-01\" }) { date }"),
@@ -44,6 +45,7 @@ const PERSONAL: [(&str, &str); 15] = [
     ("retention", "retention(filter: { userIds: [1] }) { label }"),
     ("tokenFunnel", "tokenFunnel(filter: { userIds: [1] }) { issued }"),
     ("frequency", "frequency(filter: { userIds: [1] }) { members }"),
+    ("segments", "segments(filter: { joinedFrom: \"2024-01-01\" }) { members }"),
     ("userVisits", "userVisits { nodes { userId visits } }"),
     ("userVisits", "userVisits { edges { node { ... on UserVisits { lastVisitAt } } } }"),
     ("userVisits", "userVisits(filter: { from: \"2024-03-01\" }) { nodes { userId } }"),

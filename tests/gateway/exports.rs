@@ -120,6 +120,10 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
             "token_funnel?range=LAST_365_DAYS&is_active=true&time_zone=Asia/Tehran",
             "tokenFunnel(timeZone: \"Asia/Tehran\", filter: { range: LAST_365_DAYS, isActive: true })",
         ),
+        (
+            "segments?active_within_days=20&time_zone=Asia/Tehran",
+            "segments(activeWithinDays: 20, timeZone: \"Asia/Tehran\")",
+        ),
         ("frequency?range=LAST_30_DAYS&basis=USED_AT", "frequency(filter: { range: LAST_30_DAYS }, basis: USED_AT)"),
     ] {
         let (fields, inner) = match path.split_once('?').unwrap().0 {
@@ -129,6 +133,7 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
                     last_visit_at: lastVisitAt joined_at: joinedAt is_active: isActive }",
                 Some("user"),
             ),
+            "segments" => ("segment members active_members: activeMembers", None),
             "frequency" => ("visits members members_at_least: membersAtLeast", None),
             "active_users" => ("date starts_at: startsAt daily weekly monthly stickiness is_partial: isPartial", None),
             _ => (

@@ -9,7 +9,7 @@ use async_graphql::{
 use crate::graphql::execution::document::any_field;
 
 /// Root fields that need one statement.
-const ONE_STATEMENT: [&str; 5] = ["dailyUsage", "userVisits", "members", "tokenFunnel", "frequency"];
+const ONE_STATEMENT: [&str; 6] = ["dailyUsage", "userVisits", "members", "segments", "tokenFunnel", "frequency"];
 /// Fields of these that need another statement.
 const ANOTHER_STATEMENT: [&str; 8] = [
     "user",

@@ -19,7 +19,8 @@ use crate::{
         },
     },
     reports::{
-        self, Argument, Session, Thresholds, UserVisitsParts,
+        self, Argument, Here, InvalidArgument, Session, Thresholds, UserVisitsParts,
+        filter::UserFilter,
         model::{UserVisits, UserVisitsPage},
         page::{Page, PageArguments, UserVisitsOrder},
         time_zone::Zone,
@@ -85,13 +86,7 @@ impl MembersQuery {
             guard::members(ctx)?;
             let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
             let thresholds = Thresholds::new(new_within_days, active_within_days, lapsed_after_days)?;
-            let filter = filter.unwrap_or_default();
-            let users = here.users(
-                filter.user_ids,
-                inputs::text(filter.joined_from.as_ref()),
-                inputs::text(filter.joined_to.as_ref()),
-                filter.is_active,
-            )?;
+            let users = filter.unwrap_or_default().users(here)?;
             let arguments = PageArguments { first, after: after.as_deref(), last, before: before.as_deref() };
             let page = Page::new(arguments, order, *ctx.data_unchecked::<PageLimits>())?;
             let session = ctx.data_unchecked::<Arc<Session>>();
@@ -126,7 +121,7 @@ give_names!(reports::MemberSegment as MemberSegment);
 
 /// The members that `members` lists. A member is listed when all conditions are met.
 #[derive(Debug, Default, InputObject)]
-struct MembersFilterInput {
+pub(in crate::graphql) struct MembersFilterInput {
     /// Only the members with these ids: at most 1,000 ids. An empty list matches no member.
     user_ids: Option<Vec<i32>>,
     /// Only members who joined on this local date or later.
@@ -135,6 +130,13 @@ struct MembersFilterInput {
     joined_to: Option<Date>,
     /// Only members whose membership is active now (true), or is not active now (false).
     is_active: Option<bool>,
+}
+
+impl MembersFilterInput {
+    pub(in crate::graphql) fn users(self, here: Here) -> Result<UserFilter, InvalidArgument> {
+        let (from, to) = (inputs::text(self.joined_from.as_ref()), inputs::text(self.joined_to.as_ref()));
+        here.users(self.user_ids, from, to, self.is_active)
+    }
 }
 
 /// A page of members.

@@ -7,6 +7,7 @@ mod frequency;
 mod heatmap;
 mod members;
 mod retention;
+mod segments;
 mod series;
 mod token_funnel;
 mod usage;
@@ -16,8 +17,8 @@ use async_graphql::MergedObject;
 
 use self::{
     active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, frequency::FrequencyQuery, heatmap::HeatmapQuery,
-    members::MembersQuery, retention::RetentionQuery, token_funnel::TokenFunnelQuery, usage::UsageQuery,
-    user_visits::UserVisitsQuery,
+    members::MembersQuery, retention::RetentionQuery, segments::SegmentsQuery, token_funnel::TokenFunnelQuery,
+    usage::UsageQuery, user_visits::UserVisitsQuery,
 };
 
 /// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a
@@ -36,4 +37,5 @@ pub struct Query(
     TokenFunnelQuery,
     UserVisitsQuery,
     MembersQuery,
+    SegmentsQuery,
 );

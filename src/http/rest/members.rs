@@ -8,7 +8,7 @@ use crate::{
     http::{
         rest::stream::{self, Mapped},
         rest::{
-            parameters::{FORMAT, JOINED, Kind, LIST, Parameter, USERS, ZONE, parameter},
+            parameters::{FORMAT, JOINED, Kind, LIST, Parameter, THRESHOLDS, USERS, ZONE, parameter},
             report::Report,
             request::{Answering, Request},
             table::{
@@ -25,32 +25,15 @@ pub(in crate::http) static REPORT: Report = Report {
     name: "members",
     about: "Members by the time since their last visit: new, active, lapsing, lapsed, or never came. Visits are of all \
             time. Lists of any length are sent while they are read.",
-    parameters: &[&FORMAT, &SEGMENTS, &ZONE, &USERS, &JOINED, &LIST],
+    parameters: &[&FORMAT, &SEGMENT, &THRESHOLDS, &ZONE, &USERS, &JOINED, &LIST],
     columns: || headings(&COLUMNS),
     legacy: None,
     scope: Scope::Members,
     is_list: true,
 };
 
-const SEGMENTS: [Parameter; 4] = [
-    parameter("segment", Kind::Name(MemberSegment::names), "The segment to list: all members when it is left out."),
-    parameter(
-        "new_within_days",
-        Kind::Whole(1, 3_650),
-        "The local days after the day of joining for which a member is new: 30 when it is left out.",
-    ),
-    parameter(
-        "active_within_days",
-        Kind::Whole(1, 3_650),
-        "The local days after the day of the last visit for which a member is active: 30 when it is left out.",
-    ),
-    parameter(
-        "lapsed_after_days",
-        Kind::Whole(1, 3_650),
-        "The local days after the day of the last visit beyond which a member has lapsed, not less than \
-         active_within_days: 90 when it is left out.",
-    ),
-];
+const SEGMENT: [Parameter; 1] =
+    [parameter("segment", Kind::Name(MemberSegment::names), "The segment to list: all members when it is left out.")];
 
 /// A member with the member's segment.
 struct Row {

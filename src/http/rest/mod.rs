@@ -18,6 +18,7 @@ mod frequency;
 mod heatmap;
 mod members;
 mod retention;
+mod segments;
 mod token_funnel;
 mod usage;
 mod user_visits;
@@ -44,13 +45,14 @@ use crate::{
 type Answer = fn(Request) -> Answering;
 
 /// All reports, in the order in which `/api/reports` lists them, with the functions that answer.
-static REPORTS: [(&Report, Answer); 9] = [
+static REPORTS: [(&Report, Answer); 10] = [
     (&daily_usage::REPORT, daily_usage::answer),
     (&user_visits::REPORT, user_visits::answer),
     (&usage::REPORT, usage::answer),
     (&heatmap::REPORT, heatmap::answer),
     (&retention::REPORT, retention::answer),
     (&members::REPORT, members::answer),
+    (&segments::REPORT, segments::answer),
     (&active_users::REPORT, active_users::answer),
     (&token_funnel::REPORT, token_funnel::answer),
     (&frequency::REPORT, frequency::answer),

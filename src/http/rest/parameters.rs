@@ -14,6 +14,7 @@ use crate::{
         filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, VisitsRange},
         page::{UserVisitsField, UserVisitsOrder},
         range::{DateRange, RelativeRange},
+        time_zone::Zone,
     },
 };
 
@@ -48,6 +49,25 @@ pub(in crate::http) enum Kind {
 pub(in crate::http) const fn parameter(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
     Parameter { name, kind, about }
 }
+
+pub(in crate::http) const THRESHOLDS: [Parameter; 3] = [
+    parameter(
+        "new_within_days",
+        Kind::Whole(1, 3_650),
+        "The local days after the day of joining for which a member is new: 30 when it is left out.",
+    ),
+    parameter(
+        "active_within_days",
+        Kind::Whole(1, 3_650),
+        "The local days after the day of the last visit for which a member is active: 30 when it is left out.",
+    ),
+    parameter(
+        "lapsed_after_days",
+        Kind::Whole(1, 3_650),
+        "The local days after the day of the last visit beyond which a member has lapsed, not less than \
+         active_within_days: 90 when it is left out.",
+    ),
+];
 
 pub(in crate::http) const FORMAT: [Parameter; 2] = [
     parameter(
@@ -226,6 +246,12 @@ impl Asked {
 
     /// The members of a segment, or all members, and the thresholds between segments.
     pub(in crate::http) fn segment(&self, session: &Session) -> Result<(UserVisitsFilter, Thresholds), Failure> {
+        let (users, thresholds, zone) = self.thresholds(session)?;
+        Ok((session.segment_filter(self.one("segment")?, thresholds, users, zone), thresholds))
+    }
+
+    /// The members to count, the thresholds between segments, and the zone of the days.
+    pub(in crate::http) fn thresholds(&self, session: &Session) -> Result<(UserFilter, Thresholds, Zone), Failure> {
         let here = self.here(session)?;
         let days = |name, usual| Ok::<_, Failure>(self.whole(name)?.unwrap_or(usual));
         let thresholds = Thresholds::new(
@@ -233,7 +259,7 @@ impl Asked {
             days("active_within_days", 30)?,
             days("lapsed_after_days", 90)?,
         )?;
-        Ok((session.segment_filter(self.one("segment")?, thresholds, self.users(here)?, here.zone), thresholds))
+        Ok((self.users(here)?, thresholds, here.zone))
     }
 
     fn users(&self, here: Here) -> Result<UserFilter, Failure> {

@@ -23,6 +23,7 @@ use crate::{
         filter::{TokenFilter, UserFilter, UserVisitsFilter},
         page::UserVisitsOrder,
         range::{DateRange, RelativeRange},
+        time_zone::Zone,
     },
 };
 
@@ -124,6 +125,14 @@ impl Request {
         let (filter, thresholds) = self.asked.segment(&self.session)?;
         self.permit(&filter.users)?;
         Ok((filter, thresholds))
+    }
+
+    /// The members to count, if the caller has the scope for this filter, the thresholds between segments, and the zone
+    /// of the days.
+    pub(in crate::http) fn thresholds(&self) -> Result<(UserFilter, Thresholds, Zone), Failure> {
+        let (users, thresholds, zone) = self.asked.thresholds(&self.session)?;
+        self.permit(&users)?;
+        Ok((users, thresholds, zone))
     }
 
     fn permit(&self, users: &UserFilter) -> Result<(), Failure> {

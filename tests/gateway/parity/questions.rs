@@ -3,7 +3,11 @@
 use chrono::{Datelike as _, Days, Months, NaiveDate};
 use serde_json::{Value, json};
 
-use super::{agree_page_by_page, basis, date, model::Space, next_moment, range, read_back, seeds, users, world, zone};
+use super::{
+    agree_page_by_page, basis, date,
+    model::{Space, merged},
+    next_moment, range, read_back, seeds, users, world, zone,
+};
 use crate::support::{now, on_postgres};
 
 on_postgres!(
@@ -16,6 +20,7 @@ on_postgres!(
     members_agree,
     token_funnel_agrees,
     frequency_agrees,
+    segments_agree,
 );
 
 /// The number of questions in each space.
@@ -86,6 +91,9 @@ const TOKEN_FUNNEL: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZ
     tokenFunnel(filter: $filter, timeZone: $zone) {
         issued used unused conversionRate usedBeforeIssued timeToUse { count median p90 p99 } } }";
 
+const SEGMENTS: &str = "query Q($newWithinDays: Int!, $activeWithinDays: Int!, $lapsedAfterDays: Int!, $filter: MembersFilterInput, $zone: TimeZone!) {
+    segments(newWithinDays: $newWithinDays, activeWithinDays: $activeWithinDays, lapsedAfterDays: $lapsedAfterDays, filter: $filter, timeZone: $zone) {
+        segment members activeMembers } }";
 const FREQUENCY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
     frequency(filter: $filter, timeZone: $zone, basis: $basis) { visits members membersAtLeast } }";
 
@@ -142,6 +150,10 @@ async fn token_funnel_agrees() {
 
 async fn frequency_agrees() {
     agree(8, FREQUENCY, "frequency", frequency_question, |space, question| Ok(space.frequency(question))).await;
+}
+
+async fn segments_agree() {
+    agree(9, SEGMENTS, "segments", segments_question, |space, question| Ok(space.segments(question))).await;
 }
 
 /// Compares the databases and the rollup with the model, which gives an answer or names the invalid argument.
@@ -276,15 +288,21 @@ fn retention_question(random: &mut fastrand::Rng) -> Value {
 
 fn members_question(random: &mut fastrand::Rng) -> Value {
     let segments = ["NEW", "ACTIVE", "LAPSING", "LAPSED", "NEVER_CAME"];
-    let active = one(random, &[1, 3, 30, 90, 1_000]);
     let fields = ["USER_ID", "VISITS", "TOKENS_ISSUED", "JOINED_AT", "FIRST_VISIT_AT", "LAST_VISIT_AT"];
-    json!({
+    let list = json!({
         "segment": (random.u8(..4) > 0).then(|| one(random, &segments)),
+        "order": { "field": one(random, &fields), "direction": one(random, &["ASC", "DESC"]) },
+        "size": 7 + random.u8(..30), "backward": random.bool(),
+    });
+    merged(list, segments_question(random))
+}
+
+fn segments_question(random: &mut fastrand::Rng) -> Value {
+    let active = one(random, &[1, 3, 30, 90, 1_000]);
+    json!({
         "newWithinDays": one(random, &[1, 30, 365, 1_500, 3_650]), "activeWithinDays": active,
         "lapsedAfterDays": active + one(random, &[0, 1, 60, 365, 2_000]),
         "filter": users(random), "zone": zone(random),
-        "order": { "field": one(random, &fields), "direction": one(random, &["ASC", "DESC"]) },
-        "size": 7 + random.u8(..30), "backward": random.bool(),
     })
 }
 

@@ -135,6 +135,20 @@ impl Space {
         Ok(cohorts.into_iter().map(row).collect())
     }
 
+    /// The lengths of the lists of members.
+    pub fn segments(&self, question: &Value) -> Value {
+        let size = |segment: &str| {
+            let asked = merged(
+                question.clone(),
+                json!({ "segment": segment, "order": { "field": "USER_ID", "direction": "ASC" } }),
+            );
+            let members = self.members(&asked);
+            let active = members.iter().filter(|member| member["isActive"] == true).count();
+            json!({ "segment": segment, "members": members.len(), "activeMembers": active })
+        };
+        ["NEW", "ACTIVE", "LAPSING", "LAPSED", "NEVER_CAME"].map(size).into()
+    }
+
     pub fn members(&self, question: &Value) -> Vec<Value> {
         let asked = Asked { by_use: true, ..Asked::read(question) };
         let days = |name: &str| question[name].as_i64().unwrap();

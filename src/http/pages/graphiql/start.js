@@ -170,6 +170,18 @@ query Frequency {
 `,
   },
   {
+    query: `# How many members come, stay away, or left,
+# and how many of them have a membership?
+query Segments {
+  segments {
+    segment
+    members
+    activeMembers
+  }
+}
+`,
+  },
+  {
     query: `# Are door codes used, and how long after
 # they were issued? In seconds.
 query Funnel {
