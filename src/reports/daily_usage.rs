@@ -64,6 +64,7 @@ impl DailyUsageOrder {
             tokens_issued: matches!(self.field, Field::TokensIssued | Field::ConversionRate),
             tokens_unused: self.field == Field::TokensUnused,
             unique_visitors: self.field == Field::UniqueVisitors,
+            new_visitors: false,
         }
     }
 

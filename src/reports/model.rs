@@ -13,6 +13,8 @@ pub struct Figures {
     pub tokens_unused: Option<i64>,
     /// Number of different members among the visits.
     pub unique_visitors: Option<i64>,
+    /// How many of these never came before, by the same time basis.
+    pub new_visitors: Option<i64>,
 }
 
 impl Figures {
@@ -21,6 +23,18 @@ impl Figures {
     #[must_use]
     pub fn conversion_rate(&self) -> Option<f64> {
         ratio(self.visits?, self.tokens_issued?)
+    }
+
+    /// How many of the visitors came before already.
+    #[must_use]
+    pub fn returning_visitors(&self) -> Option<i64> {
+        Some(self.unique_visitors? - self.new_visitors?)
+    }
+
+    /// Visits divided by visitors; `None` without any.
+    #[must_use]
+    pub fn visits_per_visitor(&self) -> Option<f64> {
+        ratio(self.visits?, self.unique_visitors?)
     }
 }
 
@@ -114,16 +128,15 @@ pub fn change_ratio(now: Option<i64>, before: Option<i64>) -> Option<f64> {
     ratio(now? - before?, before?)
 }
 
-/// The difference of the conversion rates; `None` when either is `None`.
+/// The difference of two rates; `None` when either is `None`.
 #[must_use]
-pub fn rate_change(now: &Figures, before: &Figures) -> Option<f64> {
-    Some(now.conversion_rate()? - before.conversion_rate()?)
+pub fn rate_change(now: Option<f64>, before: Option<f64>) -> Option<f64> {
+    Some(now? - before?)
 }
 
-/// The difference of the conversion rates divided by the earlier rate; `None` when either is `None`, or the earlier is
-/// 0.
+/// The difference of two rates divided by the earlier rate; `None` when either is `None`, or the earlier is 0.
 #[must_use]
-pub fn rate_change_ratio(now: &Figures, before: &Figures) -> Option<f64> {
-    let rate = before.conversion_rate().filter(|rate| *rate != 0.0)?;
-    Some((now.conversion_rate()? - rate) / rate)
+pub fn rate_change_ratio(now: Option<f64>, before: Option<f64>) -> Option<f64> {
+    let rate = before.filter(|rate| *rate != 0.0)?;
+    Some((now? - rate) / rate)
 }

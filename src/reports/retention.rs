@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 
 use chrono::{Days, Months, NaiveDate};
 use entity::{token, user};
-use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement, UnionType, WithClause};
+use sea_orm::sea_query::{Expr, ExprTrait as _, JoinType, Query, SelectStatement, UnionType, WithClause};
 
 use super::{
     Argument, Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity, Week},
     checked_size,
-    dialect::{Local, from_tokens, from_users, readable},
+    dialect::{Local, from_users},
     filter::{TimeBasis, TokenFilter, UserFilter},
     ids::{ById, unpacked},
     made,
     model::ratio,
     range::{DateRange, RelativeRange},
-    rollup,
-    selection::{cte, tokens, users_matching},
+    selection::{cte, tokens},
     series::check_week_start,
 };
 
@@ -259,39 +258,10 @@ impl Session {
                     .take()
             }
             CohortAnchor::FirstVisit => {
-                let users = &question.users;
-                let mut first_visits = self.first_visits(question);
-                first_visits.cond_where(
-                    Cond::all()
-                        .add_option(self.matching(question))
-                        .add_option(users.ids().map(|ids| Expr::col(token::Column::UserId).is_in(ids.iter().copied()))),
-                );
+                let (_, first_visits) = self.first_visits(&question.users, zone, question.basis, false);
                 self.cohorts_by_first_visit(question, first_visits)
             }
         }
-    }
-
-    /// Members with the time of their first visit ever.
-    fn first_visits(&self, question: &RetentionQuestion) -> SelectStatement {
-        let at = Expr::col(match question.basis {
-            TimeBasis::IssuedAt => token::Column::CreatedAt,
-            TimeBasis::UsedAt => token::Column::UsedAt,
-        });
-        let mut first_visits = Query::select();
-        from_tokens(&mut first_visits, self.backend(), &[]);
-        first_visits
-            .column(token::Column::UserId)
-            .expr_as(Func::min(readable(self.backend(), &at)), "first_visit")
-            .and_where(Expr::col(token::Column::UsedAt).is_not_null())
-            .group_by_col(token::Column::UserId);
-        first_visits
-    }
-
-    /// The condition on a member's id that the question's members meet.
-    fn matching(&self, question: &RetentionQuestion) -> Option<Expr> {
-        let users = &question.users;
-        let conditions = users.restricts_users().then_some((users, question.calendar.zone));
-        users_matching(self.backend(), conditions, self.now().naive_utc())
     }
 
     fn cohorts_by_first_visit(&self, question: &RetentionQuestion, first_visits: SelectStatement) -> SelectStatement {
@@ -311,18 +281,11 @@ impl Session {
         let cohorts = match question.anchor {
             CohortAnchor::JoinedAt => self.cohorts(question),
             CohortAnchor::FirstVisit => {
-                let column = match question.basis {
-                    TimeBasis::IssuedAt => "first_visit_issued_at",
-                    TimeBasis::UsedAt => "first_visit_at",
-                };
-                let mut direct = self.first_visits(question);
-                let ids = question.users.ids();
-                if let Some(ids) = ids {
-                    direct.and_where(Expr::col(token::Column::UserId).is_in(ids.iter().copied()));
+                let (users, zone) = (&question.users, question.calendar.zone);
+                let (stretches, first_visits) = self.first_visits(users, zone, question.basis, true);
+                if let Some(stretches) = stretches {
+                    with.cte(stretches);
                 }
-                let matching = self.matching(question);
-                let (stretches, first_visits) = rollup::around_log(direct, ids, matching, &[(column, "first_visit")]);
-                with.cte(stretches);
                 self.cohorts_by_first_visit(question, first_visits)
             }
         };

@@ -70,7 +70,8 @@ async fn rows_are_those_of_graphql(backend: Backend) {
                    joined_at: joinedAt is_active: isActive } }
                series: usage(granularity: WEEK, weekStart: SUNDAY, gaps: ZERO, filter: { range: THIS_YEAR }) { buckets {
                    start end label visits tokens_issued: tokensIssued tokens_unused: tokensUnused
-                   conversion_rate: conversionRate unique_visitors: uniqueVisitors is_partial: isPartial } }
+                   conversion_rate: conversionRate unique_visitors: uniqueVisitors is_partial: isPartial
+                   new_visitors: newVisitors returning_visitors: returningVisitors visits_per_visitor: visitsPerVisitor } }
                heat: heatmap(timeZone: \"Europe/Berlin\") { cells { weekday hour visits share occurrences average } }
                cohorts: retention(periods: 3, cohort: WEEK, filter: { range: LAST_90_DAYS }) {
                    start label members periods { index start active rate isPartial } } }",

@@ -12,7 +12,7 @@ on_both_databases!(
     the_last_day_of_the_calendar_counts,
 );
 
-const BUCKETS: &str = "{ buckets { start visits tokensIssued tokensUnused uniqueVisitors rollingAverage cumulative } \
+const BUCKETS: &str = "{ buckets { start visits tokensIssued tokensUnused uniqueVisitors newVisitors rollingAverage cumulative } \
     totals { visits tokensIssued uniqueVisitors } }";
 const MEMBERS: &str =
     "{ totalCount nodes { userId visits tokensIssued firstVisitAt lastVisitAt joinedAt user { firstName joinedAt } } }";

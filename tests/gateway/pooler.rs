@@ -41,7 +41,7 @@ on_postgres!(
 
 /// Reports of one statement, of several in one snapshot, and a wrong one.
 const QUESTIONS: [&str; 5] = [
-    "{ dailyUsage { date visits uniqueVisitors } }",
+    "{ dailyUsage { date visits uniqueVisitors } usage(granularity: MONTH) { totals { newVisitors } } }",
     "{ usage(granularity: MONTH) { buckets { start visits } totals { visits } previous { totals { visits } } } heatmap { visits } }",
     "{ userVisits(first: 5) { totalCount nodes { visits user { firstName } } } }",
     "{ tokenFunnel { tokensIssued } frequency { visits members } segments { members } retention { label members } }",

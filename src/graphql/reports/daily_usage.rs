@@ -144,7 +144,7 @@ row!(DailyUsage: date, starts_at, starts_at_millis, visits, tokens_issued, token
 
 impl DailyUsage {
     fn of(day: SeriesRow, running: Option<&Arc<Running>>) -> Self {
-        let Figures { visits, tokens_issued, tokens_unused, unique_visitors } = day.figures;
+        let Figures { visits, tokens_issued, tokens_unused, unique_visitors, .. } = day.figures;
         let starts_at = day.start();
         Self {
             date: day.date().into(),

@@ -36,11 +36,13 @@ pub(in crate::graphql) fn asked(
 ) -> Result<(Measures, Option<u32>), InvalidArgument> {
     let selected = |field| rows.field(field).exists();
     let rate = selected("conversionRate");
+    let (returning, each) = (selected("returningVisitors"), selected("visitsPerVisitor"));
     let mut measures = Measures {
-        visits: rate || selected("visits"),
+        visits: rate || each || selected("visits"),
         tokens_issued: rate || selected("tokensIssued"),
         tokens_unused: selected("tokensUnused"),
-        unique_visitors: selected("uniqueVisitors"),
+        unique_visitors: returning || each || selected("uniqueVisitors"),
+        new_visitors: returning || selected("newVisitors"),
     };
     let mut look_back = None;
     for field in ["cumulative", average] {

@@ -126,6 +126,8 @@ pub(in crate::graphql) enum RelativeRange {
     ThisYear,
     /// The whole year before this one.
     LastYear,
+    /// All dates, as without a range. The range has no beginning, so nothing is compared with a period before it.
+    All,
 }
 
 give_names!(range::RelativeRange as RelativeRange);

@@ -29,7 +29,7 @@ pub(in crate::http) static REPORT: Report = Report {
 const GRANULARITY: [Parameter; 1] =
     [parameter("granularity", Kind::Name(Granularity::names), "The length of a bucket: DAY when it is left out.")];
 
-static COLUMNS: [Column<SeriesRow>; 9] = [
+static COLUMNS: [Column<SeriesRow>; 12] = [
     Column::new("start", Instant, "The instant, in UTC, at which the bucket starts.", |row| row.start().into()),
     Column::new("end", Instant, "The instant, in UTC, at which the bucket ends.", |row| row.end().into()),
     Column::new("label", Text, "The name of the bucket in local time.", |row| row.label().into()),
@@ -50,6 +50,18 @@ static COLUMNS: [Column<SeriesRow>; 9] = [
         "Whether the bucket is not over, or only some of its days are in the range.",
         |row| row.is_partial.into(),
     ),
+    Column::new(
+        "new_visitors",
+        Whole,
+        "The members among unique_visitors whose first visit ever is in the bucket.",
+        |row| row.figures.new_visitors.into(),
+    ),
+    Column::new("returning_visitors", Whole, "The members among unique_visitors who had come before.", |row| {
+        row.figures.returning_visitors().into()
+    }),
+    Column::new("visits_per_visitor", Number, "visits divided by unique_visitors; null when nobody came.", |row| {
+        row.figures.visits_per_visitor().into()
+    }),
 ];
 
 pub(in crate::http) fn answer(request: Request) -> Answering {

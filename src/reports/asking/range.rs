@@ -55,7 +55,7 @@ enum Whole {
     No,
 }
 
-/// Ranges that move with today's date. "This" period ends today; the "last" period is a whole one.
+/// Ranges that move with today's date. "This" period ends today; the "last" period is a whole one; all has no ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it all; the schema describes them one by one")]
 pub enum RelativeRange {
@@ -73,6 +73,7 @@ pub enum RelativeRange {
     LastQuarter,
     ThisYear,
     LastYear,
+    All,
 }
 
 impl RelativeRange {
@@ -138,6 +139,7 @@ impl DateRange {
             R::LastQuarter => last(quarter, 3),
             R::ThisYear => this(year, Step::Months(12)),
             R::LastYear => last(year, 12),
+            R::All => return Self::default(),
         };
         Self { from: Some(from), to: Some(to), step: Some(step), end: None }
     }

@@ -33,11 +33,14 @@ pub struct Measures {
     pub tokens_unused: bool,
     /// Number of different members among the visits.
     pub unique_visitors: bool,
+    /// How many of these never came before.
+    pub new_visitors: bool,
 }
 
 impl Measures {
     /// All measures.
-    pub const ALL: Self = Self { visits: true, tokens_issued: true, tokens_unused: true, unique_visitors: true };
+    pub const ALL: Self =
+        Self { visits: true, tokens_issued: true, tokens_unused: true, unique_visitors: true, new_visitors: true };
 
     /// Without the measures that cannot be added up.
     pub(in crate::reports) fn additive(self) -> Self {
@@ -52,6 +55,7 @@ impl Measures {
             tokens_issued: self.tokens_issued || other.tokens_issued,
             tokens_unused: self.tokens_unused || other.tokens_unused,
             unique_visitors: self.unique_visitors || other.unique_visitors,
+            new_visitors: self.new_visitors || other.new_visitors,
         }
     }
 }
@@ -74,6 +78,7 @@ pub(in crate::reports) struct Counts {
     pub(in crate::reports) visits: i64,
     pub(in crate::reports) tokens_issued: i64,
     pub(in crate::reports) unique_visitors: i64,
+    pub(in crate::reports) new_visitors: i64,
     pub(in crate::reports) issued_and_used: i64,
 }
 
@@ -82,6 +87,7 @@ impl Counts {
         self.visits += other.visits;
         self.tokens_issued += other.tokens_issued;
         self.unique_visitors += other.unique_visitors;
+        self.new_visitors += other.new_visitors;
         self.issued_and_used += other.issued_and_used;
     }
 
@@ -93,6 +99,7 @@ impl Counts {
             tokens_issued: measure(measures.tokens_issued, self.tokens_issued),
             tokens_unused: measure(measures.tokens_unused, self.tokens_issued - self.issued_and_used),
             unique_visitors: measure(measures.unique_visitors, self.unique_visitors),
+            new_visitors: measure(measures.new_visitors, self.new_visitors),
         }
     }
 
@@ -103,6 +110,7 @@ impl Counts {
             issued_and_used: count(measures.tokens_unused, "issued_and_used")?,
             visits: count(measures.visits, "visits")?,
             unique_visitors: count(measures.unique_visitors, "unique_visitors")?,
+            new_visitors: 0,
         })
     }
 }
@@ -127,9 +135,24 @@ impl Session {
         by: By,
         measures: Measures,
     ) -> Result<BTreeMap<Place, Counts>, Error> {
-        if let Some(counted) = Box::pin(self.kept_counts(filter, by, measures)).await? {
-            return Ok(counted);
+        let mut counted = match Box::pin(self.kept_counts(filter, by, measures)).await? {
+            Some(counted) => counted,
+            None => Box::pin(self.counts_from_tokens(filter, by, measures)).await?,
+        };
+        if measures.new_visitors {
+            for (place, members) in Box::pin(self.newcomers(filter, by)).await? {
+                counted.entry(place).or_default().new_visitors = members;
+            }
         }
+        Ok(counted)
+    }
+
+    async fn counts_from_tokens(
+        &self,
+        filter: &TokenFilter,
+        by: By,
+        measures: Measures,
+    ) -> Result<BTreeMap<Place, Counts>, Error> {
         let mut counted = BTreeMap::<Place, Counts>::new();
         let mut measures = measures;
         if by == By::All && measures.unique_visitors {
@@ -176,7 +199,7 @@ impl Session {
                 visits: codes.visits,
                 tokens_issued: codes.issued,
                 issued_and_used: codes.issued_and_used,
-                unique_visitors: 0,
+                ..Counts::default()
             };
             match &mut last {
                 Some((moment, there, sum)) if *there == place => {
@@ -209,7 +232,8 @@ impl Session {
                 totals.add(*counts);
             }
             totals.unique_visitors = i64::try_from(everybody.ids().len()).unwrap_or(i64::MAX);
-            self.note_totals(filter, measures, totals);
+            // Those who came first are counted by another statement.
+            self.note_totals(filter, Measures { new_visitors: false, ..measures }, totals);
         }
         Ok(Some(counted))
     }

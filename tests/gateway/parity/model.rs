@@ -66,6 +66,7 @@ impl Asked {
         let zone = zone.as_str().unwrap().parse().unwrap();
         let week_start = week_start.as_str().map_or(Weekday::Mon, |day| day.parse().unwrap());
         let (from, to) = match filter["range"].as_str() {
+            Some("ALL") => (None, None),
             Some(range) => {
                 let (from, to) = relative(range, zone, week_start, local_date(zone, now().naive_utc()));
                 (Some(from), Some(to))
@@ -108,6 +109,9 @@ impl Asked {
     }
 }
 
+/// Measures that `usage` has, and `dailyUsage` has not.
+pub const OF_USAGE: [&str; 3] = ["newVisitors", "returningVisitors", "visitsPerVisitor"];
+
 /// Sums over some door codes.
 #[derive(Default)]
 pub struct Tally {
@@ -115,6 +119,7 @@ pub struct Tally {
     pub issued: i64,
     pub unused: i64,
     pub visitors: BTreeSet<i32>,
+    pub newcomers: usize,
 }
 
 impl Tally {
@@ -125,6 +130,9 @@ impl Tally {
             "tokensIssued": tally.map(|tally| tally.issued),
             "tokensUnused": tally.map(|tally| tally.unused),
             "uniqueVisitors": tally.map(|tally| tally.visitors.len()),
+            "newVisitors": tally.map(|tally| tally.newcomers),
+            "returningVisitors": tally.map(|tally| tally.visitors.len() - tally.newcomers),
+            "visitsPerVisitor": tally.and_then(|tally| ratio(tally.visits, count(tally.visitors.len()))),
             "conversionRate": tally.and_then(|tally| ratio(tally.visits, tally.issued)),
         })
     }
@@ -214,17 +222,24 @@ impl Space {
     /// Sums by the key that `place` gives for an instant; instants without a key do not count.
     pub fn tallies<K: Ord>(&self, asked: &Asked, place: impl Fn(NaiveDateTime) -> Option<K>) -> BTreeMap<K, Tally> {
         let mut tallies = BTreeMap::<K, Tally>::new();
+        let mut first = BTreeMap::<i32, NaiveDateTime>::new();
         for token in self.tokens.iter().filter(|token| self.matches(token.user_id, asked)) {
             if let Some(key) = token.created_at.and_then(&place) {
                 let tally = tallies.entry(key).or_default();
                 tally.issued += 1;
                 tally.unused += i64::from(token.used_at.is_none());
             }
+            if let Some(visit) = asked.visit(token) {
+                first.entry(token.user_id).and_modify(|first| *first = visit.min(*first)).or_insert(visit);
+            }
             if let Some(key) = asked.visit(token).and_then(&place) {
                 let tally = tallies.entry(key).or_default();
                 tally.visits += 1;
                 tally.visitors.insert(token.user_id);
             }
+        }
+        for key in first.into_values().filter_map(place) {
+            tallies.entry(key).or_default().newcomers += 1;
         }
         tallies
     }
@@ -321,7 +336,9 @@ fn daily_row(zone: Tz, date: NaiveDate, day: Option<&Tally>) -> Value {
         "startsAtMillis": starts_at.and_utc().timestamp_millis(),
         "isPartial": day_end(zone, date) > now().naive_utc(),
     });
-    merged(row, Tally::json(day))
+    let mut row = merged(row, Tally::json(day));
+    row.as_object_mut().unwrap().retain(|name, _| !OF_USAGE.contains(&name.as_str()));
+    row
 }
 
 /// An object with the fields of both.

@@ -29,7 +29,7 @@ const QUESTIONS: usize = 15;
 const QUESTIONS_AGAIN: usize = 30;
 const WEEKDAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
 /// The shortest ranges come first, because only these are used with hours.
-const RANGES: [&str; 14] = [
+const RANGES: [&str; 15] = [
     "TODAY",
     "YESTERDAY",
     "LAST_7_DAYS",
@@ -44,6 +44,7 @@ const RANGES: [&str; 14] = [
     "LAST_QUARTER",
     "THIS_YEAR",
     "LAST_YEAR",
+    "ALL",
 ];
 /// The longest range in days that is used with hours or days; longer ranges can also be open.
 const SHORT: i64 = 400;
@@ -51,19 +52,19 @@ const SHORT: i64 = 400;
 const USAGE: &str = "query Q($granularity: Granularity!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!, $weekStart: Weekday, $buckets: Int!, $measure: AdditiveMeasure!, $compared: Boolean!, $extent: ComparedExtent!) {
     usage(granularity: $granularity, filter: $filter, timeZone: $zone, basis: $basis, gaps: $gaps, weekStart: $weekStart) {
         from to totals { ...Totals }
-        buckets { start startMillis end label isPartial visits tokensIssued tokensUnused conversionRate uniqueVisitors
+        buckets { start startMillis end label isPartial visits tokensIssued tokensUnused conversionRate uniqueVisitors newVisitors returningVisitors visitsPerVisitor
             rollingAverage rolling: rollingAverage(buckets: $buckets, measure: $measure)
             cumulative running: cumulative(measure: $measure) }
         before: previous(extent: $extent) @include(if: $compared) { ...Comparison }
         sameWeekdays: previous(compareTo: PREVIOUS_WEEKS, extent: $extent) @include(if: $compared) { ...Comparison }
         lastYear: previous(compareTo: PREVIOUS_YEAR, extent: $extent) @include(if: $compared) { ...Comparison } } }
-fragment Totals on UsageTotals { visits tokensIssued tokensUnused conversionRate uniqueVisitors }
-fragment Change on UsageChange { visits tokensIssued tokensUnused conversionRate uniqueVisitors }
-fragment Ratio on UsageChangeRatio { visits tokensIssued tokensUnused conversionRate uniqueVisitors }
+fragment Totals on UsageTotals { visits tokensIssued tokensUnused conversionRate uniqueVisitors newVisitors returningVisitors visitsPerVisitor }
+fragment Change on UsageChange { visits tokensIssued tokensUnused conversionRate uniqueVisitors newVisitors returningVisitors visitsPerVisitor }
+fragment Ratio on UsageChangeRatio { visits tokensIssued tokensUnused conversionRate uniqueVisitors newVisitors returningVisitors visitsPerVisitor }
 fragment Comparison on UsageComparison {
     current { from to upTo totals { ...Totals } }
     from to upTo totals { ...Totals } change { ...Change } changeRatio { ...Ratio }
-    buckets { bucketStart bucketLabel isPartial start startMillis end label visits tokensIssued tokensUnused conversionRate uniqueVisitors
+    buckets { bucketStart bucketLabel isPartial start startMillis end label visits tokensIssued tokensUnused conversionRate uniqueVisitors newVisitors returningVisitors visitsPerVisitor
         change { ...Change } changeRatio { ...Ratio } } }";
 const DAILY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!, $buckets: Int!, $measure: AdditiveMeasure!) {
     dailyUsage(filter: $filter, timeZone: $zone, basis: $basis, gaps: $gaps) {

@@ -7,11 +7,20 @@ use serde_json::{Map, Value, json};
 
 use super::{
     calendar::{Bucket, Calendar, day_end, day_exists, first_instant, local_date, same_time},
-    model::{Asked, Space, Tally, merged, ratio, rfc3339},
+    model::{Asked, OF_USAGE, Space, Tally, merged, ratio, rfc3339},
 };
 use crate::support::now;
 
-const MEASURES: [&str; 5] = ["visits", "tokensIssued", "tokensUnused", "conversionRate", "uniqueVisitors"];
+const MEASURES: [&str; 8] = [
+    "visits",
+    "tokensIssued",
+    "tokensUnused",
+    "conversionRate",
+    "uniqueVisitors",
+    OF_USAGE[0],
+    OF_USAGE[1],
+    OF_USAGE[2],
+];
 
 /// A question, and the division of its range into buckets.
 struct Series<'a> {
@@ -69,6 +78,7 @@ impl Space {
                 row.insert(daily.to_owned(), value);
             }
             row.remove("end");
+            row.retain(|name, _| !OF_USAGE.contains(&name.as_str()));
         };
         let rows = usage["buckets"].as_array_mut().unwrap();
         rows.iter_mut().for_each(rename);

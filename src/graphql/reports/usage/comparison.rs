@@ -174,6 +174,12 @@ struct PreviousBucket {
     conversion_rate: Option<f64>,
     /// The number of different members among the visits of the counterpart; null without a counterpart.
     unique_visitors: Option<i64>,
+    /// The members among these who came for the first time ever; null without a counterpart.
+    new_visitors: Option<i64>,
+    /// The members among these who had come before; null without a counterpart.
+    returning_visitors: Option<i64>,
+    /// `visits` divided by `uniqueVisitors`; null when nobody came, and without a counterpart.
+    visits_per_visitor: Option<f64>,
     /// True where only a part of the counterpart is compared, as for today's counterpart, which is compared up to the
     /// same time of day. Null without a counterpart.
     is_partial: Option<bool>,
@@ -184,7 +190,7 @@ struct PreviousBucket {
     change_ratio: UsageChangeRatio,
 }
 
-row!(PreviousBucket: bucket_start, bucket_label, start, start_millis, end, label, visits, tokens_issued, tokens_unused, conversion_rate, unique_visitors, is_partial; resolved: change, change_ratio);
+row!(PreviousBucket: bucket_start, bucket_label, start, start_millis, end, label, visits, tokens_issued, tokens_unused, conversion_rate, unique_visitors, new_visitors, returning_visitors, visits_per_visitor, is_partial; resolved: change, change_ratio);
 
 impl PreviousBucket {
     fn of(bucket: &SeriesRow, pair: &Pair) -> Self {
@@ -203,6 +209,9 @@ impl PreviousBucket {
             tokens_unused: figures.tokens_unused,
             conversion_rate: figures.conversion_rate(),
             unique_visitors: figures.unique_visitors,
+            new_visitors: figures.new_visitors,
+            returning_visitors: figures.returning_visitors(),
+            visits_per_visitor: figures.visits_per_visitor(),
             change: UsageChange::between(&pair.now, &figures),
             change_ratio: UsageChangeRatio::between(&pair.now, &figures),
         }
@@ -224,6 +233,13 @@ struct UsageChange {
     /// The difference in the numbers of different members among the visits. Null where the number is null on either
     /// side.
     unique_visitors: Option<i64>,
+    /// The difference in the numbers of members who came for the first time ever. Null where the number is null on
+    /// either side.
+    new_visitors: Option<i64>,
+    /// The difference in the numbers of members who had come before. Null where the number is null on either side.
+    returning_visitors: Option<i64>,
+    /// The difference in visits per member who came. Null where nobody came on either side.
+    visits_per_visitor: Option<f64>,
 }
 
 impl UsageChange {
@@ -232,8 +248,11 @@ impl UsageChange {
             visits: change(now.visits, before.visits),
             tokens_issued: change(now.tokens_issued, before.tokens_issued),
             tokens_unused: change(now.tokens_unused, before.tokens_unused),
-            conversion_rate: rate_change(now, before),
+            conversion_rate: rate_change(now.conversion_rate(), before.conversion_rate()),
             unique_visitors: change(now.unique_visitors, before.unique_visitors),
+            new_visitors: change(now.new_visitors, before.new_visitors),
+            returning_visitors: change(now.returning_visitors(), before.returning_visitors()),
+            visits_per_visitor: rate_change(now.visits_per_visitor(), before.visits_per_visitor()),
         }
     }
 }
@@ -257,6 +276,15 @@ struct UsageChangeRatio {
     /// The difference in the numbers of different members among the visits, divided by the number before. Null where
     /// the number is null on either side, and where it was 0 before.
     unique_visitors: Option<f64>,
+    /// The difference in the numbers of members who came for the first time ever, divided by the number before. Null
+    /// where the number is null on either side, and where it was 0 before.
+    new_visitors: Option<f64>,
+    /// The difference in the numbers of members who had come before, divided by the number before. Null where the
+    /// number is null on either side, and where it was 0 before.
+    returning_visitors: Option<f64>,
+    /// The difference in visits per member who came, divided by the value before. Null where nobody came on either
+    /// side.
+    visits_per_visitor: Option<f64>,
 }
 
 impl UsageChangeRatio {
@@ -265,8 +293,11 @@ impl UsageChangeRatio {
             visits: change_ratio(now.visits, before.visits),
             tokens_issued: change_ratio(now.tokens_issued, before.tokens_issued),
             tokens_unused: change_ratio(now.tokens_unused, before.tokens_unused),
-            conversion_rate: rate_change_ratio(now, before),
+            conversion_rate: rate_change_ratio(now.conversion_rate(), before.conversion_rate()),
             unique_visitors: change_ratio(now.unique_visitors, before.unique_visitors),
+            new_visitors: change_ratio(now.new_visitors, before.new_visitors),
+            returning_visitors: change_ratio(now.returning_visitors(), before.returning_visitors()),
+            visits_per_visitor: rate_change_ratio(now.visits_per_visitor(), before.visits_per_visitor()),
         }
     }
 }

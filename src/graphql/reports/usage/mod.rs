@@ -208,6 +208,14 @@ struct UsageBucket {
     /// The number of different members among the visits. Sums over buckets count members repeatedly; `totals` counts
     /// each member once. Null in a row that `gaps: NULL` filled in.
     unique_visitors: Option<i64>,
+    /// The members among `uniqueVisitors` whose first visit ever, by the same `basis`, is in this bucket. Sums over
+    /// buckets are exact. Null in a row that `gaps: NULL` filled in.
+    new_visitors: Option<i64>,
+    /// The members among `uniqueVisitors` who had come before this bucket: `uniqueVisitors` minus `newVisitors`. Null in
+    /// a row that `gaps: NULL` filled in.
+    returning_visitors: Option<i64>,
+    /// `visits` divided by `uniqueVisitors`; null when nobody came.
+    visits_per_visitor: Option<f64>,
     /// True while the bucket is not over, and where the range contains only some of its days. The measures of a
     /// partial bucket are not comparable with those of its neighbours.
     is_partial: bool,
@@ -237,11 +245,11 @@ impl UsageBucket {
     }
 }
 
-row!(UsageBucket: start, start_millis, end, label, visits, tokens_issued, tokens_unused, conversion_rate, unique_visitors, is_partial; resolved: along);
+row!(UsageBucket: start, start_millis, end, label, visits, tokens_issued, tokens_unused, conversion_rate, unique_visitors, new_visitors, returning_visitors, visits_per_visitor, is_partial; resolved: along);
 
 impl UsageBucket {
     fn of(row: SeriesRow, running: Option<&Arc<Running>>) -> Self {
-        let Figures { visits, tokens_issued, tokens_unused, unique_visitors } = row.figures;
+        let Figures { visits, tokens_issued, tokens_unused, unique_visitors, new_visitors } = row.figures;
         let start = row.start();
         Self {
             start: DateTime(start),
@@ -253,6 +261,9 @@ impl UsageBucket {
             tokens_unused,
             conversion_rate: row.figures.conversion_rate(),
             unique_visitors,
+            new_visitors,
+            returning_visitors: row.figures.returning_visitors(),
+            visits_per_visitor: row.figures.visits_per_visitor(),
             is_partial: row.is_partial,
             along: Along::of(row, running),
         }
@@ -272,6 +283,12 @@ struct UsageTotals {
     conversion_rate: Option<f64>,
     /// The number of different members among the visits; each member is counted once.
     unique_visitors: i64,
+    /// The members among `uniqueVisitors` whose first visit ever, by the same `basis`, is in the range.
+    new_visitors: i64,
+    /// The members among `uniqueVisitors` who had come before the range: `uniqueVisitors` minus `newVisitors`.
+    returning_visitors: i64,
+    /// `visits` divided by `uniqueVisitors`; null when nobody came.
+    visits_per_visitor: Option<f64>,
 }
 
 impl From<Figures> for UsageTotals {
@@ -282,6 +299,9 @@ impl From<Figures> for UsageTotals {
             tokens_unused: figures.tokens_unused.unwrap_or_default(),
             conversion_rate: figures.conversion_rate(),
             unique_visitors: figures.unique_visitors.unwrap_or_default(),
+            new_visitors: figures.new_visitors.unwrap_or_default(),
+            returning_visitors: figures.returning_visitors().unwrap_or_default(),
+            visits_per_visitor: figures.visits_per_visitor(),
         }
     }
 }

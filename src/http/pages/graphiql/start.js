@@ -52,6 +52,22 @@ query Compare {
 `,
   },
   {
+    query: `# How many members came for the first time
+# each month, and how many came again?
+query NewAndReturning {
+  usage(granularity: MONTH, basis: USED_AT, filter: { range: LAST_365_DAYS }) {
+    buckets {
+      label
+      uniqueVisitors
+      newVisitors
+      returningVisitors
+      visitsPerVisitor
+    }
+  }
+}
+`,
+  },
+  {
     query: `# When is the space full? The busiest hours of
 # the week, and how many visits to expect then.
 # For a heatmap, ask for its cells instead.
