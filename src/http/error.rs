@@ -183,8 +183,8 @@ impl Failure {
                     .to_owned()
             }
             Self::NeedsStream => {
-                "A subscription needs a stream: send Accept: text/event-stream, or use a WebSocket at \
-                                  /graphql/ws."
+                "A subscription needs a stream: send Accept: text/event-stream, or multipart/mixed;subscriptionSpec=1.0, or \
+                 use a WebSocket at /graphql/ws."
                     .to_owned()
             }
             Self::NeedsWebSocket => {

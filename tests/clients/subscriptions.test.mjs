@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client';
 import { createClient as createEventStreamClient } from 'graphql-sse';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
@@ -63,6 +64,59 @@ for (const [name, open] of [
     await client.dispose();
   });
 }
+
+// Without a socket, Apollo Client asks for the parts of a body.
+const apollo = () => new ApolloClient({ cache: new InMemoryCache(), link: new HttpLink({ uri: `${gateway.base}/graphql` }) });
+
+test('Apollo Client: the current answer at once, then each that differs', { timeout: PATIENCE }, async () => {
+  const answers = [];
+  let heard = () => {};
+  const followed = apollo().subscribe({ query: gql(count('Parts')) }).subscribe({ next: (answer) => (answers.push(answer), heard()) });
+  const next = async () => {
+    while (!answers.length) await new Promise((resolve) => (heard = resolve));
+    return issued(answers.shift());
+  };
+  const before = await next();
+  for (let more = 1; more <= 3; more++) {
+    issue();
+    assert.equal(await next(), before + more);
+  }
+  followed.unsubscribe();
+});
+
+test('Apollo Client: an invalid subscription is an error with its code, and the end', { timeout: PATIENCE }, async () => {
+  const answers = [];
+  const subscription = gql('subscription { dailyUsage { nope } }');
+  await new Promise((complete) => apollo().subscribe({ query: subscription }).subscribe({ next: (answer) => answers.push(answer), complete }));
+  assert.equal(answers.length, 1);
+  assert.ok(CombinedGraphQLErrors.is(answers[0].error), answers[0].error);
+  shared.assertUnknownField(answers[0].error.errors);
+});
+
+test('the parts of a body: each is complete when it is sent, with signs of life between them', { timeout: PATIENCE }, async () => {
+  const abort = new AbortController();
+  const ask = (query) =>
+    fetch(`${gateway.base}/graphql`, {
+      method: 'POST',
+      headers: { accept: 'multipart/mixed;boundary=graphql;subscriptionSpec=1.0', 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+      signal: abort.signal,
+    });
+  const head = '\r\nContent-Type: application/json; charset=utf-8\r\n\r\n';
+  const once = await ask('{ heatmap { cells { weekday } } }');
+  assert.match(once.headers.get('content-type'), /^multipart\/mixed; boundary="graphql"; subscriptionSpec="1.0"$/);
+  const [before, part, end] = (await once.text()).split('\r\n--graphql');
+  assert.deepEqual([before, end], ['', '--\r\n']);
+  assert.ok(JSON.parse(part.slice(head.length)).payload.data.heatmap);
+  const parts = (await ask(count('Alive'))).body.pipeThrough(new TextDecoderStream());
+  let text = '';
+  for await (const piece of parts) {
+    text += piece;
+    if (text.endsWith(`${head}{}\r\n--graphql`)) break;
+  }
+  assert.ok(text.startsWith(`\r\n--graphql${head}{"payload":{"data"`), text);
+  abort.abort();
+});
 
 test('graphql-ws: an invalid document fails, and leaves the connection to the others', { timeout: PATIENCE }, async () => {
   const client = connect({ lazy: false });

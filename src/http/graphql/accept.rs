@@ -8,6 +8,17 @@ use crate::http::error::Failure;
 
 /// The media type of an event stream.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
+/// The media type of a body with parts. It is one for subscriptions only with the parameter `subscriptionSpec=1.0`.
+const MULTIPART: &str = "multipart/mixed";
+
+/// The form in which several answers follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Server-sent events.
+    Events,
+    /// Parts of a body.
+    Parts,
+}
 
 /// The media type of a single answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,8 +50,8 @@ impl MediaType {
 pub(super) struct Wanted {
     /// The media type that the client prefers for a single answer; none if it accepts no single answer.
     pub(super) single: Option<MediaType>,
-    /// Whether the client accepts an event stream.
-    pub(super) stream: bool,
+    /// The form in which the client accepts several answers, if it does.
+    pub(super) stream: Option<Form>,
 }
 
 impl Wanted {
@@ -51,12 +62,20 @@ impl Wanted {
 }
 
 /// What the client accepts. Clients that send no `Accept`, or that accept everything, get `application/json`, as the
-/// audits of `graphql-http` expect. Only clients that name `text/event-stream` get a stream.
+/// audits of `graphql-http` expect. Only clients that name `text/event-stream`, or
+/// `multipart/mixed; subscriptionSpec=1.0`, get a stream.
 pub(super) fn negotiate(headers: &HeaderMap) -> Result<Wanted, Failure> {
     let ranges: Vec<Range> = ranges(headers).collect();
-    let stream = ranges.iter().any(|range| range.quality > 0 && range.essence == EVENT_STREAM);
+    let streams = ranges.iter().filter(|range| range.quality > 0);
+    let streams = streams.filter_map(|range| match range.essence.as_str() {
+        EVENT_STREAM => Some((range.quality, Form::Events)),
+        MULTIPART if range.has_subscriptions => Some((range.quality, Form::Parts)),
+        _ => None,
+    });
+    // The first of those with the highest weight.
+    let stream = streams.rev().max_by_key(|(quality, _)| *quality).map(|(_, form)| form);
     let wanted = Wanted { single: single(&ranges), stream };
-    if wanted.single.is_none() && !wanted.stream { Err(Failure::NotAcceptable) } else { Ok(wanted) }
+    if wanted.single.is_none() && wanted.stream.is_none() { Err(Failure::NotAcceptable) } else { Ok(wanted) }
 }
 
 fn single(ranges: &[Range]) -> Option<MediaType> {
@@ -94,6 +113,8 @@ struct Range {
     quality: u16,
     /// Whether it asks for a charset other than UTF-8.
     foreign: bool,
+    /// Whether it asks for subscriptions by Apollo's protocol.
+    has_subscriptions: bool,
 }
 
 fn ranges(headers: &HeaderMap) -> impl Iterator<Item = Range> {
@@ -101,13 +122,15 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = Range> {
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|range| !range.is_empty()).map(|range| {
         let mut parts = range.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let mut range = Range { essence, quality: 1000, foreign: false };
+        let mut range = Range { essence, quality: 1000, foreign: false, has_subscriptions: false };
         for (name, value) in parts.filter_map(|parameter| parameter.split_once('=')) {
             let (name, value) = (name.trim(), value.trim().trim_matches('"'));
             if name.eq_ignore_ascii_case("q") {
                 range.quality = thousandths(value);
             } else if name.eq_ignore_ascii_case("charset") {
                 range.foreign = !is_utf8(value);
+            } else if name.eq_ignore_ascii_case("subscriptionSpec") {
+                range.has_subscriptions = value == "1.0";
             }
         }
         range
@@ -184,10 +207,23 @@ mod tests {
 
     #[test]
     fn streams_are_sent_to_those_that_name_them() {
+        let (events, parts) = (Some(Form::Events), Some(Form::Parts));
         for (accept, expected) in [
-            ("text/event-stream", Ok(Wanted { single: None, stream: true })),
-            ("text/event-stream, application/json", Ok(Wanted { single: Some(MediaType::Json), stream: true })),
-            ("*/*", Ok(Wanted { single: Some(MediaType::Json), stream: false })),
+            ("text/event-stream", Ok(Wanted { single: None, stream: events })),
+            ("text/event-stream, application/json", Ok(Wanted { single: Some(MediaType::Json), stream: events })),
+            ("multipart/mixed; subscriptionSpec=1.0", Ok(Wanted { single: None, stream: parts })),
+            (
+                "multipart/mixed;boundary=graphql;subscriptionSpec=\"1.0\",application/json;q=0.9",
+                Ok(Wanted { single: Some(MediaType::Json), stream: parts }),
+            ),
+            ("multipart/mixed;subscriptionSpec=1.0, text/event-stream", Ok(Wanted { single: None, stream: parts })),
+            (
+                "multipart/mixed;subscriptionSpec=1.0;q=0.5, text/event-stream",
+                Ok(Wanted { single: None, stream: events }),
+            ),
+            ("multipart/mixed;subscriptionSpec=2.0", Err(Failure::NotAcceptable)),
+            ("multipart/mixed;deferSpec=20220824", Err(Failure::NotAcceptable)),
+            ("*/*", Ok(Wanted { single: Some(MediaType::Json), stream: None })),
             ("text/event-stream;q=0", Err(Failure::NotAcceptable)),
             ("text/*", Err(Failure::NotAcceptable)),
         ] {
@@ -201,6 +237,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::ACCEPT, HeaderValue::from_static("text/html"));
         headers.append(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json"));
-        assert_eq!(negotiate(&headers), Ok(Wanted { single: Some(MediaType::GraphqlJson), stream: false }));
+        assert_eq!(negotiate(&headers), Ok(Wanted { single: Some(MediaType::GraphqlJson), stream: None }));
     }
 }

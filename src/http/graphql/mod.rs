@@ -3,12 +3,12 @@
 mod accept;
 mod answering;
 mod cross_site;
-mod event_stream;
 mod live;
 mod parameters;
 mod persisted;
 mod socket;
 mod status;
+mod streaming;
 
 use std::sync::Arc;
 
@@ -129,10 +129,10 @@ async fn respond(
         Ok(parameters) => parameters,
         Err(failure) => return fail(gateway, accepted, &failure),
     };
-    if wanted.stream {
+    if let Some(form) = wanted.stream {
         let answering = Answering::begin(gateway, &client, parameters.clone()).await;
         if answering.is_followed() || wanted.single.is_none() {
-            return event_stream::respond(gateway, &client, answering)
+            return streaming::respond(gateway, &client, form, answering)
                 .map_or_else(|failure| fail(gateway, accepted, &failure), vary);
         }
     }
