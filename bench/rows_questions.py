@@ -32,6 +32,7 @@ QUESTIONS = {
     "`tokenFunnel`": "{ tokenFunnel { issued used timeToUse { median p90 p99 } } }",
     "`tokenFunnel`, 90 days": f"{{ tokenFunnel({LAST_90}) {{ issued used timeToUse {{ median p90 p99 }} }} }}",
     "`frequency`": "{ frequency { visits members membersAtLeast } }",
+    "`membership`": f"{{ membership({BERLIN}) {{ label joined active firstVisits stopped }} }}",
     "`segments`": "{ segments { segment members activeMembers } }",
     "`userVisits`, the ten first with rank and share": (
         "{ userVisits(first: 10, orderBy: {field: VISITS, direction: DESC}) { nodes { rank share } others { share } } }"

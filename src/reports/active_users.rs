@@ -64,37 +64,17 @@ impl Session {
             let begin = from.checked_sub_days(Days::new(MONTH as u64 - 1)).unwrap_or(NaiveDate::MIN);
             let wider = TokenFilter { range: DateRange::between(begin, to), ..filter.clone() };
             let days = usize::try_from((to - begin).num_days() + 1).unwrap_or(0);
-            let day_of = |date: NaiveDate| usize::try_from((date - begin).num_days()).unwrap_or(usize::MAX);
             // For each day and window: members who enter the window, minus members who leave it.
             let mut changes = vec![[0_i64; 3]; days + 1];
-            let mut count = |day: usize, stay: usize, members: i64| {
+            let count = |date: NaiveDate, stay: u64, members: i64| {
+                let day = usize::try_from((date - begin).num_days()).unwrap_or(usize::MAX);
+                let stay = usize::try_from(stay).unwrap_or(MONTH);
                 for (window, length) in [1, WEEK, MONTH].into_iter().enumerate().filter(|_| day < days) {
                     changes[day][window] += members;
                     changes[(day + Ord::min(stay, length)).min(days)][window] -= members;
                 }
             };
-            // The last day of each member, plus one.
-            let mut last_days = ById::<u32>::default();
-            let finish = |day: usize, members: &[i32]| {
-                for member in members {
-                    let last = std::mem::replace(last_days.get_mut(*member), u32::try_from(day + 1).unwrap_or(0));
-                    if let Some(last) = last.checked_sub(1) {
-                        count(last as usize, day - last as usize, 1);
-                    }
-                }
-            };
-            if self.visitors(&wider, day_of, finish).await? {
-                for (_, last) in last_days.into_values() {
-                    if let Some(last) = last.checked_sub(1) {
-                        count(last as usize, MONTH, 1);
-                    }
-                }
-            } else {
-                for row in self.query_all(&self.stays(&wider)).await? {
-                    let stay = usize::try_from(row.try_get::<i64>("", "stay")?).unwrap_or(MONTH);
-                    count(day_of(row.try_get("", "day")?), stay, row.try_get("", "members")?);
-                }
-            }
+            self.each_stay(&wider, MONTH as u64, count).await?;
             let mut active = [0; 3];
             let mut rows = Vec::new();
             for (date, change) in begin.iter_days().zip(changes).take(days) {
@@ -112,8 +92,38 @@ impl Session {
         .await
     }
 
-    /// For each day, the number of members who visited, by the number of days until their next visit, at most 30.
-    fn stays(&self, filter: &TokenFilter) -> SelectStatement {
+    /// Passes, for each day in any order, numbers of members who visited, with the number of days until their next visit:
+    /// at most `longest`, also where there is none.
+    pub(super) async fn each_stay(
+        &self,
+        filter: &TokenFilter,
+        longest: u64,
+        mut count: impl FnMut(NaiveDate, u64, i64) + Send,
+    ) -> Result<(), Error> {
+        let mut last_days = ById::<Option<NaiveDate>>::default();
+        let finish = |date: NaiveDate, members: &[i32]| {
+            for member in members {
+                if let Some(last) = last_days.get_mut(*member).replace(date) {
+                    count(last, Ord::min((date - last).num_days().unsigned_abs(), longest), 1);
+                }
+            }
+        };
+        if self.visitors(filter, |date| date, finish).await? {
+            for last in last_days.into_values().filter_map(|(_, last)| last) {
+                count(last, longest, 1);
+            }
+            return Ok(());
+        }
+        for row in self.query_all(&self.stays(filter, longest)).await? {
+            let stay = row.try_get::<i64>("", "stay")?.unsigned_abs();
+            count(row.try_get("", "day")?, stay, row.try_get("", "members")?);
+        }
+        Ok(())
+    }
+
+    /// For each day, the number of members who visited, by the number of days until their next visit, at most
+    /// `longest`.
+    fn stays(&self, filter: &TokenFilter, longest: u64) -> SelectStatement {
         let backend = self.backend();
         let local = self.local(filter);
         let mut days = tokens(&local, filter);
@@ -127,11 +137,11 @@ impl Session {
             .expr_as(Expr::cust("lead(day) OVER (PARTITION BY user_id ORDER BY day)"), "next_day")
             .from_subquery(days, "days")
             .take();
-        let month = i64::try_from(MONTH).unwrap_or(i64::MAX);
+        let longest = i64::try_from(longest).unwrap_or(i64::MAX);
         let until_next = days_between(backend, Expr::col("day"), Expr::col("next_day"));
-        let is_within = Cond::all().add(Expr::col("next_day").is_not_null()).add(until_next.clone().lt(month));
+        let is_within = Cond::all().add(Expr::col("next_day").is_not_null()).add(until_next.clone().lt(longest));
         let stay =
-            CaseStatement::new().case(is_within, until_next).finally(Expr::cust(format!("CAST({month} AS BIGINT)")));
+            CaseStatement::new().case(is_within, until_next).finally(Expr::cust(format!("CAST({longest} AS BIGINT)")));
         Query::select()
             .column("day")
             .expr_as(stay, "stay")

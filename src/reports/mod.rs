@@ -12,6 +12,7 @@ mod daily_usage;
 mod frequency;
 mod heatmap;
 mod members;
+mod membership;
 mod retention;
 mod token_funnel;
 mod usage;
@@ -39,6 +40,7 @@ pub use self::{
     here::Here,
     legacy::LegacyDailyUsage,
     members::{MemberSegment, Thresholds},
+    membership::{Membership, MembershipQuestion},
     retention::{Cohort, CohortAnchor, CohortPeriod, CohortUnit, MAX_COHORTS, MAX_PERIODS, RetentionQuestion},
     running::{AdditiveMeasure, MAX_AVERAGED, Running, checked_average},
     series::{MAX_BUCKETS, SeriesRow, UsageQuestion},

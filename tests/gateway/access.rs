@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// For each aggregate report, a query that needs the scope `reports` only.
-const AGGREGATES: [(&str, &str); 9] = [
+const AGGREGATES: [(&str, &str); 10] = [
     ("dailyUsage", "dailyUsage(filter: { from: \"2024-03-01\" }) { date visits }"),
     (
         "usage",
@@ -31,11 +31,12 @@ const AGGREGATES: [(&str, &str); 9] = [
     ("tokenFunnel", "tokenFunnel(filter: { isActive: true }) { issued }"),
     ("frequency", "frequency { visits members }"),
     ("segments", "segments(filter: { isActive: true }) { segment members }"),
+    ("membership", "membership(filter: { from: \"2024-03-01\" }) { joined stopped }"),
     ("userVisits", "userVisits { totalCount totals { visits } nodes { userId tokensIssued joinedAt } }"),
 ];
 
 /// Queries that need the scope `members`, because they tell more about individual members than the legacy reports did.
-const PERSONAL: [(&str, &str); 16] = [
+const PERSONAL: [(&str, &str); 17] = [
     ("members", "members { totalCount }"),
     ("dailyUsage", "dailyUsage(filter: { userIds: [1] }) { date }"),
     ("dailyUsage", "dailyUsage(filter: { joinedFrom: \"2024-01-01\" }) { date }"),
@@ -45,6 +46,7 @@ const PERSONAL: [(&str, &str); 16] = [
     ("retention", "retention(filter: { userIds: [1] }) { label }"),
     ("tokenFunnel", "tokenFunnel(filter: { userIds: [1] }) { issued }"),
     ("frequency", "frequency(filter: { userIds: [1] }) { members }"),
+    ("membership", "membership(filter: { userIds: [1], from: \"2024-03-01\" }) { joined }"),
     ("segments", "segments(filter: { joinedFrom: \"2024-01-01\" }) { members }"),
     ("userVisits", "userVisits { nodes { userId visits } }"),
     ("userVisits", "userVisits { edges { node { ... on UserVisits { lastVisitAt } } } }"),

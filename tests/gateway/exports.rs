@@ -125,6 +125,10 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
             "segments?active_within_days=20&time_zone=Asia/Tehran",
             "segments(activeWithinDays: 20, timeZone: \"Asia/Tehran\")",
         ),
+        (
+            "membership?range=LAST_365_DAYS&stopped_after_days=14",
+            "membership(filter: { range: LAST_365_DAYS }, stoppedAfterDays: 14)",
+        ),
         ("frequency?range=LAST_30_DAYS&basis=USED_AT", "frequency(filter: { range: LAST_30_DAYS }, basis: USED_AT)"),
     ] {
         let (fields, inner) = match path.split_once('?').unwrap().0 {
@@ -135,6 +139,7 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
                 Some("user"),
             ),
             "segments" => ("segment members active_members: activeMembers", None),
+            "membership" => ("start end label joined active first_visits: firstVisits returning stopped is_partial: isPartial", None),
             "frequency" => ("visits members members_at_least: membersAtLeast", None),
             "active_users" => ("date starts_at: startsAt daily weekly monthly stickiness is_partial: isPartial", None),
             _ => (

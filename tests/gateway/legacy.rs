@@ -90,6 +90,7 @@ async fn the_legacy_environment_is_all_it_takes() {
         "token_funnel",
         "frequency",
         "segments",
+        "membership",
     ] {
         let request = Request::get(format!("/api/reports/{path}")).header("x-api-key", &key.key);
         let answer = send(service.address, request.body(Body::empty()).unwrap()).await.unwrap();

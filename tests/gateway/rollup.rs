@@ -13,8 +13,8 @@ use chrono::Weekday;
 use coworking_analytics::{
     database::{Access, Database},
     reports::{
-        Argument, CohortAnchor, CohortUnit, Granularity, Measures, RetentionQuestion, Session, Thresholds,
-        UsageQuestion, UserVisitsParts,
+        Argument, CohortAnchor, CohortUnit, Granularity, Measures, MembershipQuestion, RetentionQuestion, Session,
+        Thresholds, UsageQuestion, UserVisitsParts,
         filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, Weekdays},
         page::{Page, UserVisitsField, UserVisitsOrder},
         range::DateRange,
@@ -155,6 +155,7 @@ impl Asked {
         let by_id = UserVisitsOrder::default();
         let page = Page::first(7);
         let thresholds = Thresholds::new(30, 30, 90).unwrap();
+        let membership = MembershipQuestion::new(filter.clone(), Granularity::Month, None, None, 30).unwrap();
         let answers = vec![
             format!("{days:#?}"),
             format!("{:#?}", session.usage(&series(Granularity::Month), Measures::ALL, None).await.unwrap().rows),
@@ -165,6 +166,7 @@ impl Asked {
             format!("{:#?}", session.retention(&cohorts(CohortAnchor::JoinedAt)).await.unwrap()),
             format!("{:#?}", session.token_funnel(&filter).await.unwrap()),
             format!("{:#?}", session.frequency(&filter).await.unwrap()),
+            format!("{:#?}", session.membership(&membership).await.unwrap()),
             format!("{:#?}", session.segments(thresholds, filter.users.clone(), filter.zone).await.unwrap()),
             format!("{:#?}", session.usage_dates(&filter).await.unwrap()),
             format!("{:#?}", session.user_visits(&members, by_id, &Page::all(), everything).await.unwrap()),

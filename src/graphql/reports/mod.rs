@@ -6,6 +6,7 @@ mod daily_usage;
 mod frequency;
 mod heatmap;
 mod members;
+mod membership;
 mod retention;
 mod segments;
 mod series;
@@ -17,8 +18,8 @@ use async_graphql::MergedObject;
 
 use self::{
     active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, frequency::FrequencyQuery, heatmap::HeatmapQuery,
-    members::MembersQuery, retention::RetentionQuery, segments::SegmentsQuery, token_funnel::TokenFunnelQuery,
-    usage::UsageQuery, user_visits::UserVisitsQuery,
+    members::MembersQuery, membership::MembershipQuery, retention::RetentionQuery, segments::SegmentsQuery,
+    token_funnel::TokenFunnelQuery, usage::UsageQuery, user_visits::UserVisitsQuery,
 };
 
 /// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a
@@ -38,4 +39,5 @@ pub struct Query(
     UserVisitsQuery,
     MembersQuery,
     SegmentsQuery,
+    MembershipQuery,
 );

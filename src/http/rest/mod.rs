@@ -17,6 +17,7 @@ mod daily_usage;
 mod frequency;
 mod heatmap;
 mod members;
+mod membership;
 mod retention;
 mod segments;
 mod token_funnel;
@@ -45,7 +46,7 @@ use crate::{
 type Answer = fn(Request) -> Answering;
 
 /// All reports, in the order in which `/api/reports` lists them, with the functions that answer.
-static REPORTS: [(&Report, Answer); 10] = [
+static REPORTS: [(&Report, Answer); 11] = [
     (&daily_usage::REPORT, daily_usage::answer),
     (&user_visits::REPORT, user_visits::answer),
     (&usage::REPORT, usage::answer),
@@ -53,6 +54,7 @@ static REPORTS: [(&Report, Answer); 10] = [
     (&retention::REPORT, retention::answer),
     (&members::REPORT, members::answer),
     (&segments::REPORT, segments::answer),
+    (&membership::REPORT, membership::answer),
     (&active_users::REPORT, active_users::answer),
     (&token_funnel::REPORT, token_funnel::answer),
     (&frequency::REPORT, frequency::answer),

@@ -65,6 +65,8 @@ impl Argument {
     pub const ACTIVE_WITHIN_DAYS: Self = Self::of_field("active within days");
     /// The days after which members have lapsed.
     pub const LAPSED_AFTER_DAYS: Self = Self::of_field("lapsed after days");
+    /// The days without a visit after which a member has stopped.
+    pub const STOPPED_AFTER_DAYS: Self = Self::of_field("stopped after days");
 
     const fn of_filter(words: &'static str) -> Self {
         Self { words, is_of_filter: true }

@@ -21,6 +21,7 @@ on_postgres!(
     token_funnel_agrees,
     frequency_agrees,
     segments_agree,
+    membership_agrees,
 );
 
 /// The number of questions in each space.
@@ -95,6 +96,9 @@ const TOKEN_FUNNEL: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZ
 const SEGMENTS: &str = "query Q($newWithinDays: Int!, $activeWithinDays: Int!, $lapsedAfterDays: Int!, $filter: MembersFilterInput, $zone: TimeZone!) {
     segments(newWithinDays: $newWithinDays, activeWithinDays: $activeWithinDays, lapsedAfterDays: $lapsedAfterDays, filter: $filter, timeZone: $zone) {
         segment members activeMembers } }";
+const MEMBERSHIP: &str = "query Q($granularity: Granularity!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $weekStart: Weekday, $stoppedAfterDays: Int!) {
+    membership(granularity: $granularity, filter: $filter, timeZone: $zone, basis: $basis, weekStart: $weekStart, stoppedAfterDays: $stoppedAfterDays) {
+        start startMillis end label joined active firstVisits returning stopped isPartial } }";
 const FREQUENCY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
     frequency(filter: $filter, timeZone: $zone, basis: $basis) { visits members membersAtLeast } }";
 
@@ -151,6 +155,10 @@ async fn token_funnel_agrees() {
 
 async fn frequency_agrees() {
     agree(8, FREQUENCY, "frequency", frequency_question, |space, question| Ok(space.frequency(question))).await;
+}
+
+async fn membership_agrees() {
+    agree(10, MEMBERSHIP, "membership", membership_question, Space::membership).await;
 }
 
 async fn segments_agree() {
@@ -304,6 +312,16 @@ fn segments_question(random: &mut fastrand::Rng) -> Value {
         "newWithinDays": one(random, &[1, 30, 365, 1_500, 3_650]), "activeWithinDays": active,
         "lapsedAfterDays": active + one(random, &[0, 1, 60, 365, 2_000]),
         "filter": users(random), "zone": zone(random),
+    })
+}
+
+fn membership_question(random: &mut fastrand::Rng) -> Value {
+    let granularity = one(random, &["DAY", "WEEK", "MONTH", "MONTH", "QUARTER", "YEAR", "HOUR"]);
+    let filter = filter(random, if granularity == "DAY" { SHORT } else { 2_000 });
+    let week_start = week_start(random, granularity, &filter);
+    json!({
+        "granularity": granularity, "filter": filter, "zone": zone(random), "basis": basis(random),
+        "weekStart": week_start, "stoppedAfterDays": one(random, &[1, 2, 7, 30, 90, 400]),
     })
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, Timelike a
 use serde_json::{Value, json};
 
 use super::{
-    calendar::{Calendar, day_end, day_exists, first_instant, last_moment, local, local_date},
+    calendar::{Bucket, Calendar, day_end, day_exists, first_instant, last_moment, local, local_date},
     model::{Asked, Member, Members, Row, Space, count, merged, ratio, rfc3339, sort},
 };
 use crate::support::now;
@@ -133,6 +133,59 @@ impl Space {
             json!({ "start": cohort.first, "label": calendar.label(cohort), "members": own.len(), "periods": periods })
         };
         Ok(cohorts.into_iter().map(row).collect())
+    }
+
+    pub fn membership(&self, question: &Value) -> Result<Value, &'static str> {
+        let granularity = question["granularity"].as_str().unwrap().to_owned();
+        if granularity == "HOUR" {
+            return Err("granularity");
+        }
+        let range = question["filter"]["range"].as_str();
+        let weekly = granularity == "WEEK" || matches!(range, Some("THIS_WEEK" | "LAST_WEEK"));
+        if !question["weekStart"].is_null() && !weekly {
+            return Err("weekStart");
+        }
+        let asked = Asked::read(question);
+        let calendar = Calendar { zone: asked.zone, granularity, week_start: asked.week_start };
+        let mut joined = BTreeMap::<Bucket, usize>::new();
+        for member in self.members.iter().filter(|member| self.matches(member.id, &asked)) {
+            if let Some(at) = member.joined_at.filter(|at| asked.in_range(local_date(asked.zone, *at))) {
+                *joined.entry(calendar.at(at)).or_default() += 1;
+            }
+        }
+        let came = self.tallies(&asked, |instant| asked.counted(instant).map(|_| calendar.at(instant)));
+        let ever = self.visits(&Asked { from: None, to: None, ..asked.clone() });
+        let days: BTreeSet<_> = ever.into_iter().map(|(id, moment)| (id, local_date(asked.zone, moment))).collect();
+        let away = Days::new(question["stoppedAfterDays"].as_u64().unwrap() + 1);
+        let mut stopped = BTreeMap::<Bucket, usize>::new();
+        for (id, last) in &days {
+            let day = *last + away;
+            let stays_away = days.range((*id, *last + Days::new(1))..=(*id, day)).next().is_none();
+            let day = day.iter_days().find(|day| day_exists(asked.zone, *day)).unwrap();
+            if stays_away && asked.in_range(day) && day <= asked.today() {
+                *stopped.entry(calendar.holding(day)).or_default() += 1;
+            }
+        }
+        let known = || came.iter().filter(|(_, tally)| tally.visits > 0).map(|(bucket, _)| bucket).chain(joined.keys());
+        let first = asked.from.or(known().min().map(|bucket| bucket.first));
+        let latest = known().max().map(|bucket| bucket.first);
+        let Some(first) = first else { return Ok(json!([])) };
+        let last = asked.to.unwrap_or(latest.unwrap_or(NaiveDate::MIN).max(asked.today()));
+        let row = |bucket: Bucket| {
+            let (active, new) = came.get(&bucket).map_or((0, 0), |tally| (tally.visitors.len(), tally.newcomers));
+            let start = calendar.start(bucket);
+            let is_cut = dates(Some(bucket.first), Some(bucket.last)).any(|date| !asked.in_range(date));
+            json!({
+                "start": rfc3339(start), "startMillis": start.and_utc().timestamp_millis(),
+                "end": rfc3339(calendar.end(bucket)), "label": calendar.label(bucket),
+                "joined": joined.get(&bucket).copied().unwrap_or(0), "active": active, "firstVisits": new,
+                "returning": active - new, "stopped": stopped.get(&bucket).copied().unwrap_or(0),
+                "isPartial": is_cut || calendar.end(bucket) > now().naive_utc(),
+            })
+        };
+        let exists =
+            |bucket: &Bucket| dates(Some(bucket.first), Some(bucket.last)).any(|date| day_exists(asked.zone, date));
+        Ok(calendar.range(first, last).into_iter().filter(exists).map(row).collect())
     }
 
     /// The lengths of the lists of members.

@@ -186,6 +186,21 @@ query Frequency {
 `,
   },
   {
+    query: `# Growth and churn, month by month: who joined,
+# came first, came again, or has been away for 30 days?
+query Growth {
+  membership(filter: { range: LAST_365_DAYS }, basis: USED_AT, stoppedAfterDays: 30) {
+    label
+    joined
+    active
+    firstVisits
+    returning
+    stopped
+  }
+}
+`,
+  },
+  {
     query: `# How many members come, stay away, or left,
 # and how many of them have a membership?
 query Segments {
