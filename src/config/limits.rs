@@ -28,6 +28,8 @@ pub struct Limits {
     pub selections: usize,
     /// `MAX_INPUT_VALUES`: values in the JSON of a request, including the items of lists. Default `10000`.
     pub input_values: usize,
+    /// `BATCH_MAX`: requests in one body, as a list; 0 to refuse lists. Each has its own limits and cost. Default `0`.
+    pub batch: usize,
     /// `MAX_ERRORS`: errors in one answer. Default `100`.
     pub errors: usize,
     /// `MAX_RESPONSE_BYTES`: bytes of the answer's body. Default `8388608`.
@@ -55,6 +57,7 @@ impl Limits {
             directives: number("MAX_DIRECTIVES", 64, 0, 10_000),
             selections: number("MAX_SELECTIONS", 10_000, 100, 1_000_000),
             input_values: number("MAX_INPUT_VALUES", 10_000, 100, 10_000_000),
+            batch: number("BATCH_MAX", 0, 0, 100),
             errors: number("MAX_ERRORS", 100, 1, 10_000),
             response_bytes: number("MAX_RESPONSE_BYTES", 1 << 23, 1 << 10, 1 << 28),
             live_connections: number("MAX_LIVE_CONNECTIONS", 1_000, 0, 1_000_000),

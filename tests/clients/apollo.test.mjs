@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client';
+import { BatchHttpLink } from '@apollo/client/link/batch-http';
 import { createPersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import * as shared from './clients.mjs';
 import { PATIENCE, serve } from './gateway.mjs';
 
-const uri = serve();
+const uri = serve({ BATCH_MAX: '3' });
 
 function connect({ wire = new shared.Wire(), http, persisted } = {}) {
   const link = new HttpLink({ uri: uri(), fetch: wire.fetch, ...http });
@@ -65,3 +66,18 @@ for (const [persisted, methods] of [[{}, ['POST', 'POST', 'POST']], [{ useGETFor
     shared.assertPersisted(wire.exchanges);
   });
 }
+
+test('a batch: each answer comes to its question, and each fails alone', { timeout: PATIENCE }, async () => {
+  const wire = new shared.Wire();
+  const link = new BatchHttpLink({ uri: uri(), fetch: wire.fetch, batchMax: 3 });
+  const client = new ApolloClient({ cache: new InMemoryCache(), link });
+  const [first, wrong, last] = await Promise.allSettled([
+    askNewYear(client, 'First'),
+    client.query({ query: gql(shared.UNKNOWN_FIELD) }),
+    client.query({ query: gql('{ heatmap { cells { weekday } } }') }),
+  ]);
+  assert.equal(first.status, 'fulfilled', first.reason);
+  shared.assertUnknownField(wrong.reason.errors);
+  assert.equal(last.value.data.heatmap.cells.length, 168);
+  assert.equal(wire.methods.length, 1);
+});

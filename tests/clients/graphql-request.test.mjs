@@ -5,7 +5,7 @@ import { ClientError, GraphQLClient } from 'graphql-request';
 import * as shared from './clients.mjs';
 import { PATIENCE, serve } from './gateway.mjs';
 
-const uri = serve();
+const uri = serve({ BATCH_MAX: '3' });
 
 function connect(options) {
   const wire = new shared.Wire();
@@ -44,4 +44,16 @@ test('an invalid document is thrown with its code', { timeout: PATIENCE }, async
   const { data, errors } = await refused(shared.UNKNOWN_FIELD, 400);
   assert.equal(data, undefined);
   shared.assertUnknownField(errors);
+});
+
+test('a batch is answered in its order', { timeout: PATIENCE }, async () => {
+  const document = shared.newYear('Batch');
+  const answers = await connect().client.batchRequests([
+    { document, variables: shared.variables },
+    { document: '{ heatmap { cells { weekday } } }' },
+  ]);
+  assert.deepEqual(answers[0].data, shared.answer);
+  assert.equal(answers[1].data.heatmap.cells.length, 168);
+  const four = await connect().client.batchRequests(Array(4).fill({ document: '{ __typename }' })).catch((error) => error);
+  assert.equal(four.response.status, 413);
 });

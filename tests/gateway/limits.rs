@@ -48,6 +48,38 @@ async fn documents_keep_to_the_limits() {
     }
 }
 
+#[tokio::test]
+async fn requests_of_a_batch_have_their_own_limits() {
+    let gateway = TestGateway::configured(&[("BATCH_MAX", "4"), ("MAX_ALIASES", "1"), ("RATE_LIMIT", "3700")]).await;
+    let send = async |requests: Value| {
+        let request = Request::post("/graphql").header("content-type", "application/json");
+        gateway.send(request.body(Body::from(requests.to_string())).unwrap()).await
+    };
+    let one = json!({ "query": "{ __typename }" });
+    let answer = send(json!([
+        one,
+        { "query": "{ a: __typename b: __typename }" },
+        { "query": 1 },
+        { "query": "subscription { heatmap { visits } }" },
+    ]))
+    .await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json; charset=utf-8"));
+    let answers = answer.json();
+    assert_eq!(answers[0], json!({ "data": { "__typename": "Query" } }));
+    let codes = [1, 2, 3].map(|at| answers[at]["errors"][0]["extensions"]["code"].clone());
+    assert_eq!(codes, ["LIMIT_EXCEEDED", "BAD_REQUEST", "NOT_ACCEPTABLE"]);
+    assert_eq!(send(json!([])).await.status, 400);
+    let many = send(json!(vec![one.clone(); 5])).await;
+    assert_eq!((many.status.as_u16(), exceeded(&many.json())["limit"].clone()), (413, json!("batch")));
+    // Each costs what it would cost alone.
+    let paid = async |list: Vec<Value>| send(json!(list)).await.json().as_array().map_or(0, Vec::len);
+    let mut answered = 0;
+    while answered < 100 && paid(vec![one.clone(); 4]).await == 4 {
+        answered += 4;
+    }
+    assert!((8..=36).contains(&answered), "{answered}");
+}
+
 fn nested(count: usize) -> String {
     "[".repeat(count) + &"]".repeat(count)
 }

@@ -35,6 +35,8 @@ pub enum Limit {
     Directives,
     /// The cost of all fields together.
     Complexity,
+    /// Requests in one body.
+    Batch,
     /// Errors in one answer.
     Errors,
     /// Bytes of the answer.
@@ -57,7 +59,7 @@ pub enum Limit {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BodyBytes,
         Self::InputValues,
         Self::DocumentBytes,
@@ -69,6 +71,7 @@ impl Limit {
         Self::Aliases,
         Self::Directives,
         Self::Complexity,
+        Self::Batch,
         Self::Errors,
         Self::ResponseBytes,
         Self::Connections,
@@ -95,6 +98,7 @@ impl Limit {
             Self::Aliases => "aliases",
             Self::Directives => "directives",
             Self::Complexity => "complexity",
+            Self::Batch => "batch",
             Self::Errors => "errors",
             Self::ResponseBytes => "responseBytes",
             Self::Connections => "connections",
@@ -122,6 +126,7 @@ impl Limit {
             Self::Aliases => format!("The operation uses more than {maximum} aliases."),
             Self::Directives => format!("The operation uses more than {maximum} directives."),
             Self::Complexity => format!("The document costs more than {maximum}: ask for fewer reports or rows."),
+            Self::Batch => format!("The batch has more than {maximum} requests: send fewer at once."),
             Self::Errors => format!("There were more errors: only the first {maximum} are listed."),
             Self::ResponseBytes => format!("The answer is larger than {maximum} bytes: ask for fewer rows or fields."),
             Self::Connections => {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod answering;
+mod batch;
 mod cross_site;
 mod live;
 mod parameters;
@@ -29,7 +30,7 @@ pub(super) use self::{accept::preferred, cross_site::cors, socket::connect};
 use self::{
     accept::{MediaType, Wanted},
     answering::Answering,
-    parameters::Parameters,
+    parameters::{Parameters, Posted},
     persisted::{Found, Refused},
     status::{Outcome, status},
 };
@@ -111,7 +112,15 @@ pub(super) async fn post(
         Ok(wanted) => wanted,
         Err(failure) => return vary(failure.into_response()),
     };
-    let parameters = Parameters::from_body(&gateway, &headers, body).await;
+    let parameters = match Parameters::from_body(&gateway, &headers, body).await {
+        Ok(Posted::One(parameters)) => Ok(parameters),
+        Ok(Posted::Batch(requests)) => {
+            let accepted = wanted.media_type();
+            let response = batch::respond(&gateway, &client, accepted, &headers, requests).await;
+            return response.map_or_else(|failure| fail(&gateway, accepted, &failure), vary);
+        }
+        Err(failure) => Err(failure),
+    };
     respond(&gateway, client, &headers, wanted, Transport::Post, parameters).await
 }
 

@@ -36,6 +36,13 @@ pub(super) struct Parameters {
     pub(super) persisted_query: Option<PersistedQuery>,
 }
 
+/// The body of a POST request.
+pub(super) enum Posted {
+    One(Parameters),
+    /// Several requests; one that cannot be read fails alone.
+    Batch(Vec<Result<Parameters, Failure>>),
+}
+
 /// The extension by which clients name a document by its hash.
 /// Source: <https://www.apollographql.com/docs/apollo-server/performance/apq>
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
@@ -86,7 +93,7 @@ impl Parameters {
     }
 
     /// Reads the body of a POST request.
-    pub(super) async fn from_body(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Self, Failure> {
+    pub(super) async fn from_body(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Posted, Failure> {
         let limits = &gateway.config.limits;
         // The memory is released when the body was read.
         let mut room = Room::default();
@@ -96,15 +103,27 @@ impl Parameters {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first == Some(&b'[') {
-            return Err(Failure::BadParameters("Batches are not accepted: send one request at a time.".to_owned()));
+            return Self::batch(bytes, limits).map(Posted::Batch);
         }
-        Self::new(read_json(bytes, limits, "The request body")?)
+        Self::new(read_json(bytes, limits, "The request body")?).map(Posted::One)
     }
 
-    /// Reads the payload of a WebSocket message, whose values were already counted.
+    fn batch(bytes: &[u8], limits: &Limits) -> Result<Vec<Result<Self, Failure>>, Failure> {
+        if limits.batch == 0 {
+            return Err(Failure::BadParameters("Batches are not accepted: send one request at a time.".to_owned()));
+        }
+        let requests: Vec<Value> = read_json(bytes, limits, "The request body")?;
+        match requests.len() {
+            0 => Err(Failure::BadParameters("The batch is empty: send at least one request.".to_owned())),
+            more if more > limits.batch => Err(Failure::Limit(Limit::Batch, limits.batch)),
+            _ => Ok(requests.into_iter().map(Self::from_json).collect()),
+        }
+    }
+
+    /// Reads the payload of a WebSocket message, or a request of a batch, whose values were already counted.
     pub(super) fn from_json(payload: Value) -> Result<Self, Failure> {
         let parameters = serde_json::from_value(payload)
-            .map_err(|error| Failure::BadParameters(format!("The payload does not hold what it should: {error}.")))?;
+            .map_err(|error| Failure::BadParameters(format!("The request does not hold what it should: {error}.")))?;
         Self::new(parameters)
     }
 
