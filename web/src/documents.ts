@@ -146,7 +146,9 @@ export type RelativeRange =
   /** From January 1st of this year up to today. */
   | 'THIS_YEAR'
   /** The whole year before this one. */
-  | 'LAST_YEAR';
+  | 'LAST_YEAR'
+  /** All dates, as without a range. The range has no beginning, so nothing is compared with a period before it. */
+  | 'ALL';
 
 /**
  * The cohorts that `retention` lists, and the members that count. A member counts when all conditions are met. The

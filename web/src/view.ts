@@ -2,7 +2,9 @@
 import type { DashboardQueryVariables, MembersQueryVariables, Granularity, MemberSegment, OrderDirection, RelativeRange, TimeBasis, UserVisitsOrderField } from './documents';
 import { local } from './format';
 
-export const RANGES: [RelativeRange, string][] = [
+/** The page compares with the period before, so that it needs a beginning. */
+export type PageRange = Exclude<RelativeRange, 'ALL'>;
+export const RANGES: [PageRange, string][] = [
   ['TODAY', 'Today'],
   ['YESTERDAY', 'Yesterday'],
   ['LAST_7_DAYS', 'Last 7 days'],
@@ -42,7 +44,7 @@ export const ORDERS: UserVisitsOrderField[] = ['USER_ID', 'VISITS', 'TOKENS_ISSU
 export const PAGE_SIZE = 15;
 
 export interface View {
-  range: RelativeRange | 'CUSTOM';
+  range: PageRange | 'CUSTOM';
   /** Local dates, both included; of a custom range. */
   from: string;
   to: string;
@@ -140,7 +142,7 @@ export function address(view: View): string {
   return `?${parameters}`;
 }
 
-const LENGTHS: Record<RelativeRange, number> = {
+const LENGTHS: Record<PageRange, number> = {
   TODAY: 1,
   YESTERDAY: 1,
   LAST_7_DAYS: 7,
