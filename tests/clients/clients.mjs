@@ -33,7 +33,7 @@ export function assertHalfWrong(errors) {
   assert.equal(errors.length, 1);
   const [{ message, path, extensions }] = errors;
   assert.deepEqual({ message, path, extensions }, {
-    message: '`first` is 0; it must be 1 to 3700',
+    message: '`first` is 0; it must be 1 to 8800',
     path: ['dailyUsage'],
     extensions: { argument: 'first', code: 'BAD_USER_INPUT' },
   });

@@ -49,8 +49,8 @@ const BAD_QUESTIONS: [&str; 26] = [
     "{ dailyUsage { rollingAverage(days: 367) } }",
     "{ usage { buckets { rollingAverage(buckets: -1) } } }",
     "{ usage(weekStart: SUNDAY) { totals { visits } } }",
-    "{ usage(granularity: HOUR, gaps: ZERO, filter: { range: LAST_365_DAYS }) { buckets { label } } }",
-    "{ usage(granularity: WEEK, gaps: NULL, filter: { from: \"1900-01-01\" }) { buckets { label } } }",
+    "{ usage(granularity: HOUR, gaps: ZERO, filter: { from: \"2023-01-01\", to: \"2024-04-30\" }) { buckets { label } } }",
+    "{ usage(granularity: WEEK, gaps: NULL, filter: { from: \"1800-01-01\" }) { buckets { label } } }",
     "{ usage { previous { from } } }",
     "{ usage(filter: { to: \"2024-03-01\" }) { previous(compareTo: PREVIOUS_YEAR) { totals { visits } } } }",
     "{ heatmap(timeZone: \"Moon\") { visits } }",
@@ -106,7 +106,7 @@ async fn bad_questions_are_told_apart_by_name() {
     snapshot_text("bad_questions", &said);
     // Without an end of the range, the number of hours is only known after they were counted.
     let gateway = TestGateway::empty(Backend::Sqlite).await;
-    gateway.database.execute(&hourly_tokens(4_000)).await;
+    gateway.database.execute(&hourly_tokens(9_000)).await;
     let answer = gateway.answer("{ usage(granularity: HOUR) { buckets { label } } }").await;
     assert_eq!(answer["errors"][0]["extensions"]["argument"], "granularity", "{answer}");
 }

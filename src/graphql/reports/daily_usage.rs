@@ -64,8 +64,8 @@ impl DailyUsageQuery {
         order_by: Option<
             DailyUsageOrderInput,
         >,
-        #[graphql(desc = "The greatest number of rows to list, from the top of the order: 1 to 3700. All rows are \
-                          listed when it is left out; more than 3700 are then an error.")]
+        #[graphql(desc = "The greatest number of rows to list, from the top of the order: 1 to 8800. All rows are \
+                          listed when it is left out; more than 8800 are then an error.")]
         first: Option<i32>,
     ) -> Option<Result<Rows<DailyUsage>>> {
         let order = order_by.map_or_else(DailyUsageOrder::default, Into::into);

@@ -10,8 +10,8 @@ use crate::reports::{
     range::{DateRange, RelativeRange},
 };
 
-/// The most buckets that one report fills or lists: a little over ten years of days.
-pub const MAX_BUCKETS: usize = 3_700;
+/// The most buckets that one report fills or lists: a year of hours, or 24 years of days.
+pub const MAX_BUCKETS: usize = 8_800;
 
 /// The question that `usage` answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -154,7 +154,7 @@ impl Usage {
         self.dates.1.map(Into::into)
     }
 
-    /// The buckets, ordered by time: at most 3,700.
+    /// The buckets, ordered by time: at most 8,800.
     #[graphql(complexity = "cost::of(USUAL_BUCKETS, child_complexity)")]
     async fn buckets(&self) -> Rows<UsageBucket> {
         let running = self.series.running.clone().map(Arc::new);
