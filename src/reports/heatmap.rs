@@ -39,10 +39,31 @@ pub struct HeatmapCell {
     pub hour: u8,
     /// Door codes used in it.
     pub visits: i64,
+    /// Door codes issued in it; 0 when they were not asked for.
+    pub tokens_issued: i64,
+    /// Those of them not used so far; 0 when they were not asked for.
+    pub tokens_unused: i64,
     /// How many such hours in the range are over and not before `recorded_from`.
     pub occurrences: i64,
     /// The visits in those hours.
     counted: i64,
+}
+
+/// A day of the week, or an hour of the day: some cells together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeatmapSum {
+    /// The first of the cells.
+    pub first: HeatmapCell,
+    /// Door codes used in them.
+    pub visits: i64,
+    /// Door codes issued in them; 0 when they were not asked for.
+    pub tokens_issued: i64,
+    /// Those of them not used so far; 0 when they were not asked for.
+    pub tokens_unused: i64,
+    /// The share of all visits; `None` when there are no visits.
+    pub share: Option<f64>,
+    /// The visits to expect on such a day, or in such an hour; `None` when one of the cells never occurred.
+    pub average: Option<f64>,
 }
 
 impl HeatmapCell {
@@ -62,6 +83,35 @@ impl Heatmap {
         ratio(cell.visits, self.visits).filter(|_| !never)
     }
 
+    /// The days of the week that the filter reports, from Monday on. The average is what to expect on a whole day.
+    #[must_use]
+    pub fn weekdays(&self) -> Vec<HeatmapSum> {
+        self.cells.chunk_by(|one, other| one.weekday == other.weekday).filter_map(|day| self.sum(day, 1.0)).collect()
+    }
+
+    /// The hours of the day. The average is what to expect in such an hour of the days of the week that are reported.
+    #[must_use]
+    pub fn hours(&self) -> Vec<HeatmapSum> {
+        let of = |hour| self.cells.iter().filter(move |cell| cell.hour == hour).copied().collect::<Vec<_>>();
+        #[expect(clippy::cast_precision_loss, reason = "at most seven")]
+        let hour = |cells: Vec<HeatmapCell>| self.sum(&cells, cells.len() as f64);
+        (0..24).filter_map(|number| hour(of(number))).collect()
+    }
+
+    /// The cells together; `None` without cells. The average is the sum of theirs, divided.
+    fn sum(&self, cells: &[HeatmapCell], divisor: f64) -> Option<HeatmapSum> {
+        let visits = cells.iter().map(|cell| cell.visits).sum();
+        let average = cells.iter().map(HeatmapCell::average).sum::<Option<f64>>();
+        Some(HeatmapSum {
+            first: *cells.first()?,
+            visits,
+            tokens_issued: cells.iter().map(|cell| cell.tokens_issued).sum(),
+            tokens_unused: cells.iter().map(|cell| cell.tokens_unused).sum(),
+            share: ratio(visits, self.visits),
+            average: average.map(|sum| sum / divisor),
+        })
+    }
+
     /// The cells with the most visits, without cells that have none. Ties are in order of the week.
     #[must_use]
     pub fn peaks(&self, first: usize) -> Vec<HeatmapCell> {
@@ -73,25 +123,26 @@ impl Heatmap {
 }
 
 impl Session {
-    /// Visits by local weekday and hour, at the time that the filter's basis selects.
+    /// Visits by local weekday and hour, at the time that the filter's basis selects; `with_issued`, also the door codes
+    /// issued then.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn heatmap(&self, filter: &TokenFilter) -> Result<Heatmap, Error> {
+    pub async fn heatmap(&self, filter: &TokenFilter, with_issued: bool) -> Result<Heatmap, Error> {
         made("heatmap", async {
             let today = filter.zone.date_at(self.now());
             let recorded_from = self.recorded_from(filter.zone).await?;
-            let Visits { places, from, to } = match self.kept_visits(filter, today).await? {
+            let Visits { places, from, to } = match self.kept_visits(filter, today, with_issued).await? {
                 Some(visits) => visits,
-                None => self.counted_visits(filter, today).await?,
+                None => self.counted_visits(filter, today, with_issued).await?,
             };
             let with_today = to.is_some_and(|to| today <= to).then_some(today);
-            let (mut visits, mut counted) = ([[0; 24]; 7], [[0; 24]; 7]);
+            let (mut all, mut counted) = ([[Counts::default(); 24]; 7], [[0; 24]; 7]);
             let over = self.hours_over(filter, today);
-            for ((weekday, hour, day), count) in places {
-                visits[weekday][hour] += count;
+            for ((weekday, hour, day), counts) in places {
+                all[weekday][hour].add(counts);
                 if day == 0 || (day == 1 && over[hour]) {
-                    counted[weekday][hour] += count;
+                    counted[weekday][hour] += counts.visits;
                 }
             }
             let weekdays = (0..7).filter_map(|day| Weekday::try_from(day).ok());
@@ -102,46 +153,69 @@ impl Session {
                 let is_today = with_today.is_some() && recorded <= with_today && recorded.is_some();
                 let is_today = is_today && today.weekday() == weekday;
                 let day = weekday.num_days_from_monday() as usize;
-                let (visits, counted) = (visits[day], counted[day]);
+                let (all, counted) = (all[day], counted[day]);
                 (0..24_u8).map(move |hour| {
                     let at = usize::from(hour);
                     let occurrences = past + i64::from(is_today && over[at]);
-                    HeatmapCell { weekday, hour, visits: visits[at], occurrences, counted: counted[at] }
+                    let Counts { visits, tokens_issued, issued_and_used, .. } = all[at];
+                    let tokens_unused = tokens_issued - issued_and_used;
+                    let counted = counted[at];
+                    HeatmapCell { weekday, hour, visits, tokens_issued, tokens_unused, occurrences, counted }
                 })
             });
             let cells: Vec<_> = cells.collect();
-            Ok(Heatmap { from, to, recorded_from, visits: visits.iter().flatten().sum(), cells })
+            Ok(Heatmap {
+                from,
+                to,
+                recorded_from,
+                visits: all.iter().flatten().map(|counts| counts.visits).sum(),
+                cells,
+            })
         })
         .await
     }
 
     /// From the rollup, in one pass; `None` when it cannot answer.
-    async fn kept_visits(&self, filter: &TokenFilter, today: NaiveDate) -> Result<Option<Visits>, Error> {
+    async fn kept_visits(
+        &self,
+        filter: &TokenFilter,
+        today: NaiveDate,
+        with_issued: bool,
+    ) -> Result<Option<Visits>, Error> {
         let by = By::WeekdayAndHour { with_today: Some(today) };
-        let mut places = BTreeMap::new();
+        let mut places = BTreeMap::<_, Counts>::new();
         let mut dates: Option<(NaiveDate, NaiveDate)> = None;
         let count = |codes: &Codes| {
             let date = codes.moment.date;
             // When clocks are set back across midnight, dates alternate.
-            dates = Some(dates.map_or((date, date), |(first, last)| (Ord::min(first, date), Ord::max(last, date))));
+            if codes.visits > 0 {
+                dates = Some(dates.map_or((date, date), |(first, last)| (Ord::min(first, date), Ord::max(last, date))));
+            }
             if let Place::WeekdayAndHour(weekday, hour, day) = by.at(codes.moment) {
-                *places.entry((weekday, hour, day)).or_default() += codes.visits;
+                places.entry((weekday, hour, day)).or_default().add(Counts {
+                    visits: codes.visits,
+                    tokens_issued: codes.issued,
+                    issued_and_used: codes.issued_and_used,
+                    ..Counts::default()
+                });
             }
         };
-        if !self.codes(filter, Wanted::visits(filter), count).await? {
+        let wanted = if with_issued { Wanted::all(filter) } else { Wanted::visits(filter) };
+        if !self.codes(filter, wanted, count).await? {
             return Ok(None);
         }
         let (from, to) = self.closed(filter, dates.unzip());
         Ok(Some(Visits { places, from, to }))
     }
 
-    async fn counted_visits(&self, filter: &TokenFilter, today: NaiveDate) -> Result<Visits, Error> {
+    async fn counted_visits(&self, filter: &TokenFilter, today: NaiveDate, with_issued: bool) -> Result<Visits, Error> {
         let (from, to) = self.reported_dates(filter).await?;
         let with_today = to.is_some_and(|to| today <= to).then_some(today);
-        let measures = Measures { visits: true, ..Measures::default() };
+        let measures =
+            Measures { visits: true, tokens_issued: with_issued, tokens_unused: with_issued, ..Measures::default() };
         let counted = self.counts(filter, By::WeekdayAndHour { with_today }, measures).await?;
         let place = |(place, counts): (Place, Counts)| match place {
-            Place::WeekdayAndHour(weekday, hour, day) => Some(((weekday, hour, day), counts.visits)),
+            Place::WeekdayAndHour(weekday, hour, day) => Some(((weekday, hour, day), counts)),
             _ => None,
         };
         Ok(Visits { places: counted.into_iter().filter_map(place).collect(), from, to })
@@ -167,7 +241,7 @@ impl Session {
 
 /// Visits by weekday, hour, and whether they are before today (0), today (1) or later (2); and the dates of the report.
 struct Visits {
-    places: BTreeMap<(usize, usize, usize), i64>,
+    places: BTreeMap<(usize, usize, usize), Counts>,
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
 }

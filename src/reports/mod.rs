@@ -36,7 +36,7 @@ pub use self::{
     daily_usage::{DailyUsageField, DailyUsageOrder},
     error::Error,
     frequency::Frequency,
-    heatmap::{Heatmap, HeatmapCell},
+    heatmap::{Heatmap, HeatmapCell, HeatmapSum},
     here::Here,
     legacy::LegacyDailyUsage,
     members::{MemberSegment, Thresholds},

@@ -72,7 +72,8 @@ async fn rows_are_those_of_graphql(backend: Backend) {
                    start end label visits tokens_issued: tokensIssued tokens_unused: tokensUnused
                    conversion_rate: conversionRate unique_visitors: uniqueVisitors is_partial: isPartial
                    new_visitors: newVisitors returning_visitors: returningVisitors visits_per_visitor: visitsPerVisitor } }
-               heat: heatmap(timeZone: \"Europe/Berlin\") { cells { weekday hour visits share occurrences average } }
+               heat: heatmap(timeZone: \"Europe/Berlin\") { cells { weekday hour visits share occurrences average
+                   tokens_issued: tokensIssued tokens_unused: tokensUnused conversion_rate: conversionRate } }
                cohorts: retention(periods: 3, cohort: WEEK, filter: { range: LAST_90_DAYS }) {
                    start label members periods { index start active rate isPartial } } }",
         )

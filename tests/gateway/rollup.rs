@@ -160,7 +160,7 @@ impl Asked {
             format!("{days:#?}"),
             format!("{:#?}", session.usage(&series(Granularity::Month), Measures::ALL, None).await.unwrap().rows),
             format!("{:#?}", session.usage_totals(&filter, Measures::ALL).await.unwrap()),
-            format!("{:#?}", session.heatmap(&filter).await.unwrap()),
+            format!("{:#?}", session.heatmap(&filter, true).await.unwrap()),
             format!("{:#?}", session.active_users(&active).await.unwrap()),
             format!("{:#?}", session.retention(&cohorts(CohortAnchor::FirstVisit)).await.unwrap()),
             format!("{:#?}", session.retention(&cohorts(CohortAnchor::JoinedAt)).await.unwrap()),

@@ -15,7 +15,7 @@ use crate::{
             scalars::{Date, TimeZone},
         },
     },
-    reports::{self, Argument, Session, checked_size},
+    reports::{self, Argument, Session, checked_size, model::ratio},
 };
 
 /// Hours in a week.
@@ -47,7 +47,12 @@ impl HeatmapQuery {
             guard::reports(ctx)?;
             let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
-            ctx.data_unchecked::<Arc<Session>>().heatmap(&filter).await
+            let selection = ctx.look_ahead();
+            let with_issued = ["cells", "peakHours", "weekdays", "hours"].into_iter().any(|rows| {
+                let rows = selection.field(rows);
+                ["tokensIssued", "tokensUnused", "conversionRate"].into_iter().any(|field| rows.field(field).exists())
+            });
+            ctx.data_unchecked::<Arc<Session>>().heatmap(&filter, with_issued).await
         };
         Some(heatmap.await.map(Heatmap).map_err(client_error))
     }
@@ -65,6 +70,9 @@ impl Heatmap {
             share: self.0.share(cell),
             occurrences: cell.occurrences,
             average: cell.average(),
+            tokens_issued: cell.tokens_issued,
+            tokens_unused: cell.tokens_unused,
+            conversion_rate: ratio(cell.visits, cell.tokens_issued),
         }
     }
 }
@@ -102,6 +110,19 @@ impl Heatmap {
         Rows(self.0.cells.iter().map(|cell| self.cell(cell)).collect())
     }
 
+    /// Each day of the week, with all of its hours together, from Monday on. Only the days of the week in
+    /// `filter.weekdays` are listed.
+    #[graphql(complexity = "cost::of(7, child_complexity)")]
+    async fn weekdays(&self) -> Rows<HeatmapWeekday> {
+        Rows(self.0.weekdays().iter().map(HeatmapWeekday::from).collect())
+    }
+
+    /// Each hour of the day, on all days of the week together.
+    #[graphql(complexity = "cost::of(24, child_complexity)")]
+    async fn hours(&self) -> Rows<HeatmapHour> {
+        Rows(self.0.hours().iter().map(HeatmapHour::from).collect())
+    }
+
     /// The busiest cells, those with the most visits first. Cells without visits are not listed.
     #[graphql(complexity = "cost::of(CELLS, child_complexity)")]
     #[expect(clippy::unused_async, reason = "resolvers are")]
@@ -132,6 +153,71 @@ struct HeatmapCell {
     /// The visits in the hours counted by `occurrences`, divided by `occurrences`: the visits to expect in this hour
     /// on such a day. Null when `occurrences` is 0.
     average: Option<f64>,
+    /// Door codes issued in this hour, whatever the `basis`, summed over all such days of the range.
+    tokens_issued: i64,
+    /// Door codes issued in this hour and not used so far.
+    tokens_unused: i64,
+    /// `visits` divided by `tokensIssued`; null when no door code was issued.
+    conversion_rate: Option<f64>,
 }
 
-row!(HeatmapCell: weekday, hour, visits, share, occurrences, average);
+row!(HeatmapCell: weekday, hour, visits, share, occurrences, average, tokens_issued, tokens_unused, conversion_rate);
+
+/// A day of the week.
+#[derive(Debug, SimpleObject)]
+struct HeatmapWeekday {
+    /// The local day of the week.
+    weekday: Weekday,
+    /// Visits on such days of the range.
+    visits: i64,
+    /// The share of all visits, from 0 to 1. Null when there are no visits at all.
+    share: Option<f64>,
+    /// The visits to expect on such a day: the sum of the averages of its hours. Null when one of them never occurred.
+    average: Option<f64>,
+    /// Door codes issued on such days, whatever the `basis`.
+    tokens_issued: i64,
+    /// Door codes issued on such days and not used so far.
+    tokens_unused: i64,
+    /// `visits` divided by `tokensIssued`; null when no door code was issued.
+    conversion_rate: Option<f64>,
+}
+
+row!(HeatmapWeekday: weekday, visits, share, average, tokens_issued, tokens_unused, conversion_rate);
+
+impl From<&reports::HeatmapSum> for HeatmapWeekday {
+    fn from(day: &reports::HeatmapSum) -> Self {
+        let reports::HeatmapSum { first, visits, tokens_issued, tokens_unused, share, average } = *day;
+        let conversion_rate = ratio(visits, tokens_issued);
+        Self { weekday: first.weekday.into(), visits, share, average, tokens_issued, tokens_unused, conversion_rate }
+    }
+}
+
+/// An hour of the day.
+#[derive(Debug, SimpleObject)]
+struct HeatmapHour {
+    /// The hour of the local day: 0 to 23.
+    hour: u8,
+    /// Visits in this hour, on all days of the range.
+    visits: i64,
+    /// The share of all visits, from 0 to 1. Null when there are no visits at all.
+    share: Option<f64>,
+    /// The visits to expect in this hour of a day: the mean over the days of the week. Null when this hour never occurred
+    /// on one of them.
+    average: Option<f64>,
+    /// Door codes issued in this hour, whatever the `basis`.
+    tokens_issued: i64,
+    /// Door codes issued in this hour and not used so far.
+    tokens_unused: i64,
+    /// `visits` divided by `tokensIssued`; null when no door code was issued.
+    conversion_rate: Option<f64>,
+}
+
+row!(HeatmapHour: hour, visits, share, average, tokens_issued, tokens_unused, conversion_rate);
+
+impl From<&reports::HeatmapSum> for HeatmapHour {
+    fn from(hour: &reports::HeatmapSum) -> Self {
+        let reports::HeatmapSum { first, visits, tokens_issued, tokens_unused, share, average } = *hour;
+        let conversion_rate = ratio(visits, tokens_issued);
+        Self { hour: first.hour, visits, share, average, tokens_issued, tokens_unused, conversion_rate }
+    }
+}

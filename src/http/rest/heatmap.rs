@@ -13,7 +13,7 @@ use crate::{
             headings, written,
         },
     },
-    reports::HeatmapCell,
+    reports::{HeatmapCell, model::ratio},
 };
 
 pub(in crate::http) static REPORT: Report = Report {
@@ -32,7 +32,7 @@ struct Row {
     share: Option<f64>,
 }
 
-static COLUMNS: [Column<Row>; 6] = [
+static COLUMNS: [Column<Row>; 9] = [
     Column::new("weekday", Text, "The local day of the week.", |row| row.cell.weekday.name().into()),
     Column::new("hour", Whole, "The hour of the local day: 0 to 23.", |row| row.cell.hour.into()),
     Column::new("visits", Whole, "Visits in this hour, on all such days.", |row| row.cell.visits.into()),
@@ -43,12 +43,19 @@ static COLUMNS: [Column<Row>; 6] = [
     Column::new("average", Number, "Visits to expect in this hour; null where occurrences is 0.", |row| {
         row.cell.average().into()
     }),
+    Column::new("tokens_issued", Whole, "Door codes issued in this hour, on all such days.", |row| {
+        row.cell.tokens_issued.into()
+    }),
+    Column::new("tokens_unused", Whole, "Those of them not used so far.", |row| row.cell.tokens_unused.into()),
+    Column::new("conversion_rate", Number, "visits divided by tokens_issued; null without door codes.", |row| {
+        ratio(row.cell.visits, row.cell.tokens_issued).into()
+    }),
 ];
 
 pub(in crate::http) fn answer(request: Request) -> Answering {
     Box::pin(async move {
         let filter = request.tokens()?;
-        let heatmap = request.session.heatmap(&filter).await?;
+        let heatmap = request.session.heatmap(&filter, true).await?;
         let rows = heatmap.cells.iter().map(|cell| Row { share: heatmap.share(cell), cell: *cell });
         request.answer(written(request.format, &COLUMNS, rows), filter.range).await
     })

@@ -74,8 +74,10 @@ const DAILY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $
         cumulative running: cumulative(measure: $measure) } }";
 const HEATMAP: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $first: Int!) {
     heatmap(filter: $filter, timeZone: $zone, basis: $basis) {
-        from to recordedFrom visits cells { ...Cell } peakHours(first: $first) { ...Cell } } }
-fragment Cell on HeatmapCell { weekday hour visits share occurrences average }";
+        from to recordedFrom visits cells { ...Cell } peakHours(first: $first) { ...Cell }
+        weekdays { weekday visits share average tokensIssued tokensUnused conversionRate }
+        hours { hour visits share average tokensIssued tokensUnused conversionRate } } }
+fragment Cell on HeatmapCell { weekday hour visits share occurrences average tokensIssued tokensUnused conversionRate }";
 const ACTIVE_USERS: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
     activeUsers(filter: $filter, timeZone: $zone, basis: $basis) {
         date startsAt startsAtMillis daily weekly monthly stickiness isPartial } }";

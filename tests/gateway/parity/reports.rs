@@ -20,6 +20,11 @@ impl Space {
         let visits: Vec<_> = self.visits(&asked).into_iter().map(|(_, moment)| local(asked.zone, moment)).collect();
         let (from, to) = reach(&asked, &visits.iter().map(DateTime::date_naive).collect());
         let recorded = self.recorded_from(&asked);
+        let slot = |moment: NaiveDateTime| {
+            let at = local(asked.zone, moment);
+            asked.counted(moment).map(|_| (at.weekday().num_days_from_monday() as usize, at.hour()))
+        };
+        let tallies = self.tallies(&asked, slot);
         let mut cells = Vec::new();
         for (weekday, name) in WEEKDAYS.iter().enumerate() {
             if asked.filter["weekdays"].as_array().is_some_and(|days| !days.contains(&json!(name))) {
@@ -50,6 +55,9 @@ impl Space {
                     "weekday": name, "hour": hour, "visits": here.len(), "occurrences": days.len(),
                     "share": ratio(count(here.len()), count(visits.len())).filter(|_| !never),
                     "average": ratio(count(counted), count(days.len())),
+                    "tokensIssued": tallies.get(&(weekday, hour)).map_or(0, |tally| tally.issued),
+                    "tokensUnused": tallies.get(&(weekday, hour)).map_or(0, |tally| tally.unused),
+                    "conversionRate": tallies.get(&(weekday, hour)).and_then(|tally| ratio(tally.visits, tally.issued)),
                 }));
             }
         }
@@ -57,7 +65,28 @@ impl Space {
         // The sort is stable, so ties stay in the order of the week.
         peaks.sort_by_key(|cell| -cell["visits"].as_i64().unwrap());
         peaks.truncate(usize::try_from(question["first"].as_u64().unwrap()).unwrap());
-        json!({ "from": from, "to": to, "recordedFrom": recorded, "visits": visits.len(), "peakHours": peaks, "cells": cells })
+        let together = |field: &str, of: &Value| {
+            let own: Vec<_> = cells.iter().filter(|cell| cell[field] == *of).collect();
+            let sum = |name: &str| own.iter().map(|cell| cell[name].as_i64().unwrap()).sum::<i64>();
+            let averages: Option<Vec<_>> = own.iter().map(|cell| cell["average"].as_f64()).collect();
+            // A day has its hours together; an hour has the mean of the days.
+            let parts = if field == "hour" { f64::from(u32::try_from(own.len()).unwrap()) } else { 1.0 };
+            let average = averages.map(|all| all.iter().sum::<f64>() / parts);
+            json!({
+                field: of, "visits": sum("visits"), "share": ratio(sum("visits"), count(visits.len())), "average": average,
+                "tokensIssued": sum("tokensIssued"), "tokensUnused": sum("tokensUnused"),
+                "conversionRate": ratio(sum("visits"), sum("tokensIssued")),
+            })
+        };
+        let listed =
+            WEEKDAYS.iter().map(|name| json!(name)).filter(|name| cells.iter().any(|cell| cell["weekday"] == *name));
+        let weekdays: Vec<_> = listed.map(|name| together("weekday", &name)).collect();
+        let hours: Vec<_> =
+            (0..24).map(|hour| json!(hour)).filter(|_| !cells.is_empty()).map(|hour| together("hour", &hour)).collect();
+        json!({
+            "from": from, "to": to, "recordedFrom": recorded, "visits": visits.len(), "peakHours": peaks,
+            "weekdays": weekdays, "hours": hours, "cells": cells,
+        })
     }
 
     pub fn active_users(&self, question: &Value) -> Result<Value, &'static str> {
