@@ -7,8 +7,9 @@ import { PATIENCE } from './gateway.mjs';
 
 export const ZONE = 'Europe/Berlin';
 
-export function launch() {
+export function launch(options = {}) {
   return chromium.launch({
+    ...options,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     timeout: PATIENCE,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1'],

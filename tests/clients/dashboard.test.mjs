@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import axe from 'axe-core';
 import pixelmatch from 'pixelmatch';
 import { PNG } from 'pngjs';
-import { ZONE, answered, ask, browse, close, open, rows, texts } from './browser.mjs';
+import { ZONE, answered, ask, browse, close, launch, open, rows, texts } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
 import { PICTURES, picture, take } from './pictures.mjs';
 
@@ -34,6 +34,14 @@ const choose = async (page, label, value) => {
   await asked;
   await answered(page);
 };
+// Those of the colours that are on a chart.
+const drawn = (page, id, names) =>
+  page.locator(`#${id} canvas`).evaluate((canvas, names) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const found = new Set();
+    for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) found.add(`#${[0, 1, 2].map((part) => data[at + part].toString(16).padStart(2, '0')).join('')}`);
+    return names.filter((name) => found.has(getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)));
+  }, names);
 const table = async (page, id) => {
   await page.locator(`#${id} summary`).click();
   return rows(page, `#${id} details table`);
@@ -59,13 +67,8 @@ test('totals and the chart show what the API answers, beside the period before',
     buckets.map((bucket, index) => [whole(bucket.visits), whole(bucket.tokensIssued), one(bucket.rollingAverage), whole(previous.buckets[index].visits), bucket.isPartial ? 'yes' : 'no']),
   );
   // The canvas has something on it: the colours of all that the legend names.
-  const colors = await page.locator('#usage canvas').evaluate((canvas) => {
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    const found = new Set();
-    for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) found.add(`#${[0, 1, 2].map((part) => data[at + part].toString(16).padStart(2, '0')).join('')}`);
-    return ['--accent', '--before', '--average'].map((name) => found.has(getComputedStyle(document.documentElement).getPropertyValue(name)));
-  });
-  assert.deepEqual(colors, [true, true, true]);
+  const names = ['accent', 'before', 'average'];
+  assert.deepEqual(await drawn(page, 'usage', names), names);
   await close(page, 'dashboard-light');
 });
 
@@ -365,7 +368,11 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     assert.equal(await page.locator('#members tbody').count(), 0);
     await notice.getByRole('button', { name: 'Enter a key…' }).click();
     await page.getByLabel('Key', { exact: true }).fill(key);
-    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    assert.ok(await notice.isVisible());
+    await notice.getByRole('button', { name: 'Enter a key…' }).click();
+    await page.getByLabel('Key', { exact: true }).fill(key);
+    await page.keyboard.press('Enter');
     await page.locator('#members tbody tr').nth(14).waitFor();
     assert.ok(await notice.isHidden());
     await page.locator('#live[data-state=live]').waitFor();
@@ -423,6 +430,52 @@ test('an address that says nonsense shows what one that says nothing shows', LIM
   assert.match(await stale.locator('#members .notice').textContent(), /cursor/i);
   assert.ok((await number(stale, 'Visits')) > 0);
   await close(stale, 'dashboard-stale');
+});
+
+test('a browser that does not say its zone shows days of UTC, and says so', LIMIT, async () => {
+  const nowhere = await launch({ env: { ...process.env, TZ: 'Etc/Unknown' } });
+  try {
+    const page = await open(nowhere, gateway.base, '/', { timezoneId: undefined });
+    assert.equal(await page.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone), 'Etc/Unknown');
+    const { usage } = await query('usage(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis) { totals { visits } }', { ...RANGE, timeZone: 'UTC' });
+    assert.equal(await number(page, 'Visits'), usage.totals.visits);
+    assert.equal(await select(page, 'Time zone').inputValue(), 'UTC');
+    const note = page.getByText('This browser does not say in which time zone it is');
+    assert.ok(await note.isVisible());
+    await page.waitForFunction(() => document.querySelector('[name=zone]').options.length > 400);
+    await choose(page, 'Time zone', ZONE);
+    assert.ok(await note.isHidden());
+    await close(page, 'dashboard-nowhere');
+  } finally {
+    await nowhere.close();
+  }
+});
+
+test('zones are those that the gateway knows, and no others', LIMIT, async () => {
+  const page = await open(browser(), gateway.base);
+  const isKnown = async (zone) => (await fetch(`${gateway.base}/api/reports/token_funnel?${new URLSearchParams({ time_zone: zone })}`)).ok;
+  await page.waitForFunction(() => document.querySelector('[name=zone]').options.length > 400);
+  for (const zone of await select(page, 'Time zone').evaluate(({ options }) => [...options].map(({ value }) => value))) assert.ok(await isKnown(zone), zone);
+  for (const zone of ['Asia/Kolkata', 'Europe/Kyiv', 'Australia/Sydney', 'UTC', 'utc', '+05:30', 'EUROPE/BERLIN', 'asia/kolkata', 'Asia/KOLKATA', 'Etc/Unknown', 'PST', '']) {
+    await page.goto(`${gateway.base}/?${new URLSearchParams({ zone })}`);
+    await answered(page);
+    assert.equal(await select(page, 'Time zone').inputValue(), (await isKnown(zone)) && zone ? zone : ZONE, zone);
+    assert.ok(await page.locator('#notice').isHidden(), zone);
+  }
+  await close(page, 'dashboard-zones');
+});
+
+test('what is incomplete is drawn, also where nothing else is', LIMIT, async () => {
+  // Of today alone, active members are lone points; of two parts of months, an average is a line.
+  for (const [path, id, names] of [
+    ['/?range=TODAY', 'active', ['accent', 'average', 'third']],
+    ['/?range=THIS_MONTH&by=MONTH', 'usage', ['average']],
+    ['/?range=THIS_YEAR&by=YEAR', 'usage', ['average']],
+  ]) {
+    const page = await open(browser(), gateway.base, path);
+    assert.deepEqual(await drawn(page, id, names), names, path);
+    await close(page, `dashboard-incomplete-${id}`);
+  }
 });
 
 for (const each of PICTURES) {

@@ -96,11 +96,11 @@ export class Chart {
     return series.map(({ kind, values }) => (kind === 'line' ? values.map((value, index) => (isPartial[index] ? null : value)) : values));
   }
 
-  /** Of lines, what leads to an incomplete bucket: dashed. Beyond it, the future has no values. */
+  /** Of lines, incomplete buckets and what leads to them: dashed. Beyond them, the future has no values. */
   #tails(plot: Plot): (number | null)[][] {
     const { isPartial } = plot;
-    const isAtEdge = (index: number) => [index - 1, index + 1].some((next) => next in isPartial && isPartial[next] !== isPartial[index]);
-    return lines(plot).map(({ values }) => values.map((value, index) => (isAtEdge(index) ? value : null)));
+    const isInTail = (index: number) => [index - 1, index, index + 1].some((at) => isPartial[at]);
+    return lines(plot).map(({ values }) => values.map((value, index) => (isInTail(index) ? value : null)));
   }
 
   #options(plot: Plot, width: number, height: number): uPlot.Options {
@@ -128,7 +128,8 @@ export class Chart {
     const line = (series: Series, isTail = false): Partial<uPlot.Series> => ({
       stroke: color(series.color),
       width: 2,
-      points: { show: number < 3 },
+      // What has no neighbours to be joined with.
+      points: { show: true, size: 7, fill: color(series.color), filter: ({ data }, at) => lone(data[at] as (number | null)[]) },
       ...(isTail ? { dash: [4, 4] } : {}),
     });
     return {
@@ -174,6 +175,9 @@ export class Chart {
     }
   }
 }
+
+/** The places of values between none. */
+const lone = (values: (number | null)[]) => values.flatMap((value, at) => (value !== null && [values[at - 1], values[at + 1]].every((next) => next === null || next === undefined) ? [at] : []));
 
 const lines = (plot: Plot) => (plot.isPartial.some(Boolean) ? plot.series.filter(({ kind }) => kind === 'line') : []);
 

@@ -13,7 +13,7 @@ import * as retention from './panels/retention';
 import * as usage from './panels/usage';
 import * as verdict from './panels/verdict';
 import { savePng } from './save';
-import { BASES, GRANULARITIES, RANGES, type View, addDays, address, isDrawable, ofMembers, ownZone, read, today, variables } from './view';
+import { BASES, GRANULARITIES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
 const REST = { least: 1_000, times: 4, afterProblem: 10_000 };
@@ -55,6 +55,7 @@ function showControls(): void {
   const zone = field('zone') as HTMLSelectElement;
   if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(zoneOption(view.zone));
   zone.value = view.zone;
+  byId('zone-unknown').hidden = hasOwnZone || view.zone !== ownZone;
   form.classList.toggle('custom', view.range === 'CUSTOM');
   for (const choice of (field('by') as HTMLSelectElement).options) choice.disabled = choice.value !== 'AUTO' && !isDrawable(view, choice.value as never);
   byId<HTMLAnchorElement>('query').href = `/graphiql#${new URLSearchParams({ query: Dashboard.text, variables: JSON.stringify(variables(view, withMembers), null, 2) })}`;
@@ -274,6 +275,8 @@ function askForKey(): void {
   dialog.showModal();
 }
 
+// Only one button submits the form, so that Enter uses the key.
+for (const button of dialog.querySelectorAll<HTMLButtonElement>('[type=button]')) button.addEventListener('click', () => dialog.close(button.value));
 dialog.addEventListener('close', () => {
   const entered = dialog.querySelector('input')!.value.trim();
   if (dialog.returnValue === 'use' && entered) key.set(entered);

@@ -61,8 +61,25 @@ export interface View {
   before: string;
 }
 
-/** The browser's. */
-export const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+/** Names in places of the world, as they are written. */
+const PLACE = /^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)(\/[A-Z](?![A-Z]{2})[\w-]+)+$/;
+
+/** Whether the gateway knows the zone: the browser may know offsets and names in any case besides. */
+function isZone(name: string): boolean {
+  try {
+    const known = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
+    // Browsers have other names for some places: Asia/Calcutta for Asia/Kolkata.
+    return known.toLowerCase() === name.toLowerCase() ? known === name && /^[A-Z]/.test(name) : PLACE.test(name);
+  } catch {
+    return false;
+  }
+}
+
+const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** Whether the browser says in which zone it is: `Etc/Unknown` is none. */
+export const hasOwnZone = isZone(browserZone);
+/** The browser's; UTC where it has none. */
+export const ownZone = hasOwnZone ? browserZone : 'UTC';
 
 export const initial = (): View => ({
   range: 'LAST_30_DAYS',
@@ -84,14 +101,6 @@ const iso = (millis: number) => new Date(millis).toISOString().slice(0, 10);
 const isDate = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && iso(Date.parse(text)) === text;
 const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / DAY + 1;
 export const addDays = (date: string, days: number) => iso(Date.parse(date) + days * DAY);
-
-function isZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '' && name !== '';
-  } catch {
-    return false;
-  }
-}
 
 /** Today's local date. */
 export function today(zone: string): string {

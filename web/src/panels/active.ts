@@ -15,7 +15,9 @@ const chart = new Chart(panel.body, 'Active members', sheet);
 export function show(days: Days, zone: string): void {
   shown = { days, zone };
   const starts = days.map(({ startsAtMillis }) => startsAtMillis);
-  const line = (name: string, color: string, values: number[]) => ({ name, color, kind: 'line' as const, values, format: count });
+  const now = Date.now();
+  // Days that have not begun have no line.
+  const line = (name: string, color: string, values: number[]) => ({ name, color, kind: 'line' as const, values: values.map((value, index) => (starts[index]! > now ? null : value)), format: count });
   chart.show({
     names: starts.map((start) => bucketName(start, 'DAY', zone)),
     ticks: starts.map((start) => tickName(start, 'DAY', zone)),
