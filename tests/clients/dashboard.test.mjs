@@ -278,14 +278,14 @@ test('what is shown can be taken along: as CSV, as a picture, as the question it
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name, exact: true }).click()]);
     return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
   };
-  const { usage } = await query('usage(filter: { range: LAST_7_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) { buckets { start visits } }');
+  const { usage } = await query('usage(filter: { range: LAST_7_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) { buckets { label visits } }');
   const csv = await saved('Save “Visits over time” as CSV');
   assert.equal(csv.name, 'coworking-usage.csv');
   const lines = csv.bytes.toString().trimEnd().split('\r\n');
   assert.equal(lines.length, 1 + 7);
   assert.deepEqual(
     lines.slice(1).map((line) => line.split(',').slice(0, 2).join()),
-    usage.buckets.map(({ start, visits }) => `${new Date(start).toISOString()},${visits}`),
+    usage.buckets.map(({ label, visits }) => `${label},${visits}`),
   );
   for (const [button, width] of [['Save “When the space is busy” as PNG', 1_000], ['Picture', 1_000]]) {
     const png = await saved(button);

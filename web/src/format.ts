@@ -101,6 +101,23 @@ export function local(millis: number, timeZone: string): { year: number; month: 
   return { year, month, day, hour, weekday: (new Date(Date.UTC(year, month - 1, day)).getUTCDay() + 6) % 7 };
 }
 
+const two = (number: number) => String(number).padStart(2, '0');
+
+/** The local date of an instant, `YYYY-MM-DD`. */
+export function localDate(millis: number, zone: string): string {
+  const { year, month, day } = local(millis, zone);
+  return `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}`;
+}
+
+/** What a bucket is called in files: its first local date; of an hour, the local time with its distance from UTC. */
+export function bucketValue(millis: number, granularity: Granularity, zone: string): string {
+  const start = localDate(millis, zone);
+  if (granularity !== 'HOUR') return start;
+  const clock = { timeZone: zone, numberingSystem: 'latn', hourCycle: 'h23', hour: '2-digit', minute: '2-digit', timeZoneName: 'longOffset' } as const;
+  const parts = new Map(new Intl.DateTimeFormat('en-GB', clock).formatToParts(millis).map(({ type, value }) => [type, value]));
+  return `${start}T${parts.get('hour')}:${parts.get('minute')}${parts.get('timeZoneName')!.replace('GMT', '') || 'Z'}`;
+}
+
 export const WEEKDAYS: Weekday[] = ['MONDAY', 'TUESDAY', 'WEDNESDAY', 'THURSDAY', 'FRIDAY', 'SATURDAY', 'SUNDAY'];
 
 /** 2024 began on a Monday. */

@@ -45,6 +45,19 @@ export async function ask<Data, Variables>(document: Document<Data, Variables>, 
   }
 }
 
+/** All rows of a report over REST, which sends lists of any length. */
+export async function rowsOf<Row>(report: string, parameters: Record<string, string>): Promise<Row[]> {
+  const response = await fetch(`/api/reports/${report}?${new URLSearchParams({ ...parameters, format: 'ndjson' })}`, { headers: credentials() });
+  if (!response.ok) {
+    const { errors } = (await response.json()) as { errors: Problem[] };
+    throw new Error(errors[0]?.message);
+  }
+  const lines = (await response.text()).split('\n');
+  // A list that is whole ends with an empty line.
+  if (lines.splice(-2).join('')) throw new Error('The list broke off.');
+  return lines.map((line) => JSON.parse(line) as Row);
+}
+
 /** With this, connections of those who are not let in are closed. */
 const FORBIDDEN = 4403;
 const codeOf = (event: unknown) => (event as Partial<CloseEvent> | null)?.code;

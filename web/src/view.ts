@@ -1,6 +1,6 @@
 // What is shown: all of it is in the address, so that a view can be shared and gone back to.
 import type { DashboardQueryVariables, MembersQueryVariables, Granularity, MemberSegment, OrderDirection, RelativeRange, TimeBasis, UserVisitsOrderField } from './documents';
-import { local } from './format';
+import { localDate } from './format';
 
 /** The page compares with the period before, so that it needs a beginning. */
 export type PageRange = Exclude<RelativeRange, 'ALL'>;
@@ -103,10 +103,7 @@ const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(f
 export const addDays = (date: string, days: number) => iso(Date.parse(date) + days * DAY);
 
 /** Today's local date. */
-export function today(zone: string): string {
-  const { year, month, day } = local(Date.now(), zone);
-  return iso(Date.UTC(year, month - 1, day));
-}
+export const today = (zone: string) => localDate(Date.now(), zone);
 
 /** The view of an address; what it says wrongly is as if it said nothing. */
 export function read(search: string): View {

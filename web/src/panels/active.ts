@@ -1,7 +1,7 @@
 // Members who came on a day, in its week, in its month.
 import { Chart } from '../chart';
 import type { DashboardQuery } from '../documents';
-import { bucketName, count, tickName } from '../format';
+import { bucketName, count, localDate, tickName } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { Panel } from './panel';
 import { tickLevels } from './ticks';
@@ -38,7 +38,7 @@ function sheet(): Sheet {
     caption: 'Active members',
     columns: ['Day', 'Daily', 'Weekly', 'Monthly', 'Incomplete'],
     rows: days.map(({ startsAtMillis, daily, weekly, monthly, isPartial }) => [
-      cell(bucketName(startsAtMillis, 'DAY', zone), new Date(startsAtMillis).toISOString()),
+      cell(bucketName(startsAtMillis, 'DAY', zone), localDate(startsAtMillis, zone)),
       cell(count(daily), daily),
       cell(count(weekly), weekly),
       cell(count(monthly), monthly),

@@ -1,7 +1,8 @@
 // Members, a page at a time.
 import type { MemberSegment, MembersQuery, UserVisitsOrderField } from '../documents';
 import { fill, h } from '../dom';
-import { NONE, count, instant } from '../format';
+import { NONE, count, instant, localDate } from '../format';
+import { rowsOf } from '../gateway';
 import { cell, type Sheet } from '../sheet';
 import { PAGE_SIZE, SEGMENTS, type View } from '../view';
 import { Panel } from './panel';
@@ -9,7 +10,21 @@ import { Panel } from './panel';
 type Page = NonNullable<MembersQuery['members']>;
 type Member = Page['nodes'][number];
 
-let shown: { page: Page; zone: string } | undefined;
+/** A member as REST has it. */
+interface Row {
+  user_id: number;
+  first_name: string | null;
+  last_name: string | null;
+  segment: MemberSegment;
+  visits: number;
+  tokens_issued: number;
+  joined_at: string | null;
+  first_visit_at: string | null;
+  last_visit_at: string | null;
+  is_active: boolean;
+}
+
+let shown: View | undefined;
 export const panel = new Panel('members', sheet);
 const list = h('div');
 
@@ -26,7 +41,7 @@ const COLUMNS: [string, UserVisitsOrderField | null][] = [
 const NAMES = new Map<MemberSegment, string>(SEGMENTS);
 
 export function show(page: Page, view: View, change: (to: Partial<View>) => void): void {
-  shown = { page, zone: view.zone };
+  shown = view;
   // What is being typed stays.
   if (!panel.body.contains(list)) panel.body.replaceChildren(controls(change), list);
   update(view);
@@ -95,7 +110,7 @@ function pager({ pageInfo, totalCount }: Page, change: (to: Partial<View>) => vo
 }
 
 function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVisitAt, lastVisitAt }: Member, zone: string) {
-  const day = (at: string | null | undefined) => cell(at ? instant(at, zone, { day: 'numeric', month: 'short', year: 'numeric' }) : NONE, at ?? null);
+  const day = (at: string | null | undefined) => (at ? cell(instant(at, zone, { day: 'numeric', month: 'short', year: 'numeric' }), localDate(Date.parse(at), zone)) : cell(NONE, null));
   return [
     cell(String(userId), userId),
     cell(user ? `${user.firstName} ${user.lastName}` : NONE, user ? `${user.firstName} ${user.lastName}` : null),
@@ -108,6 +123,24 @@ function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVis
   ];
 }
 
-function sheet(): Sheet {
-  return { caption: 'Members', columns: COLUMNS.map(([name]) => name), rows: (shown?.page.nodes ?? []).map((member) => cells(member, shown?.zone ?? 'UTC')) };
+/** All that are listed, not only those on the page. */
+async function sheet(): Promise<Sheet> {
+  const columns = COLUMNS.map(([name]) => name);
+  if (!shown) return { caption: 'Members', columns, rows: [] };
+  const { zone, segment, member, sort, direction } = shown;
+  const asked = { time_zone: zone, order_by: sort, direction, ...(segment === 'ALL' ? {} : { segment }), ...(member ? { user_ids: String(member) } : {}) };
+  const rows = await rowsOf<Row>('members', asked);
+  return { caption: 'Members', columns, rows: rows.map((row) => cells(memberOf(row), zone)) };
 }
+
+const memberOf = (row: Row): Member => ({
+  userId: row.user_id,
+  user: row.first_name === null || row.last_name === null ? null : { firstName: row.first_name, lastName: row.last_name },
+  segment: row.segment,
+  visits: row.visits,
+  tokensIssued: row.tokens_issued,
+  joinedAt: row.joined_at,
+  firstVisitAt: row.first_visit_at,
+  lastVisitAt: row.last_visit_at,
+  isActive: row.is_active,
+});

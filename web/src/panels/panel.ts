@@ -10,7 +10,7 @@ export class Panel {
   #note: HTMLElement;
   #problem = h('p', { class: 'notice', role: 'status', hidden: true });
 
-  constructor(id: string, sheet: () => Sheet) {
+  constructor(id: string, sheet: () => Sheet | Promise<Sheet>) {
     this.element = byId(id);
     this.body = this.element.querySelector<HTMLElement>('.body') ?? this.element;
     const title = this.element.querySelector('h2');
@@ -22,8 +22,8 @@ export class Panel {
       h(
         'p',
         { class: 'tools' },
-        h('button', { type: 'button', 'aria-label': `${about} as CSV`, onclick: () => saveCsv(name, sheet()) }, 'CSV'),
-        h('button', { type: 'button', 'aria-label': `${about} as PNG`, onclick: () => void savePng(name, this.element) }, 'PNG'),
+        h('button', { type: 'button', 'aria-label': `${about} as CSV`, onclick: (event) => this.#save(event, async () => saveCsv(name, await sheet())) }, 'CSV'),
+        h('button', { type: 'button', 'aria-label': `${about} as PNG`, onclick: (event) => this.#save(event, () => savePng(name, this.element)) }, 'PNG'),
       ),
     );
   }
@@ -31,6 +31,20 @@ export class Panel {
   /** What the numbers are of, in a sentence. */
   note(text: string): void {
     this.#note.textContent = text;
+  }
+
+  /** Makes a file, once at a time; says why there is none. */
+  async #save({ currentTarget }: Event, make: () => Promise<void>): Promise<void> {
+    const button = currentTarget as HTMLButtonElement;
+    button.disabled = true;
+    try {
+      await make();
+    } catch (error) {
+      this.#problem.replaceChildren(`There is no file. ${error instanceof Error ? error.message : ''}`);
+      this.#problem.hidden = false;
+    } finally {
+      button.disabled = false;
+    }
   }
 
   /** Why there are none. */

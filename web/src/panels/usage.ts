@@ -2,7 +2,7 @@
 import { Chart } from '../chart';
 import type { DashboardQuery, Granularity } from '../documents';
 import { byId, h } from '../dom';
-import { NONE, bucketName, change, count, date, dateRange, decimal, percent, tickName } from '../format';
+import { NONE, bucketName, bucketValue, change, count, date, dateRange, decimal, percent, tickName } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { AVERAGE_OVER, today } from '../view';
 import { Panel } from './panel';
@@ -88,11 +88,11 @@ function sheet(): Sheet {
       const before = usage.previous.buckets[index];
       const then = before?.startMillis;
       return [
-        cell(bucketName(startMillis, granularity, zone), new Date(startMillis).toISOString()),
+        cell(bucketName(startMillis, granularity, zone), bucketValue(startMillis, granularity, zone)),
         cell(count(visits), visits ?? null),
         cell(count(tokensIssued), tokensIssued ?? null),
         cell(decimal(rollingAverage), rollingAverage ?? null),
-        cell(then === null || then === undefined ? NONE : bucketName(then, granularity, zone), then === null || then === undefined ? null : new Date(then).toISOString()),
+        then === null || then === undefined ? cell(NONE, null) : cell(bucketName(then, granularity, zone), bucketValue(then, granularity, zone)),
         cell(count(before?.visits), before?.visits ?? null),
         cell(isPartial ? 'yes' : 'no', isPartial),
       ];

@@ -1,0 +1,83 @@
+// What people take along from /: files, pictures and paper.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { ZONE, ask, browse, close, open } from './browser.mjs';
+import { Gateway, PATIENCE } from './gateway.mjs';
+
+const LIMIT = { timeout: 6 * PATIENCE };
+const browser = browse();
+
+let gateway;
+before(async () => (gateway = await Gateway.start()), { timeout: 3 * PATIENCE });
+after(() => gateway?.stop(), { timeout: 2 * PATIENCE });
+
+async function saved(page, name) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name, exact: true }).click()]);
+  return readFile(await download.path());
+}
+
+const cells = (csv) => csv.toString().trimEnd().split('\r\n').map((line) => line.split(','));
+const dateIn = (zone) => (at) => at && new Intl.DateTimeFormat('sv-SE', { timeZone: zone }).format(new Date(at));
+
+test('the file of members has all of the segment, and local dates', LIMIT, async () => {
+  const day = dateIn(ZONE);
+  for (const [search, list] of [
+    ['/?segment=LAPSING&sort=VISITS&direction=DESC', { segment: 'LAPSING', orderBy: { field: 'VISITS', direction: 'DESC' } }],
+    ['/?member=7', { filter: { userIds: [7] } }],
+  ]) {
+    const page = await open(browser(), gateway.base, search, { acceptDownloads: true });
+    const nodes = [];
+    for (let after, more = true; more; ) {
+      const { members } = await ask(
+        gateway.base,
+        `query Q($segment: MemberSegment, $filter: MembersFilterInput, $orderBy: UserVisitsOrderInput, $after: String) {
+          members(segment: $segment, filter: $filter, orderBy: $orderBy, first: 50, after: $after, timeZone: "${ZONE}") {
+            pageInfo { hasNextPage endCursor }
+            nodes { userId segment visits tokensIssued joinedAt firstVisitAt lastVisitAt user { firstName lastName } } } }`,
+        { ...list, after },
+      );
+      nodes.push(...members.nodes);
+      ({ hasNextPage: more, endCursor: after } = members.pageInfo);
+    }
+    assert.ok(list.filter || nodes.length > 30, 'there is more than what the page shows');
+    const [head, ...rows] = cells(await saved(page, 'Save “Members” as CSV'));
+    assert.deepEqual(head.slice(0, 8), ['Id', 'Name', 'Segment', 'Visits', 'Codes', 'Joined', 'First visit', 'Last visit']);
+    assert.deepEqual(
+      rows.map((row) => row.slice(0, 8)),
+      nodes.map(({ userId, user, segment, visits, tokensIssued, joinedAt, firstVisitAt, lastVisitAt }) =>
+        [userId, `${user.firstName} ${user.lastName}`, segment, visits, tokensIssued, day(joinedAt), day(firstVisitAt), day(lastVisitAt)].map((value) => String(value ?? '')),
+      ),
+    );
+    await close(page, 'dashboard-members-file');
+  }
+});
+
+test('a list that breaks off makes no file, and the page says so', LIMIT, async () => {
+  let status = 200;
+  const body = () => (status === 200 ? '{"user_id":1}\n' : '{"errors":[{"message":"Too many lists."}]}');
+  const prepare = (page) => page.route('**/api/reports/members?*', (route) => route.fulfill({ status, body: body() }));
+  const page = await open(browser(), gateway.base, '/', { prepare });
+  for (const problem of ['The list broke off.', 'Too many lists.']) {
+    await page.getByRole('button', { name: 'Save “Members” as CSV' }).click();
+    await page.locator('#members .notice', { hasText: problem }).waitFor();
+    assert.ok(await page.locator('#members tbody').isVisible());
+    status = 503;
+  }
+  await close(page, 'dashboard-broken-file', [/Failed to load resource.*503/]);
+});
+
+test('the days of files are local ones, and hours say how far they are from UTC', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, `/?from=2026-10-24&to=2026-10-26&by=DAY`, { acceptDownloads: true });
+  const first = (csv) => cells(csv).slice(1).map(([day]) => day);
+  const days = ['2026-10-24', '2026-10-25', '2026-10-26'];
+  const csv = cells(await saved(page, 'Save “Visits over time” as CSV')).slice(1);
+  assert.deepEqual(csv.map(([day, , , , before]) => [day, before]), days.map((day, index) => [day, `2026-10-2${index + 1}`]));
+  assert.deepEqual(first(await saved(page, 'Save “Active members” as CSV')), days);
+  await close(page, 'dashboard-days-file');
+  const clocks = await open(browser(), gateway.base, '/?from=2025-10-26&to=2025-10-26', { acceptDownloads: true, locale: 'ar-EG' });
+  const hours = first(await saved(clocks, 'Save “Visits over time” as CSV'));
+  assert.equal(hours.length, 25);
+  assert.deepEqual(hours.slice(1, 5), ['2025-10-26T01:00+02:00', '2025-10-26T02:00+02:00', '2025-10-26T02:00+01:00', '2025-10-26T03:00+01:00']);
+  await close(clocks, 'dashboard-hours-file');
+});
