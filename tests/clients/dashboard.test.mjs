@@ -378,6 +378,20 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     await page.locator('#live[data-state=live]').waitFor();
     await page.reload();
     await page.locator('#members tbody tr').nth(14).waitFor();
+    // GraphiQL has it as well, and keeps the question beside other tabs.
+    for (const tabs of [11, 12]) {
+      await page.getByRole('link', { name: 'Open in GraphiQL' }).click();
+      const [response] = await Promise.all([page.waitForResponse((response) => response.request().postDataJSON()?.operationName === 'Dashboard'), page.locator('.graphiql-execute-button').click()]);
+      const { data, errors } = await response.json();
+      assert.deepEqual([errors, data.members.nodes.length], [undefined, 15]);
+      await page.waitForFunction((tabs) => document.querySelectorAll('.graphiql-tab-button').length === tabs, tabs);
+      await page.waitForFunction(() => localStorage.getItem('graphiql:tabState')?.includes('query Dashboard'));
+      assert.ok(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(key));
+      await page.goBack();
+      await page.locator('#members tbody tr').nth(14).waitFor();
+      await page.getByLabel('Segment').selectOption('ACTIVE');
+      await page.waitForFunction(() => location.search.includes('ACTIVE') && document.querySelector('#query').href.includes('ACTIVE'));
+    }
     // A wrong one is refused, whatever is asked.
     await page.getByRole('button', { name: 'Key…', exact: true }).click();
     await page.getByLabel('Key', { exact: true }).fill('cwa_wrong');
@@ -401,6 +415,9 @@ test('where nothing is open, the page asks for a key once', LIMIT, async () => {
     const page = await open(browser(), closed.base);
     assert.equal(await page.getByRole('button', { name: 'Enter a key…' }).count(), 1);
     assert.equal(await page.locator('#verdict h2').textContent(), 'No numbers yet');
+    // An open connection that brings nothing is not live.
+    await page.waitForFunction(() => document.querySelector('#live').textContent.trim() === 'Key needed');
+    assert.equal(await page.locator('#live').getAttribute('data-state'), 'refused');
     await close(page, 'dashboard-closed', [/Failed to load resource.*401/]);
   } finally {
     await closed.stop();
@@ -417,6 +434,29 @@ test('problems are told, and can be tried again', LIMIT, async () => {
   await page.locator('#notice').waitFor({ state: 'hidden' });
   assert.ok((await number(page, 'Visits')) > 0);
   await close(page, 'dashboard-problem', [/net::ERR_FAILED/]);
+});
+
+test('numbers of the range before are pale until those of the new one are there', LIMIT, async () => {
+  let isOut = false;
+  const prepare = (page) => page.route((url) => url.pathname === '/graphql', (route) => (isOut ? route.abort() : route.continue()));
+  const page = await open(browser(), gateway.base, '/', { prepare });
+  const pale = () => page.locator('#totals').evaluate((element) => getComputedStyle(element).opacity !== '1');
+  assert.ok(!(await pale()));
+  isOut = true;
+  await select(page, 'Range').selectOption('LAST_7_DAYS');
+  await page.locator('#notice', { hasText: 'The pale numbers are those of the range before.' }).waitFor();
+  assert.ok(await pale());
+  await select(page, 'Range').selectOption('LAST_30_DAYS');
+  await page.waitForFunction(() => !document.querySelector('#notice').hidden && !document.body.classList.contains('stale'));
+  assert.match(await page.locator('#notice').textContent(), /^The gateway cannot be reached\. Try again$/);
+  await select(page, 'Range').selectOption('LAST_7_DAYS');
+  await page.locator('body.stale').waitFor();
+  isOut = false;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.locator('#notice').waitFor({ state: 'hidden' });
+  await page.waitForFunction(() => getComputedStyle(document.querySelector('#totals')).opacity === '1');
+  assert.equal((await table(page, 'usage')).length, 1 + 7);
+  await close(page, 'dashboard-pale', [/net::ERR_FAILED/]);
 });
 
 test('an address that says nonsense shows what one that says nothing shows', LIMIT, async () => {

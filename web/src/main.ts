@@ -152,11 +152,21 @@ const connection = byId('live');
 
 const WORDS: Record<Connection, string> = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: 'Access denied' };
 
-function tell(state: Connection, reason?: string): void {
-  const wasLost = connection.dataset.state === 'lost';
+let told: { state: Connection; reason: string } = { state: 'connecting', reason: '' };
+/** Whether the page was refused its numbers: then an open connection brings none either. */
+let needsKey = false;
+
+function showConnection(): void {
+  const { state, reason } = told.state === 'live' && needsKey ? { state: 'refused', reason: 'Key needed' } : told;
   connection.dataset.state = state;
-  connection.firstElementChild!.textContent = reason || WORDS[state];
+  connection.firstElementChild!.textContent = reason || WORDS[told.state];
   showAge();
+}
+
+function tell(state: Connection, reason = ''): void {
+  const wasLost = told.state === 'lost';
+  told = { state, reason };
+  showConnection();
   // What was missed.
   if (state === 'live' && wasLost) later(current.signal);
 }
@@ -202,6 +212,9 @@ setTimeout(function turn() {
 // -- Showing
 
 let shownUsage = '';
+/** What the numbers on the page are of; members apart. */
+let shownRange = '';
+const rangeOf = ({ range, from, to, by, basis, zone }: View) => [range, from, to, by, basis, zone].join();
 
 /** Whether there was something new to show. */
 function showUsage(found: usage.Usage, granularity: Granularity, zone: string): boolean {
@@ -209,6 +222,7 @@ function showUsage(found: usage.Usage, granularity: Granularity, zone: string): 
   const isNew = text !== shownUsage;
   if (isNew) usage.show(found, granularity, zone);
   shownUsage = text;
+  shownRange = rangeOf(view);
   return isNew;
 }
 
@@ -220,9 +234,13 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   const general = isEmpty ? errors : errors.filter(({ path }) => !path?.length);
   const refused = errors.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'FORBIDDEN');
   const notice = byId('notice');
-  notice.hidden = general.length === 0;
-  notice.replaceChildren(...general.slice(0, 1).map(explain));
   if (data?.usage) showUsage(data.usage, granularity, timeZone);
+  const isStale = shownRange !== '' && shownRange !== rangeOf(view);
+  document.body.classList.toggle('stale', isStale);
+  notice.hidden = general.length === 0;
+  notice.replaceChildren(...general.slice(0, 1).map(explain), isStale ? ' The pale numbers are those of the range before.' : '');
+  needsKey = isEmpty && refused !== undefined;
+  showConnection();
   if (data?.thisMonth && data.lastMonth) verdict.show(data.thisMonth, data.lastMonth);
   else if (!age) verdict.unknown();
   if (data?.heatmap) heatmap.show(data.heatmap);

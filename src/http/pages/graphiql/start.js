@@ -245,16 +245,25 @@ subscription Live {
   },
 ];
 
-// A question that a link brings, such as the dashboard's, opens in a tab of its own.
+// A question that a link brings, such as the dashboard's, opens in a tab of its own: the first one, if there are none yet.
 const linked = new URLSearchParams(location.hash.slice(1));
-if (linked.has('query')) history.replaceState(null, '', location.pathname);
+const brought = linked.has('query') ? { query: linked.get('query'), variables: linked.get('variables') ?? undefined } : undefined;
+if (brought) history.replaceState(null, '', location.pathname);
+
+// The key that was entered into the dashboard: kept by the browser's tab, and sent with what GraphiQL asks.
+const key = sessionStorage.getItem('key');
+const credentials = key ? { authorization: `Bearer ${key}` } : {};
 
 ReactDOM.createRoot(document.getElementById('graphiql')).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: '/graphql', subscriptionUrl: `${origin.replace('http', 'ws')}/graphql/ws` }),
-    defaultTabs: examples,
-    query: linked.get('query') ?? undefined,
-    variables: linked.get('variables') ?? undefined,
+    fetcher: GraphiQL.createFetcher({
+      url: '/graphql',
+      subscriptionUrl: `${origin.replace('http', 'ws')}/graphql/ws`,
+      headers: credentials,
+      wsConnectionParams: credentials,
+    }),
+    defaultTabs: brought ? [brought, ...examples] : examples,
+    ...brought,
     defaultEditorToolsVisibility: 'variables',
   }),
 );
