@@ -1,4 +1,4 @@
-# `make test` is all that a fresh machine needs: it installs PostgreSQL, PgBouncer, Chromium and curl if they are
+# `make test` is all that a fresh machine needs: it installs PostgreSQL, PgBouncer, Chromium, poppler and curl if they are
 # missing (Debian, Ubuntu), runs the checks, and runs every test on both databases.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -30,7 +30,7 @@ check: format lint
 build:
 	$(STEP) cargo test --workspace --locked --profile $(PROFILE) --no-run
 
-# Installs PostgreSQL, PgBouncer, Chromium and curl if they are missing.
+# Installs PostgreSQL, PgBouncer, Chromium, poppler and curl if they are missing.
 packages:
 	$(STEP) scripts/packages.sh
 

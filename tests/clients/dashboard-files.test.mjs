@@ -1,7 +1,11 @@
 // What people take along from /: files, pictures and paper.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PNG } from 'pngjs';
 import { ZONE, ask, browse, close, open } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
 
@@ -80,4 +84,50 @@ test('the days of files are local ones, and hours say how far they are from UTC'
   assert.equal(hours.length, 25);
   assert.deepEqual(hours.slice(1, 5), ['2025-10-26T01:00+02:00', '2025-10-26T02:00+02:00', '2025-10-26T02:00+01:00', '2025-10-26T03:00+01:00']);
   await close(clocks, 'dashboard-hours-file');
+});
+
+// The pages of a PDF as pictures, 60 pixels an inch.
+async function pages(pdf) {
+  const folder = await mkdtemp(join(tmpdir(), 'printed-'));
+  try {
+    execFileSync('pdftoppm', ['-r', '60', '-png', '-', join(folder, 'page')], { input: pdf });
+    const names = (await readdir(folder)).sort();
+    return await Promise.all(names.map(async (name) => PNG.sync.read(await readFile(join(folder, name)))));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+// The part of the pixels between these places, each from 0 to 1, of which `is` is true.
+function part({ data, width, height }, [left, top, right, bottom], is) {
+  let [all, found] = [0, 0];
+  for (let y = Math.floor(top * height); y < bottom * height; y++) {
+    for (let x = Math.floor(left * width); x < right * width; x++, all++) {
+      const at = 4 * (y * width + x);
+      if (is(data[at], data[at + 1], data[at + 2])) found++;
+    }
+  }
+  return found / all;
+}
+const isWhite = (...rgb) => rgb.every((value) => value > 250);
+const isBlue = (red, _, blue) => blue > red + 40;
+const EVERYWHERE = [0, 0, 1, 1];
+
+test('a month is printed on two pages: light, nothing cut, in colours', LIMIT, async () => {
+  for (const [colorScheme, width, format] of [['dark', 2560, 'A4'], ['light', 390, 'A4'], ['light', 1280, 'Letter']]) {
+    const page = await open(browser(), gateway.base, '/?range=LAST_MONTH', { colorScheme, viewport: { width, height: 900 } });
+    const before = await page.locator('#usage canvas').evaluate((canvas) => canvas.width);
+    const printed = await pages(await page.pdf({ format }));
+    const about = `${colorScheme}, ${width}, ${format}`;
+    assert.equal(printed.length, 2, about);
+    for (const sheet of printed) {
+      assert.ok(part(sheet, EVERYWHERE, isWhite) > 0.6, `${about}: paper is white`);
+      for (const edge of [[0, 0, 1, 0.03], [0, 0.97, 1, 1], [0, 0, 0.04, 1], [0.96, 0, 1, 1]]) assert.equal(part(sheet, edge, isWhite), 1, `${about}: ${edge} is empty`);
+      assert.ok(part(sheet, EVERYWHERE, isBlue) > 0.02, `${about}: charts and tables have their colours`);
+    }
+    // The chart goes to both ends of its panel, and the screen is as it was.
+    assert.ok(part(printed[0], [0.05, 0.3, 0.3, 0.5], isBlue) > 0.02 && part(printed[0], [0.7, 0.3, 0.95, 0.5], isBlue) > 0.02, about);
+    assert.equal(await page.locator('#usage canvas').evaluate((canvas) => canvas.width), before);
+    await close(page, `dashboard-printed-${width}`);
+  }
 });

@@ -27,6 +27,8 @@ export interface Plot {
   empty: string | null;
 }
 
+type Size = Pick<HTMLElement, 'clientWidth' | 'clientHeight'>;
+
 /** Wider than this, ticks can be told apart. */
 const TICK_WIDTH = 64;
 /** Bars narrower than this are drawn as a line. */
@@ -41,7 +43,8 @@ export class Chart {
   #drawn: uPlot | undefined;
   #plot: Plot | undefined;
 
-  constructor(host: HTMLElement, label: string, private sheet: () => Sheet) {
+  /** @param paper its size in pixels when it is printed. */
+  constructor(host: HTMLElement, label: string, private sheet: () => Sheet, paper: Size) {
     this.#canvas = h('div', { class: 'plot', role: 'slider', tabindex: '0', 'aria-label': `${label}: arrow keys go from bar to bar` });
     this.#canvas.addEventListener('keydown', (event) => this.#step(event));
     this.#canvas.addEventListener('blur', () => this.#point(null));
@@ -56,6 +59,13 @@ export class Chart {
       }
     }).observe(this.#canvas);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
+    // Paper is light, and as wide as it is.
+    for (const [event, isPaper] of [['beforeprint', true], ['afterprint', false]] as const) {
+      addEventListener(event, () => {
+        document.documentElement.classList.toggle('paper', isPaper);
+        this.#draw(isPaper ? paper : undefined);
+      });
+    }
   }
 
   show(plot: Plot): void {
@@ -72,9 +82,8 @@ export class Chart {
     if (this.#details.open) this.#table.replaceChildren(tableOf(this.sheet()));
   }
 
-  #draw(): void {
+  #draw({ clientWidth: width, clientHeight: height }: Size = this.#canvas): void {
     const plot = this.#plot;
-    const { clientWidth: width, clientHeight: height } = this.#canvas;
     if (!plot || !width) return;
     const at = this.#drawn?.cursor.idx ?? null;
     this.#drawn?.destroy();

@@ -10,7 +10,7 @@ type Days = NonNullable<DashboardQuery['activeUsers']>;
 
 let shown: { days: Days; zone: string } | undefined;
 export const panel = new Panel('active', sheet);
-const chart = new Chart(panel.body, 'Active members', sheet);
+const chart = new Chart(panel.body, 'Active members', sheet, { clientWidth: 390, clientHeight: 135 });
 
 export function show(days: Days, zone: string): void {
   shown = { days, zone };

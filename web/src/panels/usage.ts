@@ -14,7 +14,7 @@ const UNITS: Record<Granularity, string> = { HOUR: 'hour', DAY: 'day', WEEK: 'we
 
 let shown: { usage: Usage; granularity: Granularity; zone: string } | undefined;
 const panel = new Panel('usage', sheet);
-const chart = new Chart(panel.body, 'Visits over time', sheet);
+const chart = new Chart(panel.body, 'Visits over time', sheet, { clientWidth: 680, clientHeight: 170 });
 
 export { panel };
 
