@@ -78,7 +78,7 @@ const [script, style] = ['.js', '.css'].map((end) => outputFiles.find(({ path })
 keep(`${ASSETS}/dashboard.js.gz`, script);
 // The style comes with the page: it is painted without waiting for another file.
 keep(`${ASSETS}/index.html`, read('index.html').replace('<style></style>', () => `<style>${style.trim()}</style>`));
-const licences = ['uplot/LICENSE', 'graphql-ws/LICENSE.md', 'html-to-image/LICENSE'];
+const licences = ['uplot/LICENSE', 'graphql-ws/LICENSE.md'];
 keep(`${ASSETS}/LICENSES.txt`, licences.map((path) => `${path.split('/')[0]}\n\n${read(`node_modules/${path}`).trim()}\n`).join('\n\n'));
 
 if (isCheck && stale.length) {

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import pixelmatch from 'pixelmatch';
 import { PNG } from 'pngjs';
 import { ZONE, ask, browse, close, open } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
@@ -85,6 +86,52 @@ test('the days of files are local ones, and hours say how far they are from UTC'
   assert.deepEqual(hours.slice(1, 5), ['2025-10-26T01:00+02:00', '2025-10-26T02:00+02:00', '2025-10-26T02:00+01:00', '2025-10-26T03:00+01:00']);
   await close(clocks, 'dashboard-hours-file');
 });
+
+// A picture of a fourth of the width: letters may be drawn with other edges.
+function small({ data, width, height }) {
+  const less = new PNG({ width: Math.floor(width / 4), height: Math.floor(height / 4) });
+  for (let at = 0; at < less.data.length; at++) {
+    const [x, y] = [(at >> 2) % less.width, Math.floor((at >> 2) / less.width)];
+    let sum = 0;
+    for (let place = 0; place < 16; place++) sum += data[4 * ((4 * y + (place >> 2)) * width + 4 * x + (place & 3)) + (at & 3)];
+    less.data[at] = sum / 16;
+  }
+  return less;
+}
+
+// How many of a thousand pixels differ.
+function difference(one, other) {
+  const [a, b] = [small(one), small(other)];
+  assert.deepEqual([a.width, a.height], [b.width, b.height]);
+  return (1_000 * pixelmatch(a.data, b.data, null, a.width, a.height, { threshold: 0.3 })) / (a.width * a.height);
+}
+
+for (const [width, colorScheme] of [[390, 'light'], [1280, 'dark'], [2560, 'light']]) {
+  test(`${width} pixels: a picture shows what the page shows`, LIMIT, async () => {
+    const page = await open(browser(), gateway.base, '/', { acceptDownloads: true, colorScheme, deviceScaleFactor: 2, viewport: { width, height: 900 } });
+    // Buttons that save are in no picture.
+    await page.evaluate(() => document.querySelectorAll('header nav, .tools').forEach((element) => (element.style.opacity = 0)));
+    for (const [button, selector] of [['Picture', 'body'], ['Save “Members” as PNG', '#members'], ['Save “When the space is busy” as PNG', '#heatmap'], ['Save “Active members” as PNG', '#active']]) {
+      const taken = PNG.sync.read(await saved(page, button));
+      const differs = difference(taken, PNG.sync.read(await page.locator(selector).screenshot()));
+      assert.ok(differs < 10, `${selector}: ${differs} of 1000 pixels differ`);
+      if (selector !== '#members') continue;
+      // Headings are buttons, and there nevertheless.
+      const headings = await page.locator('#members thead th').evaluateAll((cells) => {
+        const { left, top, width, height } = document.querySelector('#members').getBoundingClientRect();
+        const boxes = cells.map((cell) => cell.getBoundingClientRect());
+        return boxes.map((box) => [(box.left - left) / width, (box.top - top) / height, (box.right - left) / width, (box.bottom - top) / height]).filter(([, , right]) => right < 1);
+      });
+      assert.ok(headings.length > 3);
+      for (const box of headings) {
+        const colors = new Set();
+        part(taken, box, (...rgb) => colors.add(rgb.join()));
+        assert.ok(colors.size > 10, `a heading is missing at ${box}`);
+      }
+    }
+    await close(page, `dashboard-pictured-${width}`);
+  });
+}
 
 // The pages of a PDF as pictures, 60 pixels an inch.
 async function pages(pdf) {

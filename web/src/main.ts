@@ -306,7 +306,7 @@ dialog.addEventListener('close', () => {
 });
 
 byId('key').addEventListener('click', askForKey);
-byId('picture').addEventListener('click', () => void savePng('coworking-analytics', document.querySelector('main')!));
+byId('picture').addEventListener('click', () => void savePng('coworking-analytics', document.body));
 
 fillControls();
 void load().then(() => setTimeout(fillZones));
