@@ -39,7 +39,7 @@ test('the file of members has all of the segment, and local dates', LIMIT, async
         `query Q($segment: MemberSegment, $filter: MembersFilterInput, $orderBy: UserVisitsOrderInput, $after: String) {
           members(segment: $segment, filter: $filter, orderBy: $orderBy, first: 50, after: $after, timeZone: "${ZONE}") {
             pageInfo { hasNextPage endCursor }
-            nodes { userId segment visits tokensIssued joinedAt firstVisitAt lastVisitAt user { firstName lastName } } } }`,
+            nodes { userId segment visits tokensIssued joinedAt firstVisitAt lastVisitAt isActive user { firstName lastName } } } }`,
         { ...list, after },
       );
       nodes.push(...members.nodes);
@@ -47,11 +47,11 @@ test('the file of members has all of the segment, and local dates', LIMIT, async
     }
     assert.ok(list.filter || nodes.length > 30, 'there is more than what the page shows');
     const [head, ...rows] = cells(await saved(page, 'Save “Members” as CSV'));
-    assert.deepEqual(head.slice(0, 8), ['Id', 'Name', 'Segment', 'Visits', 'Codes', 'Joined', 'First visit', 'Last visit']);
+    assert.deepEqual(head, ['Id', 'Name', 'Segment', 'Visits', 'Codes', 'Joined', 'First visit', 'Last visit', 'Membership']);
     assert.deepEqual(
-      rows.map((row) => row.slice(0, 8)),
-      nodes.map(({ userId, user, segment, visits, tokensIssued, joinedAt, firstVisitAt, lastVisitAt }) =>
-        [userId, `${user.firstName} ${user.lastName}`, segment, visits, tokensIssued, day(joinedAt), day(firstVisitAt), day(lastVisitAt)].map((value) => String(value ?? '')),
+      rows,
+      nodes.map(({ userId, user, segment, visits, tokensIssued, joinedAt, firstVisitAt, lastVisitAt, isActive }) =>
+        [userId, `${user.firstName} ${user.lastName}`, segment, visits, tokensIssued, day(joinedAt), day(firstVisitAt), day(lastVisitAt), isActive ? 'current' : 'ended'].map((value) => String(value ?? '')),
       ),
     );
     await close(page, 'dashboard-members-file');
@@ -77,7 +77,7 @@ test('the days of files are local ones, and hours say how far they are from UTC'
   const first = (csv) => cells(csv).slice(1).map(([day]) => day);
   const days = ['2026-10-24', '2026-10-25', '2026-10-26'];
   const csv = cells(await saved(page, 'Save “Visits over time” as CSV')).slice(1);
-  assert.deepEqual(csv.map(([day, , , , before]) => [day, before]), days.map((day, index) => [day, `2026-10-2${index + 1}`]));
+  assert.deepEqual(csv.map(([day, , , , before]) => [day, before]), days.map((day, index) => [day, `2026-10-1${index + 7}`]));
   assert.deepEqual(first(await saved(page, 'Save “Active members” as CSV')), days);
   await close(page, 'dashboard-days-file');
   const clocks = await open(browser(), gateway.base, '/?from=2025-10-26&to=2025-10-26', { acceptDownloads: true, locale: 'ar-EG' });

@@ -21,6 +21,7 @@ after(() => gateway?.stop(), { timeout: 2 * PATIENCE });
 
 const whole = (value) => new Intl.NumberFormat('en-GB').format(value);
 const one = (value) => new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 }).format(value);
+const tenth = (value) => new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 1 }).format(value);
 const percent = (value, digits = 1) => new Intl.NumberFormat('en-GB', { style: 'percent', maximumFractionDigits: digits }).format(value);
 const signed = (value) => new Intl.NumberFormat('en-GB', { style: 'percent', maximumFractionDigits: 1, signDisplay: 'exceptZero' }).format(value);
 
@@ -52,7 +53,7 @@ test('totals and the chart show what the API answers, beside the period before',
   const { usage } = await query(`usage(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) {
     totals { visits uniqueVisitors tokensIssued conversionRate }
     buckets { label visits tokensIssued rollingAverage(buckets: 7) isPartial }
-    previous { totals { visits } buckets { visits } changeRatio { visits uniqueVisitors tokensIssued } } }`);
+    previous(compareTo: PREVIOUS_WEEKS) { totals { visits } buckets { visits label } changeRatio { visits uniqueVisitors tokensIssued } } }`);
   const { totals, previous, buckets } = usage;
   assert.ok(totals.visits > 0 && previous.totals.visits > 0);
   assert.deepEqual(await texts(page, '.tile .number'), [whole(totals.visits), whole(totals.uniqueVisitors), whole(totals.tokensIssued), percent(totals.conversionRate)]);
@@ -72,20 +73,49 @@ test('totals and the chart show what the API answers, beside the period before',
   await close(page, 'dashboard-light');
 });
 
-test('the verdict compares the days that are over with the same days of the month before', LIMIT, async () => {
+test('the verdict compares what has elapsed with the same weekdays, as the tiles do', LIMIT, async () => {
   const page = await open(browser(), gateway.base);
-  const { now, last } = await query(`now: usage(filter: { range: THIS_MONTH }, timeZone: $timeZone, basis: $basis, gaps: ZERO) {
-      buckets { visits isPartial } previous { buckets { visits } } }
-    last: usage(granularity: MONTH, filter: { range: LAST_MONTH }, timeZone: $timeZone, basis: $basis) { totals { visits } previous { totals { visits } } }`);
-  const days = now.buckets.map(({ visits, isPartial }, index) => [visits, now.previous.buckets[index].visits, isPartial]).filter(([, then, isPartial]) => !isPartial && then !== null);
-  const sum = (side) => days.reduce((total, day) => total + day[side], 0);
-  const [visits, before] = days.length ? [sum(0), sum(1)] : [last.totals.visits, last.previous.totals.visits];
+  const fields = '{ to previous(compareTo: PREVIOUS_WEEKS) { current { totals { visits } } totals { visits } } }';
+  const { month, week } = await query(`month: usage(filter: { range: THIS_MONTH }, timeZone: $timeZone, basis: $basis) ${fields}
+    week: usage(filter: { range: THIS_WEEK }, timeZone: $timeZone, basis: $basis) ${fields}`);
+  const isMonth = Number(month.to.slice(8)) > 7;
+  const { current, totals } = (isMonth ? month : week).previous;
+  const [now, then] = [current.totals.visits, totals.visits];
   const [headline, sentence] = await Promise.all(['#verdict h2', '#verdict p'].map((each) => page.locator(each).textContent()));
-  assert.ok(sentence.includes(`${whole(visits)} visits`) && sentence.includes(`, ${whole(before)} in`), sentence);
-  if (before && Math.abs(visits / before - 1) >= 0.005) {
-    assert.ok(headline.startsWith(percent(Math.abs(visits / before - 1))) && headline.includes(visits > before ? 'busier' : 'quieter'), headline);
+  assert.ok(sentence.startsWith(`${whole(now)} visits so far in`) && sentence.includes(`, ${whole(then)} on the same weekdays`), sentence);
+  if (now >= 20 && then >= 20 && Math.abs(now / then - 1) >= 0.005) {
+    assert.ok(headline.endsWith(`is ${percent(Math.abs(now / then - 1))} ${now > then ? 'busier' : 'quieter'}`), headline);
   }
+  await choose(page, 'Range', isMonth ? 'THIS_MONTH' : 'THIS_WEEK');
+  await choose(page, 'By', 'DAY');
+  assert.match((await texts(page, '.tile .change'))[0], new RegExp(`from ${whole(then)}$`));
+  // The chart names the day that each is compared with.
+  const said = await page.locator('#usage [role=slider]').getAttribute('aria-valuetext');
+  const { usage } = await query(`usage(filter: { range: ${isMonth ? 'THIS_MONTH' : 'THIS_WEEK'} }, timeZone: $timeZone, basis: $basis, gaps: ZERO) { buckets { label } previous(compareTo: PREVIOUS_WEEKS) { buckets { label } } }`);
+  const compared = usage.previous.buckets.at(-1).label;
+  const name = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }).format(Date.parse(compared));
+  assert.ok(said.includes(name), `${said} does not name ${name}`);
   await close(page, 'dashboard-verdict');
+});
+
+test('small numbers are not percentages, and what was not recorded is not compared', LIMIT, async () => {
+  const other = await Gateway.start();
+  try {
+    const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
+    other.write('DELETE FROM tokens WHERE id > ?', 0, 1);
+    for (const back of [2, 9, 9]) other.issue(`${day(back)} 10:00:00`);
+    const page = await open(browser(), other.base, '?range=LAST_7_DAYS&basis=ISSUED_AT&zone=UTC');
+    assert.deepEqual(await texts(page, '.tile .change'), []);
+    assert.match(await page.locator('#totals .note').textContent(), /^Recorded since .*: nothing is known of/);
+    assert.match(await page.locator('#verdict p').textContent(), /Recorded since .*: there is nothing before to compare with\./);
+    other.issue(`${day(70)} 10:00:00`);
+    await page.reload();
+    await answered(page);
+    assert.equal((await texts(page, '.tile .change'))[2], '-1 from 2');
+    await close(page, 'dashboard-few');
+  } finally {
+    await other.stop();
+  }
 });
 
 test('busy hours, active members, cohorts, codes and members are those of the API', LIMIT, async () => {
@@ -96,7 +126,7 @@ test('busy hours, active members, cohorts, codes and members are those of the AP
     tokenFunnel(filter: { range: LAST_30_DAYS }, timeZone: $timeZone) { issued used unused }
     members(first: 15, orderBy: { field: LAST_VISIT_AT, direction: DESC }) { totalCount nodes { userId visits tokensIssued user { firstName lastName } } }`);
   const [, ...week] = await rows(page, '#heatmap table');
-  const cells = answer.heatmap.cells.map(({ average }) => (average && average < 9.95 ? one(average) : whole(Math.round(average ?? 0))));
+  const cells = answer.heatmap.cells.map(({ average }) => (!average ? '0' : average < 0.95 ? tenth(average) : average < 9.95 ? one(average) : whole(Math.round(average))));
   assert.deepEqual(week.flatMap(([, ...hours]) => hours), cells);
   const [, ...days] = await table(page, 'active');
   assert.deepEqual(days.map(([, ...numbers]) => numbers), answer.activeUsers.map(({ daily, weekly, monthly, isPartial }) => [whole(daily), whole(weekly), whole(monthly), isPartial ? 'yes' : 'no']));
@@ -345,7 +375,7 @@ for (const [name, options] of [
 
 test('numbers and dates are those of the reader', LIMIT, async () => {
   const page = await open(browser(), gateway.base, '/?from=2001-01-01&to=2001-01-31', { locale: 'de-DE' });
-  assert.match(await page.locator('.totals .note').textContent(), /1\.–31\. Dez\. 2000/);
+  assert.match(await page.locator('.totals .note').textContent(), /27\. Nov\. – 27\. Dez\. 2000/);
   await page.goto(`${gateway.base}/`);
   await answered(page);
   const { usage } = await query('usage(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis) { totals { tokensIssued } }');
@@ -379,7 +409,7 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     await page.reload();
     await page.locator('#members tbody tr').nth(14).waitFor();
     // GraphiQL has it as well, and keeps the question beside other tabs.
-    for (const tabs of [11, 12]) {
+    for (const tabs of [14, 15]) {
       await page.getByRole('link', { name: 'Open in GraphiQL' }).click();
       const [response] = await Promise.all([page.waitForResponse((response) => response.request().postDataJSON()?.operationName === 'Dashboard'), page.locator('.graphiql-execute-button').click()]);
       const { data, errors } = await response.json();

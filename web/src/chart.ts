@@ -11,6 +11,8 @@ export interface Series {
   color: string;
   kind: 'bars' | 'behind' | 'line';
   values: (number | null)[];
+  /** Of another time than the bucket: what that is called. */
+  times?: (string | null)[];
   format: (value: number | null) => string;
 }
 
@@ -176,7 +178,7 @@ export class Chart {
     const plot = this.#plot;
     if (!plot) return;
     const at = index ?? plot.names.length - 1;
-    const values = inWords(plot).map(({ name, values, format }) => `${name} ${format(values[at] ?? null)}`);
+    const values = inWords(plot).map(({ name, values, times, format }) => `${times?.[at] ?? name} ${format(values[at] ?? null)}`);
     const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ' (incomplete)' : ''}: ${values.join(' · ')}`;
     this.#readout.textContent = index === null ? '' : text;
     for (const [name, value] of [['now', at], ['min', 0], ['max', Math.max(plot.names.length - 1, 0)], ['text', text]] as const) {

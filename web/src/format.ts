@@ -10,16 +10,21 @@ const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFracti
 const wholePercents = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 });
 const signed = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1, signDisplay: 'exceptZero' });
 
+/** Below so many on either side, numbers say more than a percentage. */
+export const SMALL = 20;
+
 export const NONE = '–';
 type Maybe = number | null | undefined;
 const or = (format: (value: number) => string) => (value: Maybe) => (value === null || value === undefined ? NONE : format(value));
 
 export const count = or((value) => whole.format(value));
 export const decimal = or((value) => one.format(value));
+export const small = or((value) => new Intl.NumberFormat(locale, { maximumSignificantDigits: 1 }).format(value));
 export const compact = or((value) => short.format(value));
 export const percent = or((value) => percents.format(value));
 export const roundPercent = or((value) => wholePercents.format(value));
 export const change = or((value) => signed.format(value));
+export const difference = or((value) => new Intl.NumberFormat(locale, { signDisplay: 'exceptZero' }).format(value));
 
 const LENGTHS: [Intl.RelativeTimeFormatUnit, number][] = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]];
 

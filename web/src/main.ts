@@ -28,6 +28,8 @@ let took = 0;
 let isAsking = false;
 let isAskedAgain = false;
 let lastAsked = 0;
+/** The day of the first door code ever: before it, nothing can be compared. */
+let recordedFrom: string | null = null;
 
 // -- Controls
 
@@ -175,9 +177,9 @@ const live = new Live(tell);
 
 function follow(signal: AbortSignal): void {
   live.clear();
-  const { filter, granularity, timeZone, basis, averageOver } = variables(view, false);
+  const { filter, granularity, timeZone, basis, averageOver, compareTo } = variables(view, false);
   let isFirstToday = true;
-  live.follow(LiveDocument, { filter, granularity, timeZone, basis, averageOver }, ({ usage: found }) => {
+  live.follow(LiveDocument, { filter, granularity, timeZone, basis, averageOver, compareTo }, ({ usage: found }) => {
     if (signal.aborted || !found) return;
     // What differs from the rest of the page makes that be asked for.
     if (showUsage(found, granularity, timeZone)) later(signal);
@@ -220,7 +222,7 @@ const rangeOf = ({ range, from, to, by, basis, zone }: View) => [range, from, to
 function showUsage(found: usage.Usage, granularity: Granularity, zone: string): boolean {
   const text = JSON.stringify([found, granularity, zone]);
   const isNew = text !== shownUsage;
-  if (isNew) usage.show(found, granularity, zone);
+  if (isNew) usage.show(found, granularity, zone, recordedFrom);
   shownUsage = text;
   shownRange = rangeOf(view);
   return isNew;
@@ -234,6 +236,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   const general = isEmpty ? errors : errors.filter(({ path }) => !path?.length);
   const refused = errors.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'FORBIDDEN');
   const notice = byId('notice');
+  if (data?.heatmap) recordedFrom = data.heatmap.recordedFrom ?? null;
   if (data?.usage) showUsage(data.usage, granularity, timeZone);
   const isStale = shownRange !== '' && shownRange !== rangeOf(view);
   document.body.classList.toggle('stale', isStale);
@@ -241,7 +244,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   notice.replaceChildren(...general.slice(0, 1).map(explain), isStale ? ' The pale numbers are those of the range before.' : '');
   needsKey = isEmpty && refused !== undefined;
   showConnection();
-  if (data?.thisMonth && data.lastMonth) verdict.show(data.thisMonth, data.lastMonth);
+  if (data?.thisMonth && data.thisWeek) verdict.show(data.thisMonth, data.thisWeek, recordedFrom);
   else if (!age) verdict.unknown();
   if (data?.heatmap) heatmap.show(data.heatmap);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);

@@ -221,6 +221,8 @@ export function variables(view: View, withMembers: boolean): DashboardQueryVaria
     granularity,
     basis,
     averageOver: AVERAGE_OVER[granularity],
+    // Days and hours depend on the weekday; in longer buckets, weekdays even out.
+    compareTo: granularity === 'HOUR' || granularity === 'DAY' ? 'PREVIOUS_WEEKS' : 'PREVIOUS_PERIOD',
     withMembers,
     ...ofMembers(view),
   };

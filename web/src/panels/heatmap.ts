@@ -1,7 +1,7 @@
 // Visits by day of the week and hour.
 import type { DashboardQuery } from '../documents';
 import { fill, h, heatCell } from '../dom';
-import { count, decimal, hourName, weekdayName, weekdays } from '../format';
+import { count, date, decimal, hourName, small, weekdayName, weekdays } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { Panel } from './panel';
 
@@ -16,7 +16,7 @@ export function show(heatmap: Heatmap): void {
   const peak = heatmap.cells.find(({ average }) => average === most);
   panel.note(
     heatmap.visits && peak
-      ? `Visits to expect in each hour. Busiest: ${weekdayName(peak.weekday, 'long')}s from ${hourName(peak.hour, 'full')}, with ${decimal(peak.average)} visits on average.`
+      ? `Visits to expect in each hour. Busiest: ${weekdayName(peak.weekday, 'long')}s from ${hourName(peak.hour, 'full')}, with ${rounded(peak.average)} visits on average: its visits, divided by how often that hour came since ${date(later(heatmap))}.`
       : 'No visits in this range.',
   );
   const hours = Array.from({ length: 24 }, (_, hour) => hour);
@@ -28,7 +28,7 @@ export function show(heatmap: Heatmap): void {
       h('th', { scope: 'row' }, weekdayName(weekday)),
       ...cells.map(({ hour, average, visits }) => {
         const heat = most ? (average ?? 0) / most : 0;
-        const title = `${weekdayName(weekday, 'long')}, ${hourName(hour)}: ${decimal(average)} on average, ${count(visits)} in all`;
+        const title = `${weekdayName(weekday, 'long')}, ${hourName(hour)}: ${rounded(average)} on average, ${count(visits)} in all`;
         return heatCell(heat, { title }, rounded(average));
       }),
     );
@@ -51,6 +51,9 @@ export function show(heatmap: Heatmap): void {
   if (isFirst && peak) scrollTo(peak.hour);
 }
 
+/** Averages are over recorded days of the range. */
+const later = ({ from, recordedFrom }: Heatmap) => [from ?? '', recordedFrom ?? ''].sort()[1]!;
+
 /** Where not all hours fit, as on a phone: those that are busy first. */
 function scrollTo(hour: number): void {
   const [place] = panel.body.getElementsByClassName('scroll');
@@ -58,8 +61,8 @@ function scrollTo(hour: number): void {
   if (place && cell) place.scrollLeft = cell.offsetLeft - place.clientWidth / 2;
 }
 
-/** Two digits have to do in a cell. */
-const rounded = (average: number | null | undefined) => (average && average < 9.95 ? decimal(average) : count(Math.round(average ?? 0)));
+/** Two digits have to do in a cell; what is less than a tenth needs another one to be told from nothing. */
+const rounded = (average: number | null | undefined) => (!average ? count(0) : average < 0.95 ? small(average) : average < 9.95 ? decimal(average) : count(Math.round(average)));
 
 function sheet(): Sheet {
   return {

@@ -37,6 +37,7 @@ const COLUMNS: [string, UserVisitsOrderField | null][] = [
   ['Joined', 'JOINED_AT'],
   ['First visit', 'FIRST_VISIT_AT'],
   ['Last visit', 'LAST_VISIT_AT'],
+  ['Membership', null],
 ];
 const NAMES = new Map<MemberSegment, string>(SEGMENTS);
 
@@ -109,7 +110,9 @@ function pager({ pageInfo, totalCount }: Page, change: (to: Partial<View>) => vo
   );
 }
 
-function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVisitAt, lastVisitAt }: Member, zone: string) {
+const MEMBERSHIPS = new Map([[true, 'current'], [false, 'ended']]);
+
+function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVisitAt, lastVisitAt, isActive }: Member, zone: string) {
   const day = (at: string | null | undefined) => (at ? cell(instant(at, zone, { day: 'numeric', month: 'short', year: 'numeric' }), localDate(Date.parse(at), zone)) : cell(NONE, null));
   return [
     cell(String(userId), userId),
@@ -120,6 +123,7 @@ function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVis
     day(joinedAt),
     day(firstVisitAt),
     day(lastVisitAt),
+    cell(MEMBERSHIPS.get(isActive ?? true) ?? NONE, isActive === null || isActive === undefined ? null : MEMBERSHIPS.get(isActive)!),
   ];
 }
 

@@ -2,7 +2,7 @@
 import { Chart } from '../chart';
 import type { DashboardQuery, Granularity } from '../documents';
 import { byId, h } from '../dom';
-import { NONE, bucketName, bucketValue, change, count, date, dateRange, decimal, percent, tickName } from '../format';
+import { NONE, SMALL, bucketName, bucketValue, change, count, date, dateRange, decimal, difference, percent, tickName } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { AVERAGE_OVER, today } from '../view';
 import { Panel } from './panel';
@@ -18,11 +18,12 @@ const chart = new Chart(panel.body, 'Visits over time', sheet, { clientWidth: 68
 
 export { panel };
 
-export function show(usage: Usage, granularity: Granularity, zone: string): void {
+/** `recordedFrom` is the day of the first door code ever. */
+export function show(usage: Usage, granularity: Granularity, zone: string, recordedFrom: string | null): void {
   shown = { usage, granularity, zone };
   const { buckets, previous, totals } = usage;
   const before = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
-  panel.note(`Each ${UNITS[granularity]}, and the same ${UNITS[granularity]} of the period before: ${before}.`);
+  panel.note(`Each ${UNITS[granularity]}, and ${isByWeekday(granularity) ? 'the same weekday of' : `the same ${UNITS[granularity]} of`} the period before: ${before}.`);
   const isPartial = buckets.map((bucket) => bucket.isPartial);
   chart.show({
     names: buckets.map(({ startMillis }) => bucketName(startMillis, granularity, zone)),
@@ -31,7 +32,7 @@ export function show(usage: Usage, granularity: Granularity, zone: string): void
     isPartial,
     empty: totals.visits || previous.totals.visits ? null : 'No visits in this range, and none in the one before.',
     series: [
-      { name: 'Period before', color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), format: count },
+      { name: 'Period before', color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
       { name: 'Visits', color: 'accent', kind: 'bars', values: buckets.map(({ visits }) => visits ?? null), format: count },
       {
         name: averageName(granularity),
@@ -42,37 +43,47 @@ export function show(usage: Usage, granularity: Granularity, zone: string): void
       },
     ],
   });
-  showTotals(usage, before, (usage.to ?? '') >= today(zone));
+  showTotals(usage, before, (usage.to ?? '') >= today(zone), recordedFrom);
 }
 
 const averageName = (granularity: Granularity) => `Average of ${AVERAGE_OVER[granularity]} ${UNITS[granularity]}s`;
 
-function showTotals({ totals, previous }: Usage, before: string, isUnderWay: boolean): void {
-  const { changeRatio } = previous;
-  const points = previous.change.conversionRate;
-  const tiles: [string, string, number | null | undefined, string, string][] = [
-    ['Visits', count(totals.visits), changeRatio.visits, change(changeRatio.visits), count(previous.totals.visits)],
-    ['Members who came', count(totals.uniqueVisitors), changeRatio.uniqueVisitors, change(changeRatio.uniqueVisitors), count(previous.totals.uniqueVisitors)],
-    ['Door codes issued', count(totals.tokensIssued), changeRatio.tokensIssued, change(changeRatio.tokensIssued), count(previous.totals.tokensIssued)],
-    [
-      'Visits per door code',
-      percent(totals.conversionRate),
-      points,
-      points === null || points === undefined ? NONE : `${change(points).replace('%', '')} points`,
-      percent(previous.totals.conversionRate),
-    ],
+/** Days and hours are compared with those of the same weekday. */
+const isByWeekday = (granularity: Granularity) => granularity === 'HOUR' || granularity === 'DAY';
+
+/** What the counterparts of the buckets are called. */
+const thenNames = ({ previous }: Usage, granularity: Granularity, zone: string) =>
+  previous.buckets.map(({ startMillis }) => (startMillis === null || startMillis === undefined ? null : bucketName(startMillis, granularity, zone)));
+
+type Tile = { name: string; total: string; ratio: number | null; text: string };
+
+/** A number beside the one before: a percentage, or the difference where both are so small that it says more. */
+function countTile(name: string, total: number, now: number, then: number): Tile {
+  const ratio = then ? now / then - 1 : null;
+  const isSmall = now < SMALL || then < SMALL;
+  return { name, total: count(total), ratio: isSmall ? now - then : ratio, text: `${isSmall ? difference(now - then) : change(ratio)} from ${count(then)}` };
+}
+
+function showTotals({ totals, previous }: Usage, before: string, isUnderWay: boolean, recordedFrom: string | null): void {
+  const { current } = previous;
+  const isRecorded = recordedFrom !== null && recordedFrom <= previous.from;
+  const points = previous.change.conversionRate ?? null;
+  const tiles: Tile[] = [
+    countTile('Visits', totals.visits, current.totals.visits, previous.totals.visits),
+    countTile('Members who came', totals.uniqueVisitors, current.totals.uniqueVisitors, previous.totals.uniqueVisitors),
+    countTile('Door codes issued', totals.tokensIssued, current.totals.tokensIssued, previous.totals.tokensIssued),
+    {
+      name: 'Visits per door code',
+      total: percent(totals.conversionRate),
+      ratio: points,
+      text: points === null ? 'nothing to compare with' : `${change(points).replace('%', '')} points from ${percent(previous.totals.conversionRate)}`,
+    },
   ];
   byId('totals').replaceChildren(
-    ...tiles.map(([name, total, ratio, text, previously]) =>
-      h(
-        'div',
-        { class: 'tile' },
-        h('h3', {}, name),
-        h('p', { class: 'number' }, total),
-        h('p', { class: `change ${direction(ratio)}` }, ratio === null || ratio === undefined ? 'nothing to compare with' : `${text} from ${previously}`),
-      ),
+    ...tiles.map(({ name, total, ratio, text }) =>
+      h('div', { class: 'tile' }, h('h3', {}, name), h('p', { class: 'number' }, total), isRecorded ? h('p', { class: `change ${direction(ratio)}` }, text) : ''),
     ),
-    h('p', { class: 'note' }, `Compared with ${before}.${isUnderWay ? ' This range is not over: its last hours are still to come.' : ''}`),
+    h('p', { class: 'note' }, `${isRecorded ? `Compared with ${before}.` : recordedFrom ? `Recorded since ${date(recordedFrom)}: nothing is known of ${before}.` : ''}${isUnderWay ? ' This range is not over: its last hours are still to come.' : ''}`),
   );
 }
 

@@ -1,30 +1,33 @@
-// Whether the space does better than last month, in a sentence.
+// Whether the space does better than before, in a sentence: so far, beside the same weekdays up to the same hour.
 import type { DashboardQuery } from '../documents';
 import { byId, h } from '../dom';
-import { change, count, monthName } from '../format';
+import { SMALL, change, count, date, dateRange, monthName } from '../format';
 import { direction } from './usage';
 
-type ThisMonth = NonNullable<DashboardQuery['thisMonth']>;
-type LastMonth = NonNullable<DashboardQuery['lastMonth']>;
+type Period = NonNullable<DashboardQuery['thisMonth']>;
 
-/** Days that are over, against the same days of the month before; on the first of a month, the two months before. */
-export function show(thisMonth: ThisMonth, lastMonth: LastMonth): void {
-  const days = thisMonth.buckets.flatMap(({ visits, isPartial }, index) => {
-    const then = thisMonth.previous.buckets[index]?.visits;
-    return isPartial || then === null || then === undefined ? [] : [{ now: visits ?? 0, then }];
-  });
-  const total = (side: 'now' | 'then') => days.reduce((sum, day) => sum + day[side], 0);
-  const month = monthName(days.length ? thisMonth.from! : lastMonth.from!);
-  const before = monthName(days.length ? thisMonth.previous.from : lastMonth.previous.from);
-  const [now, then] = days.length ? [total('now'), total('then')] : [lastMonth.previous.current.totals.visits, lastMonth.previous.totals.visits];
-  const ratio = then ? now / then - 1 : null;
-  const period = days.length ? `in the first ${days.length === 1 ? 'day' : `${count(days.length)} days`} of ${month}` : `in ${month}`;
-  const reference = days.length ? `in the same ${days.length === 1 ? 'day' : 'days'} of ${before}` : `in ${before}`;
+/** A month is worth a sentence from so many days on; before, the week is. */
+const DAYS = 8;
+
+/** `recordedFrom` is the day of the first door code ever. */
+export function show(thisMonth: Period, thisWeek: Period, recordedFrom: string | null | undefined): void {
+  const isMonth = Number(thisMonth.to?.slice(8)) >= DAYS;
+  const { from, previous } = isMonth ? thisMonth : thisWeek;
+  const [now, then] = [previous.current.totals.visits, previous.totals.visits];
+  const name = isMonth ? monthName(from!) : 'this week';
+  const days = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
+  const isRecorded = !!recordedFrom && recordedFrom <= previous.from;
+  const ratio = isRecorded && now >= SMALL && then >= SMALL ? now / then - 1 : null;
   const element = byId('verdict');
-  element.className = `verdict ${direction(ratio)}`;
+  element.className = `verdict ${direction(ratio ?? (isRecorded ? now - then : 0))}`;
+  const before = isRecorded
+    ? `${count(then)} on the same weekdays up to the same hour: ${days}.`
+    : recordedFrom
+      ? `Recorded since ${date(recordedFrom)}: there is nothing before to compare with.`
+      : 'No door code was issued yet.';
   element.replaceChildren(
-    h('h2', { id: 'verdict-title' }, headline(ratio, now, before)),
-    h('p', {}, `${count(now)} visits ${period}, ${count(then)} ${reference}.${days.length ? ' Today counts tomorrow, when it is over.' : ''}`),
+    h('h2', { id: 'verdict-title' }, ratio === null ? numbers(now, isRecorded ? then : null, name) : inWords(ratio, name)),
+    h('p', {}, `${count(now)} visits so far in ${name}${isRecorded ? ', ' : '. '}${before}`),
   );
 }
 
@@ -33,9 +36,13 @@ export function unknown(): void {
   byId('verdict').replaceChildren(h('h2', { id: 'verdict-title' }, 'No numbers yet'), h('p', {}, 'The numbers appear here as soon as the gateway answers.'));
 }
 
-function headline(ratio: number | null, now: number, before: string): string {
-  if (ratio === null) return now ? `Busier than ${before}, which had no visits` : 'No visits this month, and none in the one before';
+function numbers(now: number, then: number | null, name: string): string {
+  const visits = `${count(now)} ${now === 1 ? 'visit' : 'visits'} so far in ${name}`;
+  return then === null ? visits : `${visits}, ${count(then)} before`;
+}
+
+function inWords(ratio: number, name: string): string {
   const percent = change(Math.abs(ratio)).replace('+', '');
-  if (Math.abs(ratio) < 0.005) return `As busy as ${before}`;
-  return ratio > 0 ? `${percent} busier than ${before}` : `${percent} quieter than ${before}`;
+  const sentence = Math.abs(ratio) < 0.005 ? 'as busy as before' : ratio > 0 ? `${percent} busier` : `${percent} quieter`;
+  return `${name[0]!.toUpperCase()}${name.slice(1)} is ${sentence}`;
 }
