@@ -24,19 +24,18 @@ impl Session {
         filter: &TokenFilter,
         by: By,
     ) -> Result<BTreeMap<Place, i64>, Error> {
-        let rows = match self.query_rollup(&self.newcomers_statement(filter, true)).await? {
-            Some(rows) => rows,
-            None => self.query_all(&self.newcomers_statement(filter, false)).await?,
-        };
         let mut clock = Clock::of(filter.zone);
         let mut counted = BTreeMap::new();
-        for row in rows {
+        // One by one: there may be a million of them.
+        self.for_each(&self.newcomers_statement(filter, self.rollup.is_usable()), |row| {
             let first: NaiveDateTime = row.try_get_by_index(0)?;
             let moment = clock.at(first.and_utc().timestamp());
             if filter.contains(moment.date) {
                 *counted.entry(by.at(moment)).or_default() += row.try_get_by_index::<i64>(1)?;
             }
-        }
+            Ok(())
+        })
+        .await?;
         Ok(counted)
     }
 
