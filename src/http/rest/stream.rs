@@ -103,7 +103,7 @@ pub(in crate::http) async fn members<L: List>(
     let session = Arc::clone(&request.session);
     // The process waits for this task before it ends, as for any request.
     gateway.ending.tasks.spawn(async move {
-        let _under_way = (under_way, share);
+        let slot = (under_way, share);
         let mut rows: u64 = 0;
         let read = session.each_user_visits(&filter, order, &page, parts, |member| {
             list.add(member);
@@ -122,6 +122,8 @@ pub(in crate::http) async fn members<L: List>(
         if end.is_ok() {
             let _ = tell.send(rows);
         }
+        // Whoever has the end of the list may ask for the next one.
+        drop((slot, session));
         let _ = timeout(PATIENCE, sender.send(end)).await;
     });
     if request.version < Version::HTTP_11 {
