@@ -59,7 +59,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Open files other than connections to the database, threads, memory in bytes, and connections to the database."""
+    """Open files other than connections to the database, threads, memory in bytes, and connections to the database, also
+    those that were reset while nobody used them."""
 
     files: int
     threads: int
@@ -120,9 +121,18 @@ class Process(Gateway):
         for each in (folder / "fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
                 links.append(os.readlink(each))
-        connections = sum(is_database(link, ports) for link in links)
+        # A connection that was reset is in no list any more; its pool has it until it is used next.
+        dead = {link for link in links if link.startswith("socket:")} - ports.keys() - others(folder)
+        connections = sum(is_database(link, ports) for link in links) + len(dead)
         threads = len(list((folder / "task").iterdir()))
         return Footprint(len(links) - connections, threads, self.memory("VmRSS"), connections)
+
+
+def others(folder: Path) -> set[str]:
+    """The sockets that are not of IPv4."""
+    tcp = [line.split()[9] for line in (folder / "net/tcp6").read_text().splitlines()[1:]]
+    unix = [line.split()[6] for line in (folder / "net/unix").read_text().splitlines()[1:]]
+    return {f"socket:[{inode}]" for inode in tcp + unix}
 
 
 def peers(folder: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ use crate::reports::{
     filter::{TimeBasis, TokenFilter},
     ids::{Ids, OpenSets, unpacked},
     moment::{Clock, Moment},
-    rollup::{self, Columns, Day, Numbers, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
+    rollup::{self, Columns, Day, NO_WAIT, Numbers, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
     selection::user_condition,
 };
 
@@ -156,13 +156,10 @@ struct Reading<'a> {
     is_begun: bool,
 }
 
-/// A door code from the table itself.
+/// A door code from the table itself, or those of a slot.
 struct Live {
     at: i64,
-    is_use: bool,
-    member: i32,
-    is_used: bool,
-    wait: Option<i64>,
+    slot: Slot,
 }
 
 impl Reading<'_> {
@@ -203,10 +200,22 @@ impl Reading<'_> {
                     self.flush(take)?;
                     self.day = Some((at.date(), None));
                 }
-                let is_use = number == kind::USE;
-                let wait = if is_use { None } else { until()?.map(|used_at| seconds_between(at, used_at)) };
-                let (member, is_used) = (row.try_get_by_index(8)?, row.try_get_by_index(9)?);
-                self.live.push(Live { at: seconds(at), is_use, member, is_used, wait });
+                let slot = match row.try_get_by_index::<Option<i32>>(8)? {
+                    None => packed(row)?,
+                    Some(member) => {
+                        let mut slot = Slot::default();
+                        if number == kind::USE {
+                            slot.came.push(member);
+                        } else if row.try_get_by_index(9)? {
+                            slot.used.push(member);
+                            slot.waits.push(until()?.map(|used_at| seconds_between(at, used_at)));
+                        } else {
+                            slot.unused.push(member);
+                        }
+                        slot
+                    }
+                };
+                self.live.push(Live { at: seconds(at), slot });
             }
         }
         Ok(())
@@ -224,7 +233,7 @@ impl Reading<'_> {
             for number in 0..SLOTS {
                 let at = midnight + i64::try_from(number).unwrap_or(0) * SLOT_SECONDS;
                 while let Some(code) = live.next_if(|code| code.at < at) {
-                    self.live_code(&code, take);
+                    self.live_code(code, take);
                 }
                 while self.stretches.get(stretch).is_some_and(|(_, end)| *end <= at) {
                     stretch += 1;
@@ -241,7 +250,7 @@ impl Reading<'_> {
             self.buffer = slot;
         }
         for code in live {
-            self.live_code(&code, take);
+            self.live_code(code, take);
         }
         Ok(())
     }
@@ -308,25 +317,28 @@ impl Reading<'_> {
         }
     }
 
-    /// Passes a door code of the table as a slot of its own.
-    fn live_code(&mut self, live: &Live, take: &mut impl FnMut(&Codes)) {
-        let moment = self.clock.at(live.at);
-        if !self.includes(moment.date) || self.members.as_ref().is_some_and(|members| !members.contains(live.member)) {
-            return;
+    /// Passes door codes of the table.
+    fn live_code(&mut self, Live { at, mut slot }: Live, take: &mut impl FnMut(&Codes)) {
+        let moment = self.clock.at(at);
+        if self.includes(moment.date) {
+            let numbers = Numbers { used: slot.used.len(), unused: slot.unused.len(), came: slot.came.len() };
+            self.slot(moment, numbers, &mut slot, take);
         }
-        let mut slot = Slot::default();
-        let list = match (live.is_use, live.is_used) {
-            (true, _) => &mut slot.came,
-            (false, true) => &mut slot.used,
-            (false, false) => &mut slot.unused,
-        };
-        list.push(live.member);
-        let numbers = Numbers { used: slot.used.len(), unused: slot.unused.len(), came: slot.came.len() };
-        slot.waits.extend((numbers.used > 0).then_some(live.wait));
-        let members = self.members.take();
-        self.slot(moment, numbers, &mut slot, take);
-        self.members = members;
     }
+}
+
+/// The door codes of a slot, as the database packed them.
+fn packed(row: &QueryResult) -> Result<Slot, Error> {
+    let bytes = |column| row.try_get_by_index::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
+    let ids = |column| bytes(column).map(|bytes| unpacked(&bytes).collect::<Vec<i32>>());
+    let waits = bytes(5)?;
+    let waits = waits.chunks_exact(8).filter_map(|wait| wait.try_into().ok()).map(i64::from_be_bytes);
+    Ok(Slot {
+        used: ids(4)?,
+        waits: waits.map(|wait| (wait != NO_WAIT).then_some(wait)).collect(),
+        unused: ids(6)?,
+        came: ids(7)?,
+    })
 }
 
 fn damaged(date: NaiveDate) -> Error {

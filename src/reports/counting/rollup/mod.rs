@@ -21,7 +21,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQu
 
 pub(in crate::reports) use self::{
     days::{Columns, Numbers, Row as Day, SLOT_SECONDS, SLOTS, Slot, seconds_between},
-    read::{Wanted, around_log, codes, kind},
+    read::{NO_WAIT, Wanted, around_log, codes, kind},
 };
 use self::{faults::Check, place::Place};
 pub use self::{

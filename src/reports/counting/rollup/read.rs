@@ -64,9 +64,9 @@ pub(in crate::reports) mod kind {
     pub(in crate::reports) const STRETCH: i32 = 1;
     /// A day.
     pub(in crate::reports) const DAY: i32 = 2;
-    /// A door code that was issued in such a stretch.
+    /// A door code that was issued in such a stretch, or those of a slot.
     pub(in crate::reports) const ISSUE: i32 = 3;
-    /// A door code that was used in such a stretch.
+    /// A door code that was used in such a stretch, or those of a slot.
     pub(in crate::reports) const USE: i32 = 4;
 }
 
@@ -162,29 +162,12 @@ pub(in crate::reports) fn codes(
         if !asked {
             continue;
         }
-        let mut in_stretch = touched(column, bounds);
-        in_stretch.columns([token::Column::CreatedAt, token::Column::UsedAt, token::Column::UserId]);
-        let mut live = Query::select();
-        live.from_subquery(stretches(TIMES), "live").join_lateral(
-            JoinType::InnerJoin,
-            in_stretch,
-            "touched",
-            Expr::val(true),
-        );
-        let used_at = "CASE WHEN used_at >= '0001-01-01' AND used_at < '10000-01-01' THEN used_at END";
-        all.union(
-            UnionType::All,
-            row(
-                live,
-                &[
-                    ("kind", number),
-                    ("at", Expr::col(column)),
-                    ("until", Expr::cust(used_at)),
-                    ("member", Expr::col(token::Column::UserId)),
-                    ("flag", Expr::cust("used_at IS NOT NULL")),
-                ],
-            ),
-        );
+        // Before `since`, local days do not consist of whole slots, so that each door code has its own time.
+        let (before, after) = (earlier(bounds, since), later(bounds, since));
+        if let Some(bounds) = before {
+            all.union(UnionType::All, single(column, &number, bounds));
+        }
+        all.union(UnionType::All, by_slot(column, &number, after, wanted));
     }
     let mut with = WithClause::new();
     with.cte(logged_slots(since));
@@ -197,6 +180,83 @@ pub(in crate::reports) fn codes(
         .order_by("kind", Order::Asc)
         .with_cte(with)
         .take()
+}
+
+/// The part of the bounds before an instant; `None` without an instant.
+fn earlier(bounds: UtcBounds, instant: Option<NaiveDateTime>) -> Option<UtcBounds> {
+    let instant = instant?;
+    Some(UtcBounds { to: Some(bounds.to.map_or(instant, |to| Ord::min(to, instant))), ..bounds })
+}
+
+/// The part of the bounds from an instant on; all without an instant.
+fn later(bounds: UtcBounds, instant: Option<NaiveDateTime>) -> UtcBounds {
+    UtcBounds { from: Ord::max(bounds.from, instant), ..bounds }
+}
+
+/// The door codes of the stretches that are out of date, one by one.
+fn single(column: token::Column, number: &Expr, bounds: UtcBounds) -> SelectStatement {
+    let used_at = "CASE WHEN used_at >= '0001-01-01' AND used_at < '10000-01-01' THEN used_at END";
+    row(
+        in_stretches(column, bounds),
+        &[
+            ("kind", number.clone()),
+            ("at", Expr::col(column)),
+            ("until", Expr::cust(used_at)),
+            ("member", Expr::col(token::Column::UserId)),
+            ("flag", Expr::cust("used_at IS NOT NULL")),
+        ],
+    )
+}
+
+/// The same, packed by slot: in the last quarter of an hour of a busy space, there may be thousands. Both lists of those that
+/// were used are in the order of the rows.
+fn by_slot(column: token::Column, number: &Expr, bounds: UtcBounds, wanted: Wanted) -> SelectStatement {
+    let is_use = matches!(column, token::Column::UsedAt);
+    let at = if is_use { "used_at" } else { "created_at" };
+    let slot = format!("date_bin('15 minutes', {at}, TIMESTAMP '2000-01-01')");
+    // The first slot may be one of which the beginning is left out.
+    let slot = match bounds.from {
+        Some(from) => Expr::cust_with_values(format!("greatest({slot}, $1)"), [from]),
+        None => Expr::cust(slot),
+    };
+    let list =
+        |what: &str, which: &str| Expr::cust(format!("coalesce(string_agg({what}, '') FILTER (WHERE {which}), '')"));
+    let mut columns = vec![("kind", number.clone()), ("at", slot)];
+    if is_use {
+        columns.push(("came", list("int4send(user_id)", "TRUE")));
+    } else {
+        columns.push(("used", list("int4send(user_id)", "used_at IS NOT NULL")));
+        columns.push(("unused", list("int4send(user_id)", "used_at IS NULL")));
+    }
+    if wanted.waits && !is_use {
+        let wait = format!(
+            "int8send(CASE WHEN used_at >= '0001-01-01' AND used_at < '10000-01-01' \
+             THEN floor(extract(epoch FROM used_at - created_at))::BIGINT ELSE {NO_WAIT} END)"
+        );
+        columns.push(("waits", list(&wait, "used_at IS NOT NULL")));
+    }
+    let mut codes = in_stretches(column, bounds);
+    codes.and_where(Expr::cust(format!("{at} >= '0001-01-01' AND {at} < '10000-01-01'")));
+    let mut packed = row(codes, &columns);
+    packed.group_by_col("at");
+    packed
+}
+
+/// Stands for a wait that is not known.
+pub(in crate::reports) const NO_WAIT: i64 = i64::MIN + 1;
+
+/// The door codes of the stretches that are out of date, without columns yet.
+fn in_stretches(column: token::Column, bounds: UtcBounds) -> SelectStatement {
+    let mut touched = touched(column, bounds);
+    touched.columns([token::Column::CreatedAt, token::Column::UsedAt, token::Column::UserId]);
+    let mut select = Query::select();
+    select.from_subquery(stretches(TIMES), "live").join_lateral(
+        JoinType::InnerJoin,
+        touched,
+        "touched",
+        Expr::val(true),
+    );
+    select
 }
 
 /// Whether the tables are the ones that the triggers follow, without other changes. Only then is the log complete.
