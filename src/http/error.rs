@@ -178,8 +178,8 @@ impl Failure {
                 )
             }
             Self::NotAcceptable => {
-                "Answers are application/graphql-response+json or application/json in UTF-8, and text/event-stream for \
-                 subscriptions: send an Accept header that allows one of them."
+                "Answers are application/graphql-response+json or application/json in UTF-8, and text/event-stream or \
+                 multipart/mixed;subscriptionSpec=1.0 for subscriptions: send an Accept header that allows one of them."
                     .to_owned()
             }
             Self::NeedsStream => {

@@ -92,8 +92,8 @@ impl Session {
             let MembershipQuestion { usage, stopped_after } = question;
             let (filter, calendar) = (&usage.filter, usage.calendar);
             let today = filter.zone.date_at(self.now());
-            if let (Some(from), to) = (filter.range.from(), filter.range.to().unwrap_or(today)) {
-                usage.check_filled(from, to)?;
+            if let Some(from) = filter.range.from() {
+                usage.check_filled(from, filter.range.to().unwrap_or(today))?;
             }
             let measures = Measures { unique_visitors: true, new_visitors: true, ..Measures::default() };
             let counted = self.by_bucket(usage, measures).await?;

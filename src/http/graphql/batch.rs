@@ -6,14 +6,11 @@ use axum::{
 };
 use futures_util::future::join_all;
 
-use crate::{
-    http::{
-        answers::Answer,
-        connections::admission::Client,
-        error::Failure,
-        graphql::{Gateway, Transport, Unkept, accept::MediaType, answer, parameters::Parameters},
-    },
-    metrics,
+use crate::http::{
+    answers::Answer,
+    connections::admission::Client,
+    error::Failure,
+    graphql::{Gateway, Transport, accept::MediaType, answer, noted, parameters::Parameters},
 };
 
 /// The answers, in the order of the requests. Each request has its own limits, slot and cost, and fails alone.
@@ -35,13 +32,7 @@ pub(super) async fn respond(
                 client.begin()?;
             }
             let answered = answer(gateway, client, accepted, plain, Transport::Post, request?).await;
-            let (answer, code) = match answered {
-                Ok(answer) => (answer, "OK"),
-                Err(Unkept::Answer { answer, code, .. }) => (answer, code),
-                Err(Unkept::Failure(failure)) => return Err(failure),
-            };
-            metrics::graphql_answered(answer.kind(), code);
-            Ok(answer.body)
+            noted(&answered).map(|answer| answer.body.clone()).map_err(Clone::clone)
         })
     });
     let bodies = join_all(answers).await;

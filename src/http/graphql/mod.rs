@@ -160,12 +160,10 @@ fn send(
     answered: &Result<Answer, Unkept>,
     complete: impl Fn(&Answer) -> Response,
 ) -> Response {
-    let (answer, code) = match answered {
-        Ok(answer) => (answer, "OK"),
-        Err(Unkept::Answer { answer, code, .. }) => (answer, *code),
-        Err(Unkept::Failure(failure)) => return fail(gateway, accepted, failure),
+    let answer = match noted(answered) {
+        Ok(answer) => answer,
+        Err(failure) => return fail(gateway, accepted, failure),
     };
-    metrics::graphql_answered(answer.kind(), code);
     let response = if answered.is_ok() { complete(answer) } else { answer.response() };
     // A response 304 has no body.
     let sent = if response.status() == StatusCode::NOT_MODIFIED {
@@ -174,6 +172,17 @@ fn send(
         gateway.load.send(response, &answer.body)
     };
     sent.map_or_else(|failure| fail(gateway, accepted, &failure), vary)
+}
+
+/// The answer, which is counted, or why there is none.
+fn noted(answered: &Result<Answer, Unkept>) -> Result<&Answer, &Failure> {
+    let (answer, code) = match answered {
+        Ok(answer) => (answer, "OK"),
+        Err(Unkept::Answer { answer, code, .. }) => (answer, *code),
+        Err(Unkept::Failure(failure)) => return Err(failure),
+    };
+    metrics::graphql_answered(answer.kind(), code);
+    Ok(answer)
 }
 
 /// The answer, from the cache if the data has not changed since.

@@ -42,9 +42,9 @@ impl Measures {
     pub const ALL: Self =
         Self { visits: true, tokens_issued: true, tokens_unused: true, unique_visitors: true, new_visitors: true };
 
-    /// Without the measures that cannot be added up.
-    pub(in crate::reports) fn additive(self) -> Self {
-        Self { unique_visitors: false, ..self }
+    /// Without the measures that count members.
+    pub(in crate::reports) fn without_members(self) -> Self {
+        Self { unique_visitors: false, new_visitors: false, ..self }
     }
 
     /// The measures of both.
@@ -156,7 +156,7 @@ impl Session {
         let mut counted = BTreeMap::<Place, Counts>::new();
         let mut measures = measures;
         if by == By::All && measures.unique_visitors {
-            measures = measures.additive();
+            measures = measures.without_members();
             counted.entry(Place::All).or_default().unique_visitors = self.distinct_visitors(filter).await?;
         }
         let statement = statement(self.backend(), self.now().naive_utc(), filter, by, measures);

@@ -68,7 +68,8 @@ impl Session {
             Some(look_back) => {
                 let mut beyond = BTreeMap::<Bucket, Counts>::new();
                 for question in [question.earlier(look_back), question.later()].into_iter().flatten() {
-                    for (bucket, counts) in self.by_bucket(&question, measures).await? {
+                    // Averages and sums are of door codes.
+                    for (bucket, counts) in self.by_bucket(&question, measures.without_members()).await? {
                         beyond.entry(bucket).or_default().add(counts);
                     }
                 }

@@ -57,21 +57,21 @@ const thenNames = ({ previous }: Usage, granularity: Granularity, zone: string) 
 
 type Tile = { name: string; total: string; ratio: number | null; text: string };
 
-/** A number beside the one before: a percentage, or the difference where both are so small that it says more. */
-function countTile(name: string, total: number, now: number, then: number): Tile {
-  const ratio = then ? now / then - 1 : null;
-  const isSmall = now < SMALL || then < SMALL;
-  return { name, total: count(total), ratio: isSmall ? now - then : ratio, text: `${isSmall ? difference(now - then) : change(ratio)} from ${count(then)}` };
+/** A number beside the one before: a percentage, or the difference where one of both is so small that it says more. */
+function countTile(measure: 'visits' | 'uniqueVisitors' | 'tokensIssued', name: string, { totals, previous }: Usage): Tile {
+  const [then, more, share] = [previous.totals[measure], previous.change[measure] ?? 0, previous.changeRatio[measure] ?? null];
+  const isSmall = Math.min(then, then + more) < SMALL;
+  return { name, total: count(totals[measure]), ratio: isSmall ? more : share, text: `${isSmall ? difference(more) : change(share)} from ${count(then)}` };
 }
 
-function showTotals({ totals, previous }: Usage, before: string, isUnderWay: boolean, recordedFrom: string | null): void {
-  const { current } = previous;
+function showTotals(usage: Usage, before: string, isUnderWay: boolean, recordedFrom: string | null): void {
+  const { totals, previous } = usage;
   const isRecorded = recordedFrom !== null && recordedFrom <= previous.from;
   const points = previous.change.conversionRate ?? null;
   const tiles: Tile[] = [
-    countTile('Visits', totals.visits, current.totals.visits, previous.totals.visits),
-    countTile('Members who came', totals.uniqueVisitors, current.totals.uniqueVisitors, previous.totals.uniqueVisitors),
-    countTile('Door codes issued', totals.tokensIssued, current.totals.tokensIssued, previous.totals.tokensIssued),
+    countTile('visits', 'Visits', usage),
+    countTile('uniqueVisitors', 'Members who came', usage),
+    countTile('tokensIssued', 'Door codes issued', usage),
     {
       name: 'Visits per door code',
       total: percent(totals.conversionRate),
