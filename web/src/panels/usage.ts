@@ -23,7 +23,7 @@ export function show(usage: Usage, granularity: Granularity, zone: string, recor
   shown = { usage, granularity, zone };
   const { buckets, previous, totals } = usage;
   const before = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
-  panel.note(`Each ${UNITS[granularity]}, and ${isByWeekday(granularity) ? 'the same weekday of' : `the same ${UNITS[granularity]} of`} the period before: ${before}.`);
+  panel.note(isRecorded(usage, recordedFrom) ? `Each ${UNITS[granularity]}, and the same ${SAME[granularity] ?? UNITS[granularity]} in the period before: ${before}.` : `Each ${UNITS[granularity]}. Nothing was recorded in the period before.`);
   const isPartial = buckets.map((bucket) => bucket.isPartial);
   chart.show({
     names: buckets.map(({ startMillis }) => bucketName(startMillis, granularity, zone)),
@@ -48,8 +48,11 @@ export function show(usage: Usage, granularity: Granularity, zone: string, recor
 
 const averageName = (granularity: Granularity) => `Average of ${AVERAGE_OVER[granularity]} ${UNITS[granularity]}s`;
 
-/** Days and hours are compared with those of the same weekday. */
-const isByWeekday = (granularity: Granularity) => granularity === 'HOUR' || granularity === 'DAY';
+/** Whether the period before was recorded from its beginning. */
+const isRecorded = ({ previous }: Usage, recordedFrom: string | null) => recordedFrom !== null && recordedFrom <= previous.from;
+
+/** What is compared with that of the same weekday. */
+const SAME: Partial<Record<Granularity, string>> = { HOUR: 'hour of the same weekday', DAY: 'weekday' };
 
 /** What the counterparts of the buckets are called. */
 const thenNames = ({ previous }: Usage, granularity: Granularity, zone: string) =>
@@ -66,7 +69,7 @@ function countTile(measure: 'visits' | 'uniqueVisitors' | 'tokensIssued', name: 
 
 function showTotals(usage: Usage, before: string, isUnderWay: boolean, recordedFrom: string | null): void {
   const { totals, previous } = usage;
-  const isRecorded = recordedFrom !== null && recordedFrom <= previous.from;
+  const isCompared = isRecorded(usage, recordedFrom);
   const points = previous.change.conversionRate ?? null;
   const tiles: Tile[] = [
     countTile('visits', 'Visits', usage),
@@ -81,9 +84,9 @@ function showTotals(usage: Usage, before: string, isUnderWay: boolean, recordedF
   ];
   byId('totals').replaceChildren(
     ...tiles.map(({ name, total, ratio, text }) =>
-      h('div', { class: 'tile' }, h('h3', {}, name), h('p', { class: 'number' }, total), isRecorded ? h('p', { class: `change ${direction(ratio)}` }, text) : ''),
+      h('div', { class: 'tile' }, h('h3', {}, name), h('p', { class: 'number' }, total), isCompared ? h('p', { class: `change ${direction(ratio)}` }, text) : ''),
     ),
-    h('p', { class: 'note' }, `${isRecorded ? `Compared with ${before}.` : recordedFrom ? `Recorded since ${date(recordedFrom)}: nothing is known of ${before}.` : ''}${isUnderWay ? ' This range is not over: its last hours are still to come.' : ''}`),
+    h('p', { class: 'note' }, `${isCompared ? `Compared with ${before}.` : recordedFrom ? `Recorded since ${date(recordedFrom)}: nothing is known of ${before}.` : ''}${isUnderWay ? ' This range is not over: its last hours are still to come.' : ''}`),
   );
 }
 
