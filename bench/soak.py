@@ -40,6 +40,10 @@ SETTINGS = {
     **{"small": 2_500, "medium": 1_000_000, "large": 0, "users": 100_000, "days": 1_095, "samples": 0, "rounds": 0},
     **{"seconds": 0, "memory_seconds": 0, "log_level": "warn", "fresh": False},
 }
+# As many door codes as are written in a quarter of an hour, all within the current one.
+BUSY = """INSERT INTO tokens (user_id, token, created_at, used_at)
+SELECT 1 + i % {users}, '------', now() AT TIME ZONE 'UTC', CASE WHEN i % 4 > 0 THEN now() AT TIME ZONE 'UTC' END
+FROM generate_series(1, {codes}) AS i"""
 # Seconds to warm up, to measure the capacity, that a request may take, and that idle connections are held.
 WARM, MEASURED, PATIENCE, HELD = 5, 15, 30, 30
 
@@ -200,6 +204,8 @@ def soak(chosen: argparse.Namespace) -> bool:
         written = pgbench(cluster, database, cluster.users(settings.medium), 1, f"-R {WRITES} -T {seconds + 600:.0f}")
         stack.callback(written.communicate)
         stack.callback(written.terminate)
+        # Reports read the current quarter of an hour from the door codes, so that its end is the dearest moment.
+        cluster.sql(database, BUSY.format(codes=WRITES * 900, users=cluster.users(settings.medium)))
         say(f"capacity: as fast as answers come, for {MEASURED} s")
         asyncio.run(load(gateway, None, WARM))
         saturated, _ = asyncio.run(load(gateway, None, MEASURED))

@@ -58,6 +58,10 @@ class Proxy:
         """Connections that are open now pass no more data, as after the restart of a router."""
         self._call(lambda: [link.forget() for link in self._links])
 
+    def forgotten(self) -> int:
+        """How many connections pass no more data. Their sessions stay on the server, which does not hear of their end."""
+        return sum(link.forgotten for link in list(self._links))
+
     def refuse(self) -> None:
         """Resets every connection, and refuses new ones."""
         self._run(self._close())

@@ -417,7 +417,7 @@ class Postgres(Scene):
         return POOL + ASIDE
 
     def excess(self, now: Footprint) -> str:
-        sessions = self.reads.sessions()
+        sessions = self.reads.sessions() - self.proxy.forgotten()
         left = [f"{sessions} sessions on the server"] if sessions > self.most_connections() else []
         return ", ".join([*filter(None, [super().excess(now)]), *left])
 

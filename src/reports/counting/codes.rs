@@ -159,6 +159,7 @@ struct Reading<'a> {
 /// A door code from the table itself, or those of a slot.
 struct Live {
     at: i64,
+    numbers: Numbers,
     slot: Slot,
 }
 
@@ -200,8 +201,8 @@ impl Reading<'_> {
                     self.flush(take)?;
                     self.day = Some((at.date(), None));
                 }
-                let slot = match row.try_get_by_index::<Option<i32>>(8)? {
-                    None => packed(row)?,
+                let (numbers, slot) = match row.try_get_by_index::<Option<i32>>(8)? {
+                    None => packed(number, row)?,
                     Some(member) => {
                         let mut slot = Slot::default();
                         if number == kind::USE {
@@ -212,10 +213,10 @@ impl Reading<'_> {
                         } else {
                             slot.unused.push(member);
                         }
-                        slot
+                        (slot.numbers(), slot)
                     }
                 };
-                self.live.push(Live { at: seconds(at), slot });
+                self.live.push(Live { at: seconds(at), numbers, slot });
             }
         }
         Ok(())
@@ -318,27 +319,34 @@ impl Reading<'_> {
     }
 
     /// Passes door codes of the table.
-    fn live_code(&mut self, Live { at, mut slot }: Live, take: &mut impl FnMut(&Codes)) {
+    fn live_code(&mut self, Live { at, numbers, mut slot }: Live, take: &mut impl FnMut(&Codes)) {
         let moment = self.clock.at(at);
         if self.includes(moment.date) {
-            let numbers = Numbers { used: slot.used.len(), unused: slot.unused.len(), came: slot.came.len() };
             self.slot(moment, numbers, &mut slot, take);
         }
     }
 }
 
-/// The door codes of a slot, as the database packed them.
-fn packed(row: &QueryResult) -> Result<Slot, Error> {
+/// The door codes of a slot, as the database packed them: how many, and where they are wanted, which.
+fn packed(number: i32, row: &QueryResult) -> Result<(Numbers, Slot), Error> {
     let bytes = |column| row.try_get_by_index::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
     let ids = |column| bytes(column).map(|bytes| unpacked(&bytes).collect::<Vec<i32>>());
     let waits = bytes(5)?;
     let waits = waits.chunks_exact(8).filter_map(|wait| wait.try_into().ok()).map(i64::from_be_bytes);
-    Ok(Slot {
+    let slot = Slot {
         used: ids(4)?,
         waits: waits.map(|wait| (wait != NO_WAIT).then_some(wait)).collect(),
         unused: ids(6)?,
         came: ids(7)?,
-    })
+    };
+    let counts = bytes(3)?;
+    let counts: Vec<_> = unpacked(&counts).map(|count| usize::try_from(count).unwrap_or(0)).collect();
+    let numbers = match counts[..] {
+        [came] if number == kind::USE => Numbers { came, ..Numbers::default() },
+        [used, unused] => Numbers { used, unused, ..Numbers::default() },
+        _ => slot.numbers(),
+    };
+    Ok((numbers, slot))
 }
 
 fn damaged(date: NaiveDate) -> Error {

@@ -43,7 +43,8 @@ impl Slot {
         self.came.sort_unstable();
     }
 
-    fn numbers(&self) -> Numbers {
+    /// How long the lists are.
+    pub(in crate::reports) fn numbers(&self) -> Numbers {
         Numbers { used: self.used.len(), unused: self.unused.len(), came: self.came.len() }
     }
 

@@ -208,8 +208,8 @@ fn single(column: token::Column, number: &Expr, bounds: UtcBounds) -> SelectStat
     )
 }
 
-/// The same, packed by slot: in the last quarter of an hour of a busy space, there may be thousands. Both lists of those that
-/// were used are in the order of the rows.
+/// The same, packed by slot: in the last quarter of an hour of a busy space, there may be thousands. Members are only sent
+/// when they are wanted, and numbers otherwise. Both lists of those that were used are in the order of the rows.
 fn by_slot(column: token::Column, number: &Expr, bounds: UtcBounds, wanted: Wanted) -> SelectStatement {
     let is_use = matches!(column, token::Column::UsedAt);
     let at = if is_use { "used_at" } else { "created_at" };
@@ -222,7 +222,11 @@ fn by_slot(column: token::Column, number: &Expr, bounds: UtcBounds, wanted: Want
     let list =
         |what: &str, which: &str| Expr::cust(format!("coalesce(string_agg({what}, '') FILTER (WHERE {which}), '')"));
     let mut columns = vec![("kind", number.clone()), ("at", slot)];
-    if is_use {
+    if !wanted.members {
+        let count = |which: &str| format!("int4send((count(*) FILTER (WHERE {which}))::INTEGER)");
+        let (used, unused) = (count("used_at IS NOT NULL"), count("used_at IS NULL"));
+        columns.push(("counts", Expr::cust(if is_use { count("TRUE") } else { format!("{used} || {unused}") })));
+    } else if is_use {
         columns.push(("came", list("int4send(user_id)", "TRUE")));
     } else {
         columns.push(("used", list("int4send(user_id)", "used_at IS NOT NULL")));
