@@ -65,6 +65,7 @@ impl DailyUsageOrder {
             tokens_unused: self.field == Field::TokensUnused,
             unique_visitors: self.field == Field::UniqueVisitors,
             new_visitors: false,
+            time_to_use: false,
         }
     }
 

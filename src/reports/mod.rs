@@ -36,7 +36,7 @@ pub use self::{
     daily_usage::{DailyUsageField, DailyUsageOrder},
     error::Error,
     frequency::Frequency,
-    heatmap::{Heatmap, HeatmapCell, HeatmapSum},
+    heatmap::{Heatmap, HeatmapCell, HeatmapParts, HeatmapSum},
     here::Here,
     legacy::LegacyDailyUsage,
     members::{MemberSegment, Thresholds},
@@ -50,7 +50,7 @@ pub use self::{
         Series,
         comparison::{self, Before, Extent},
     },
-    user_visits::{SegmentSize, UserVisitsParts},
+    user_visits::{Placed, SegmentSize, UserVisitsBefore, UserVisitsComparison, UserVisitsParts},
     users::Member,
     version::Version,
 };

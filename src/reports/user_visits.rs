@@ -1,5 +1,6 @@
 //! Door codes issued to and used by each member.
 
+mod before;
 mod kept;
 mod segments;
 
@@ -13,7 +14,10 @@ use sea_orm::{
     },
 };
 
-pub use self::segments::SegmentSize;
+pub use self::{
+    before::{Placed, UserVisitsBefore, UserVisitsComparison},
+    segments::SegmentSize,
+};
 use super::{
     Error, Session, Wait,
     dialect::{Local, from_tokens, instant, join_users, readable},
@@ -208,7 +212,10 @@ impl Session {
         let (backend, now) = (self.backend(), self.now().naive_utc());
         let (issued_at, used_at) = (Expr::col(token::Column::CreatedAt), Expr::col(token::Column::UsedAt));
         let local = |column: &Expr| Local::of(backend, column.clone(), filter.range, filter.zone, now);
-        let within = |column: &Expr| local(column).in_range();
+        let within = |column: &Expr| {
+            let local = local(column);
+            local.in_range().add(local.outside(&filter.left_out))
+        };
         let every_token = filter.range.is_unbounded();
         // By time of issue, only rows in the range count. By time of use, a row may count as issued, as used, or as
         // both.

@@ -41,7 +41,7 @@ const BAD_INPUT: [(&str, &str); 20] = [
 ];
 
 /// The same for the other reports. `extensions.argument` tells the errors apart.
-const BAD_QUESTIONS: [&str; 26] = [
+const BAD_QUESTIONS: [&str; 28] = [
     "{ dailyUsage(filter: { range: TODAY, from: \"2024-03-01\" }) { date } }",
     "{ userVisits(filter: { range: TODAY, to: \"2024-03-01\" }) { totalCount } }",
     "{ dailyUsage(filter: { from: 999999999999999999 }) { date } }",
@@ -52,6 +52,8 @@ const BAD_QUESTIONS: [&str; 26] = [
     "{ usage(granularity: HOUR, gaps: ZERO, filter: { from: \"2023-01-01\", to: \"2024-04-30\" }) { buckets { label } } }",
     "{ usage(granularity: WEEK, gaps: NULL, filter: { from: \"1800-01-01\" }) { buckets { label } } }",
     "{ usage { previous { from } } }",
+    "{ userVisits { nodes { previous { rank } } } }",
+    "{ heatmap(filter: {from: \"2001-01-01\"}) { months { label } } }",
     "{ usage(filter: { to: \"2024-03-01\" }) { previous(compareTo: PREVIOUS_YEAR) { totals { visits } } } }",
     "{ heatmap(timeZone: \"Moon\") { visits } }",
     "{ activeUsers(filter: { from: \"2020-01-01\", to: \"2024-01-01\" }) { date } }",

@@ -72,12 +72,23 @@ async fn rows_are_those_of_graphql(backend: Backend) {
                    start end label visits tokens_issued: tokensIssued tokens_unused: tokensUnused
                    conversion_rate: conversionRate unique_visitors: uniqueVisitors is_partial: isPartial
                    new_visitors: newVisitors returning_visitors: returningVisitors visits_per_visitor: visitsPerVisitor } }
-               heat: heatmap(timeZone: \"Europe/Berlin\") { cells { weekday hour visits share occurrences average
-                   tokens_issued: tokensIssued tokens_unused: tokensUnused conversion_rate: conversionRate } }
+               heat: heatmap(timeZone: \"Europe/Berlin\") { cells { ...Cell } months { label cells { ...Cell } } }
                cohorts: retention(periods: 3, cohort: WEEK, filter: { range: LAST_90_DAYS }) {
-                   start label members periods { index start active rate isPartial } } }",
+                   start label members periods { index start active rate isPartial } } }
+             fragment Cell on HeatmapCell { weekday hour visits share occurrences average tokens_issued: tokensIssued
+                   tokens_unused: tokensUnused conversion_rate: conversionRate average_time_to_use: averageTimeToUse }",
         )
         .await;
+    let cells = |of: &Value, month: &Value| -> Vec<Value> {
+        let with_month = |cell: &Value| {
+            let mut cell = cell.clone();
+            cell["month"] = month.clone();
+            cell
+        };
+        of["cells"].as_array().unwrap().iter().map(with_month).collect()
+    };
+    let months: Vec<_> =
+        data["heat"]["months"].as_array().unwrap().iter().flat_map(|month| cells(month, &month["label"])).collect();
     let cohorts = data["cohorts"].as_array().unwrap().iter().flat_map(|cohort| {
         cohort["periods"].as_array().unwrap().iter().map(move |period| {
             json!({ "cohort_start": cohort["start"], "cohort_label": cohort["label"], "members": cohort["members"],
@@ -92,7 +103,8 @@ async fn rows_are_those_of_graphql(backend: Backend) {
             flat(&data["members"]["nodes"], "user"),
         ),
         ("usage?granularity=WEEK&week_start=SUNDAY&gaps=ZERO&range=THIS_YEAR", data["series"]["buckets"].clone()),
-        ("heatmap?time_zone=Europe/Berlin", data["heat"]["cells"].clone()),
+        ("heatmap?time_zone=Europe/Berlin", json!(cells(&data["heat"], &Value::Null))),
+        ("heatmap?time_zone=Europe/Berlin&months=true", json!(months)),
         ("retention?periods=3&cohort=WEEK&range=LAST_90_DAYS", cohorts.collect()),
     ] {
         holds_rows(&gateway, path, rows.as_array().unwrap()).await;

@@ -45,15 +45,19 @@ const QUESTIONS: usize = 100;
 const DAILY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!) {
     dailyUsage(filter: $filter, timeZone: $zone, basis: $basis, gaps: $gaps) {
         date startsAt startsAtMillis visits tokensIssued tokensUnused uniqueVisitors conversionRate isPartial } }";
-const MEMBERS: &str = "query Q($filter: UserVisitsFilterInput, $order: UserVisitsOrderInput, $first: Int, $after: String, $last: Int, $before: String) {
+const MEMBERS: &str = "query Q($compared: Boolean!, $extent: ComparedExtent!, $filter: UserVisitsFilterInput, $order: UserVisitsOrderInput, $first: Int, $after: String, $last: Int, $before: String) {
     userVisits(filter: $filter, orderBy: $order, first: $first, after: $after, last: $last, before: $before) {
         totalCount
         totals { visits tokensIssued tokensUnused conversionRate }
         others { users visits tokensIssued tokensUnused share }
         nodes { userId visits tokensIssued tokensUnused rank share firstVisitAt lastVisitAt joinedAt isActive
+            previous(extent: $extent) @include(if: $compared) { ...Before }
+            lastYear: previous(extent: $extent, compareTo: PREVIOUS_YEAR) @include(if: $compared) { ...Before }
             user { id firstName lastName joinedAt isActive } }
         edges { cursor node { userId } }
-        pageInfo { startCursor endCursor hasNextPage hasPreviousPage } } }";
+        pageInfo { startCursor endCursor hasNextPage hasPreviousPage } } }
+fragment Before on PreviousUserVisits { from to upTo visits tokensIssued tokensUnused rank
+    change { visits tokensIssued tokensUnused rank } }";
 
 async fn databases_and_model_agree_on_days() {
     for seed in seeds(0xdecaf) {
@@ -303,7 +307,12 @@ fn members_question(random: &mut fastrand::Rng) -> Value {
     let fields = ["USER_ID", "VISITS", "TOKENS_ISSUED", "JOINED_AT", "FIRST_VISIT_AT", "LAST_VISIT_AT"];
     let direction = if random.bool() { "ASC" } else { "DESC" };
     let order = json!({ "field": fields[random.usize(..fields.len())], "direction": direction });
-    json!({ "filter": filter, "order": order, "size": 7 + random.u8(..30), "backward": random.bool() })
+    let compared = random.bool() && !filter["from"].is_null();
+    let extent = ["ELAPSED", "COMPLETE_DAYS", "WHOLE"][random.usize(..3)];
+    json!({
+        "filter": filter, "order": order, "size": 7 + random.u8(..30), "backward": random.bool(),
+        "compared": compared, "extent": extent,
+    })
 }
 
 fn users(random: &mut fastrand::Rng) -> Value {

@@ -13,8 +13,8 @@ use chrono::Weekday;
 use coworking_analytics::{
     database::{Access, Database},
     reports::{
-        Argument, CohortAnchor, CohortUnit, Granularity, Measures, MembershipQuestion, RetentionQuestion, Session,
-        Thresholds, UsageQuestion, UserVisitsParts,
+        Argument, CohortAnchor, CohortUnit, Granularity, HeatmapParts, Measures, MembershipQuestion, RetentionQuestion,
+        Session, Thresholds, UsageQuestion, UserVisitsParts,
         filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, Weekdays},
         page::{Page, UserVisitsField, UserVisitsOrder},
         range::DateRange,
@@ -143,6 +143,7 @@ impl Asked {
             basis: filter.basis,
             ..UserVisitsFilter::default()
         };
+        let all_parts = HeatmapParts { issued: true, time_to_use: true, months: false };
         let everything = UserVisitsParts {
             visit_times: true,
             totals: true,
@@ -160,7 +161,7 @@ impl Asked {
             format!("{days:#?}"),
             format!("{:#?}", session.usage(&series(Granularity::Month), Measures::ALL, None).await.unwrap().rows),
             format!("{:#?}", session.usage_totals(&filter, Measures::ALL).await.unwrap()),
-            format!("{:#?}", session.heatmap(&filter, true).await.unwrap()),
+            format!("{:#?}", session.heatmap(&filter, all_parts).await.unwrap()),
             format!("{:#?}", session.active_users(&active).await.unwrap()),
             format!("{:#?}", session.retention(&cohorts(CohortAnchor::FirstVisit)).await.unwrap()),
             format!("{:#?}", session.retention(&cohorts(CohortAnchor::JoinedAt)).await.unwrap()),

@@ -11,11 +11,12 @@ use crate::graphql::execution::document::any_field;
 /// Root fields that need one statement.
 const ONE_STATEMENT: [&str; 6] = ["dailyUsage", "userVisits", "members", "segments", "tokenFunnel", "frequency"];
 /// Fields of these that need another statement.
-const ANOTHER_STATEMENT: [&str; 8] = [
+const ANOTHER_STATEMENT: [&str; 9] = [
     "user",
     "rollingAverage",
     "cumulative",
     "uniqueVisitors",
+    "previous",
     // Of members on a page that the rollup found.
     "firstVisitAt",
     "lastVisitAt",

@@ -15,11 +15,13 @@ use crate::{
             scalars::{Date, TimeZone},
         },
     },
-    reports::{self, Argument, Session, checked_size, model::ratio},
+    reports::{self, Argument, HeatmapParts, Session, checked_size, model::ratio},
 };
 
 /// Hours in a week.
 const CELLS: usize = 168;
+/// The number of months that the cost assumes.
+const USUAL_MONTHS: usize = 12;
 
 /// The root of `heatmap`.
 #[derive(Debug, Default)]
@@ -48,11 +50,18 @@ impl HeatmapQuery {
             let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
             let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             let selection = ctx.look_ahead();
-            let with_issued = ["cells", "peakHours", "weekdays", "hours"].into_iter().any(|rows| {
-                let rows = selection.field(rows);
-                ["tokensIssued", "tokensUnused", "conversionRate"].into_iter().any(|field| rows.field(field).exists())
-            });
-            ctx.data_unchecked::<Arc<Session>>().heatmap(&filter, with_issued).await
+            let months = selection.field("months");
+            let asks = |fields: &[&str]| {
+                let lists = ["cells", "peakHours", "weekdays", "hours"];
+                let mut rows = lists.iter().flat_map(|list| [selection.field(list), months.field(list)]);
+                rows.any(|row| fields.iter().any(|field| row.field(field).exists()))
+            };
+            let parts = HeatmapParts {
+                issued: asks(&["tokensIssued", "tokensUnused", "conversionRate"]),
+                time_to_use: asks(&["averageTimeToUse"]),
+                months: months.exists(),
+            };
+            ctx.data_unchecked::<Arc<Session>>().heatmap(&filter, parts).await
         };
         Some(heatmap.await.map(Heatmap).map_err(client_error))
     }
@@ -73,7 +82,13 @@ impl Heatmap {
             tokens_issued: cell.tokens_issued,
             tokens_unused: cell.tokens_unused,
             conversion_rate: ratio(cell.visits, cell.tokens_issued),
+            average_time_to_use: cell.average_time_to_use(),
         }
+    }
+
+    fn peaks(&self, first: i32) -> Result<Rows<HeatmapCell>> {
+        let first = checked_size(Argument::FIRST, first, CELLS).map_err(|error| client_error(error.into()))?;
+        Ok(Rows(self.0.peaks(first).iter().map(|cell| self.cell(cell)).collect()))
     }
 }
 
@@ -130,8 +145,71 @@ impl Heatmap {
         &self,
         #[graphql(desc = "The greatest number of cells to list: 1 to 168.", default = 5)] first: i32,
     ) -> Result<Rows<HeatmapCell>> {
-        let first = checked_size(Argument::FIRST, first, CELLS).map_err(|error| client_error(error.into()))?;
-        Ok(Rows(self.0.peaks(first).iter().map(|cell| self.cell(cell)).collect()))
+        self.peaks(first)
+    }
+
+    /// The same for each calendar month of the range, in order, for example the busiest hour of each month. There are
+    /// at most 240 months. The first and the last month contain only the days of the range.
+    #[graphql(complexity = "cost::of(USUAL_MONTHS, child_complexity)")]
+    async fn months(&self) -> Vec<HeatmapMonth> {
+        self.0.months.iter().cloned().map(Heatmap).map(HeatmapMonth).collect()
+    }
+}
+
+/// The visits of a calendar month by local day of the week and hour of the day.
+struct HeatmapMonth(Heatmap);
+
+/// A calendar month, as far as it is in the range: its visits by local day of the week and hour of the day.
+#[Object]
+impl HeatmapMonth {
+    /// The month, as in `usage`: for example `2026-10`.
+    async fn label(&self) -> String {
+        self.0.0.from.map(|from| from.format("%Y-%m").to_string()).unwrap_or_default()
+    }
+
+    /// The first local date of the month that is in the range.
+    async fn from(&self) -> Option<Date> {
+        self.0.0.from.map(Into::into)
+    }
+
+    /// The last local date of the month that is in the range.
+    async fn to(&self) -> Option<Date> {
+        self.0.0.to.map(Into::into)
+    }
+
+    /// The number of visits in the month: door codes that were used.
+    async fn visits(&self) -> i64 {
+        self.0.0.visits
+    }
+
+    /// The 24 hours of each day of the week, from Monday's first hour to Sunday's last, including hours without
+    /// visits. Only the days of the week in `filter.weekdays` are listed.
+    #[graphql(complexity = "cost::of(CELLS, child_complexity)")]
+    async fn cells(&self) -> Rows<HeatmapCell> {
+        Rows(self.0.0.cells.iter().map(|cell| self.0.cell(cell)).collect())
+    }
+
+    /// Each day of the week, with all of its hours together, from Monday on. Only the days of the week in
+    /// `filter.weekdays` are listed.
+    #[graphql(complexity = "cost::of(7, child_complexity)")]
+    async fn weekdays(&self) -> Rows<HeatmapWeekday> {
+        Rows(self.0.0.weekdays().iter().map(HeatmapWeekday::from).collect())
+    }
+
+    /// Each hour of the day, on all days of the week together.
+    #[graphql(complexity = "cost::of(24, child_complexity)")]
+    async fn hours(&self) -> Rows<HeatmapHour> {
+        Rows(self.0.0.hours().iter().map(HeatmapHour::from).collect())
+    }
+
+    /// The busiest cells of the month, those with the most visits first. Cells without visits are not listed.
+    #[graphql(complexity = "cost::of(CELLS, child_complexity)")]
+    #[expect(clippy::unused_async, reason = "resolvers are")]
+    async fn peak_hours(
+        &self,
+        #[graphql(desc = "The greatest number of cells to list: 1 to 168.", default = 5)] first: i32,
+    ) -> Result<Rows<HeatmapCell>> {
+        self.0.peaks(first)
     }
 }
 
@@ -159,9 +237,12 @@ struct HeatmapCell {
     tokens_unused: i64,
     /// `visits` divided by `tokensIssued`; null when no door code was issued.
     conversion_rate: Option<f64>,
+    /// The mean time from the issue of these door codes to their use, in seconds: over those that were used, and not
+    /// before their issue. Null when there are none.
+    average_time_to_use: Option<f64>,
 }
 
-row!(HeatmapCell: weekday, hour, visits, share, occurrences, average, tokens_issued, tokens_unused, conversion_rate);
+row!(HeatmapCell: weekday, hour, visits, share, occurrences, average, tokens_issued, tokens_unused, conversion_rate, average_time_to_use);
 
 /// A day of the week.
 #[derive(Debug, SimpleObject)]
@@ -180,15 +261,25 @@ struct HeatmapWeekday {
     tokens_unused: i64,
     /// `visits` divided by `tokensIssued`; null when no door code was issued.
     conversion_rate: Option<f64>,
+    /// The mean time from the issue of these door codes to their use, in seconds: over those that were used, and not
+    /// before their issue. Null when there are none.
+    average_time_to_use: Option<f64>,
 }
 
-row!(HeatmapWeekday: weekday, visits, share, average, tokens_issued, tokens_unused, conversion_rate);
+row!(HeatmapWeekday: weekday, visits, share, average, tokens_issued, tokens_unused, conversion_rate, average_time_to_use);
 
 impl From<&reports::HeatmapSum> for HeatmapWeekday {
     fn from(day: &reports::HeatmapSum) -> Self {
-        let reports::HeatmapSum { first, visits, tokens_issued, tokens_unused, share, average } = *day;
-        let conversion_rate = ratio(visits, tokens_issued);
-        Self { weekday: first.weekday.into(), visits, share, average, tokens_issued, tokens_unused, conversion_rate }
+        Self {
+            weekday: day.first.weekday.into(),
+            visits: day.visits,
+            share: day.share,
+            average: day.average,
+            tokens_issued: day.tokens_issued,
+            tokens_unused: day.tokens_unused,
+            conversion_rate: ratio(day.visits, day.tokens_issued),
+            average_time_to_use: day.average_time_to_use,
+        }
     }
 }
 
@@ -210,14 +301,24 @@ struct HeatmapHour {
     tokens_unused: i64,
     /// `visits` divided by `tokensIssued`; null when no door code was issued.
     conversion_rate: Option<f64>,
+    /// The mean time from the issue of these door codes to their use, in seconds: over those that were used, and not
+    /// before their issue. Null when there are none.
+    average_time_to_use: Option<f64>,
 }
 
-row!(HeatmapHour: hour, visits, share, average, tokens_issued, tokens_unused, conversion_rate);
+row!(HeatmapHour: hour, visits, share, average, tokens_issued, tokens_unused, conversion_rate, average_time_to_use);
 
 impl From<&reports::HeatmapSum> for HeatmapHour {
     fn from(hour: &reports::HeatmapSum) -> Self {
-        let reports::HeatmapSum { first, visits, tokens_issued, tokens_unused, share, average } = *hour;
-        let conversion_rate = ratio(visits, tokens_issued);
-        Self { hour: first.hour, visits, share, average, tokens_issued, tokens_unused, conversion_rate }
+        Self {
+            hour: hour.first.hour,
+            visits: hour.visits,
+            share: hour.share,
+            average: hour.average,
+            tokens_issued: hour.tokens_issued,
+            tokens_unused: hour.tokens_unused,
+            conversion_rate: ratio(hour.visits, hour.tokens_issued),
+            average_time_to_use: hour.average_time_to_use,
+        }
     }
 }

@@ -43,6 +43,7 @@ pub(in crate::graphql) fn asked(
         tokens_unused: selected("tokensUnused"),
         unique_visitors: returning || each || selected("uniqueVisitors"),
         new_visitors: returning || selected("newVisitors"),
+        time_to_use: false,
     };
     let mut look_back = None;
     for field in ["cumulative", average] {

@@ -209,7 +209,7 @@ impl Asked {
         self.text(name).map(number).transpose()
     }
 
-    fn flag(&self, name: &'static str) -> Result<Option<bool>, Failure> {
+    pub(in crate::http) fn flag(&self, name: &'static str) -> Result<Option<bool>, Failure> {
         let flag = |text: &str| match text {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -285,6 +285,7 @@ impl Asked {
         let here = self.here(session)?;
         Ok(UserVisitsFilter {
             range: self.range(here)?,
+            left_out: Vec::new(),
             users: self.users(here)?,
             zone: here.zone,
             basis: self.one("basis")?.unwrap_or_default(),

@@ -94,6 +94,10 @@ impl Request {
         self.asked.whole(name)
     }
 
+    pub(in crate::http) fn flag(&self, name: &'static str) -> Result<Option<bool>, Failure> {
+        self.asked.flag(name)
+    }
+
     pub(in crate::http) fn week_start(&self) -> Result<Option<Week>, Failure> {
         self.asked.week_start()
     }

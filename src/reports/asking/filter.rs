@@ -239,6 +239,8 @@ impl VisitsRange {
 pub struct UserVisitsFilter {
     /// The local dates in which door codes count.
     pub range: DateRange,
+    /// Dates within the range that are left out.
+    pub left_out: Vec<DateRange>,
     /// The members that are listed.
     pub users: UserFilter,
     /// The zone of every date in this filter.
@@ -253,4 +255,18 @@ pub struct UserVisitsFilter {
     pub last_visit_from: Option<NaiveDate>,
     /// Also list members without a door code in the range.
     pub include_users_without_visits: bool,
+}
+
+impl UserVisitsFilter {
+    /// The door codes that count.
+    pub(in crate::reports) fn tokens(&self) -> TokenFilter {
+        TokenFilter {
+            range: self.range,
+            left_out: self.left_out.clone(),
+            users: self.users.clone(),
+            zone: self.zone,
+            basis: self.basis,
+            ..TokenFilter::default()
+        }
+    }
 }

@@ -6,13 +6,14 @@ use chrono::{Datelike as _, NaiveDate, NaiveDateTime};
 use entity::token;
 use sea_orm::{
     DbBackend, QueryResult,
-    sea_query::{CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    sea_query::{CaseStatement, Expr, ExprTrait, Func, Query, SelectStatement, UnionType},
 };
 
 use crate::reports::{
     Error, Session,
     calendar::{Bucket, Calendar, Granularity},
-    dialect::Local,
+    codes::Codes,
+    dialect::{Local, readable, seconds_between},
     filter::{TimeBasis, TokenFilter},
     ids::{MemberSet, OpenSets},
     model::Figures,
@@ -35,12 +36,20 @@ pub struct Measures {
     pub unique_visitors: bool,
     /// How many of these never came before.
     pub new_visitors: bool,
+    /// How long it took to use the door codes issued.
+    pub time_to_use: bool,
 }
 
 impl Measures {
-    /// All measures.
-    pub const ALL: Self =
-        Self { visits: true, tokens_issued: true, tokens_unused: true, unique_visitors: true, new_visitors: true };
+    /// All measures of [`Figures`].
+    pub const ALL: Self = Self {
+        visits: true,
+        tokens_issued: true,
+        tokens_unused: true,
+        unique_visitors: true,
+        new_visitors: true,
+        time_to_use: false,
+    };
 
     /// Without the measures that count members.
     pub(in crate::reports) fn without_members(self) -> Self {
@@ -56,6 +65,7 @@ impl Measures {
             tokens_unused: self.tokens_unused || other.tokens_unused,
             unique_visitors: self.unique_visitors || other.unique_visitors,
             new_visitors: self.new_visitors || other.new_visitors,
+            time_to_use: self.time_to_use || other.time_to_use,
         }
     }
 }
@@ -68,8 +78,8 @@ pub(in crate::reports) enum By {
     /// Buckets of the calendar.
     Bucket(Calendar),
     /// Days of the week and hours of the day. With a date, also whether they are before it (0), on it (1) or after it
-    /// (2).
-    WeekdayAndHour { with_today: Option<NaiveDate> },
+    /// (2). With a calendar, also its buckets, which are days or longer.
+    WeekdayAndHour { with_today: Option<NaiveDate>, within: Option<Calendar> },
 }
 
 /// Counts of door codes; 0 for a measure that was not requested.
@@ -80,6 +90,10 @@ pub(in crate::reports) struct Counts {
     pub(in crate::reports) unique_visitors: i64,
     pub(in crate::reports) new_visitors: i64,
     pub(in crate::reports) issued_and_used: i64,
+    /// Door codes issued, and used at their issue or later.
+    pub(in crate::reports) timed: i64,
+    /// The sum of the whole seconds that this took.
+    pub(in crate::reports) waited: i64,
 }
 
 impl Counts {
@@ -89,6 +103,21 @@ impl Counts {
         self.unique_visitors += other.unique_visitors;
         self.new_visitors += other.new_visitors;
         self.issued_and_used += other.issued_and_used;
+        self.timed += other.timed;
+        self.waited += other.waited;
+    }
+
+    /// The counts of these door codes, without those of members.
+    pub(in crate::reports) fn of(codes: &Codes) -> Self {
+        let waits = || codes.waits.iter().flatten().filter(|wait| **wait >= 0);
+        Self {
+            visits: codes.visits,
+            tokens_issued: codes.issued,
+            issued_and_used: codes.issued_and_used,
+            timed: i64::try_from(waits().count()).unwrap_or(i64::MAX),
+            waited: waits().sum(),
+            ..Self::default()
+        }
     }
 
     /// The requested measures.
@@ -111,6 +140,8 @@ impl Counts {
             visits: count(measures.visits, "visits")?,
             unique_visitors: count(measures.unique_visitors, "unique_visitors")?,
             new_visitors: 0,
+            timed: count(measures.time_to_use, "timed")?,
+            waited: count(measures.time_to_use, "waited")?,
         })
     }
 }
@@ -120,8 +151,19 @@ impl Counts {
 pub(in crate::reports) enum Place {
     All,
     Bucket(Bucket),
-    /// A weekday from Monday (0) on, an hour, and whether it is before today (0), today (1) or later (2).
-    WeekdayAndHour(usize, usize, usize),
+    WeekdayAndHour(WeekHour),
+}
+
+/// An hour of a day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::reports) struct WeekHour {
+    /// The bucket that it is in, where buckets are told apart.
+    pub(in crate::reports) within: Option<Bucket>,
+    /// From Monday (0) on.
+    pub(in crate::reports) weekday: usize,
+    pub(in crate::reports) hour: usize,
+    /// Whether it is before today (0), today (1) or later (2).
+    pub(in crate::reports) day: usize,
 }
 
 /// Of how many series a session notes the totals.
@@ -178,7 +220,7 @@ impl Session {
         // A member who comes in several weeks or months counts once. Over days, that takes as long as to read again.
         let notes_members = matches!(by, By::Bucket(calendar) if calendar.granularity > Granularity::Day);
         let mut everybody = MemberSet::default();
-        let wanted = Wanted { members: measures.unique_visitors, ..Wanted::all(filter) };
+        let wanted = Wanted { members: measures.unique_visitors, waits: measures.time_to_use, ..Wanted::all(filter) };
         let mut counted = BTreeMap::<Place, Counts>::new();
         let mut visitors = OpenSets::default();
         let mut unique = BTreeMap::<Place, i64>::new();
@@ -195,12 +237,7 @@ impl Session {
                 Some((moment, place, _)) if moment == codes.moment => place,
                 _ => by.at(codes.moment),
             };
-            let counts = Counts {
-                visits: codes.visits,
-                tokens_issued: codes.issued,
-                issued_and_used: codes.issued_and_used,
-                ..Counts::default()
-            };
+            let counts = Counts::of(codes);
             match &mut last {
                 Some((moment, there, sum)) if *there == place => {
                     *moment = codes.moment;
@@ -296,6 +333,12 @@ fn statement(
     };
     let mut issued = placed(token::Column::CreatedAt);
     issued.expr_as(if_asked(measures.tokens_issued || measures.tokens_unused, rows()), "issued");
+    if measures.time_to_use {
+        let waited = seconds_between(backend, Expr::col(token::Column::CreatedAt), readable(backend, &used));
+        let timed: Expr = CaseStatement::new().case(waited.clone().gte(0), waited).into();
+        let sum = Func::coalesce([timed.clone().sum().cast_as("bigint"), Expr::val(0_i64)]);
+        issued.expr_as(timed.count(), "timed").expr_as(sum, "waited");
+    }
     match filter.basis {
         TimeBasis::IssuedAt => {
             let visits = if_asked(measures.visits || measures.tokens_unused, used.clone().count());
@@ -313,8 +356,11 @@ fn statement(
                 .expr_as(Expr::val(0_i64), "unique_visitors");
             let mut visits = placed(token::Column::UsedAt);
             let visitor = Expr::col(token::Column::UserId);
+            visits.expr_as(Expr::val(0_i64), "issued");
+            if measures.time_to_use {
+                visits.expr_as(Expr::val(0_i64), "timed").expr_as(Expr::val(0_i64), "waited");
+            }
             visits
-                .expr_as(Expr::val(0_i64), "issued")
                 .expr_as(Expr::val(0_i64), "issued_and_used")
                 .expr_as(if_asked(measures.visits, rows()), "visits")
                 .expr_as(if_asked(measures.unique_visitors, count_distinct(visitor)), "unique_visitors");
@@ -339,9 +385,12 @@ impl By {
             Self::Bucket(calendar) => {
                 select.expr_as(local.bucket(calendar), "bucket").group_by_col("bucket");
             }
-            Self::WeekdayAndHour { with_today } => {
+            Self::WeekdayAndHour { with_today, within } => {
                 select.expr_as(local.weekday(), "weekday").expr_as(local.hour(), "hour");
                 select.group_by_columns(["weekday", "hour"]);
+                if let Some(calendar) = within {
+                    select.expr_as(local.bucket(calendar), "bucket").group_by_col("bucket");
+                }
                 if let Some(today) = with_today {
                     select.expr_as(local.beside(today), "day").group_by_col("day");
                 }
@@ -357,10 +406,15 @@ impl By {
                 Place::Bucket(calendar.hour(row.try_get("", "bucket")?, row.try_get("", "utc_offset")?))
             }
             Self::Bucket(_) => Place::Bucket(Bucket::of_date(row.try_get("", "bucket")?)),
-            Self::WeekdayAndHour { with_today } => {
+            Self::WeekdayAndHour { with_today, within } => {
                 let place = |column| row.try_get::<i64>("", column).map(|place| usize::try_from(place).unwrap_or(0));
-                let day = if with_today.is_some() { place("day")? } else { 0 };
-                Place::WeekdayAndHour(place("weekday")? % 7, place("hour")? % 24, day)
+                let bucket = |_| row.try_get("", "bucket").map(Bucket::of_date);
+                Place::WeekdayAndHour(WeekHour {
+                    within: within.map(bucket).transpose()?,
+                    weekday: place("weekday")? % 7,
+                    hour: place("hour")? % 24,
+                    day: if with_today.is_some() { place("day")? } else { 0 },
+                })
             }
         })
     }
@@ -373,14 +427,16 @@ impl By {
                 Place::Bucket(calendar.hour(date.and_hms_opt(hour, 0, 0).unwrap_or_default(), offset))
             }
             Self::Bucket(calendar) => Place::Bucket(calendar.bucket_of(date)),
-            Self::WeekdayAndHour { with_today } => {
-                let day = with_today.map_or(0, |today| match date.cmp(&today) {
+            Self::WeekdayAndHour { with_today, within } => Place::WeekdayAndHour(WeekHour {
+                within: within.map(|calendar| calendar.bucket_of(date)),
+                weekday: date.weekday().num_days_from_monday() as usize,
+                hour: hour as usize,
+                day: with_today.map_or(0, |today| match date.cmp(&today) {
                     Ordering::Less => 0,
                     Ordering::Equal => 1,
                     Ordering::Greater => 2,
-                });
-                Place::WeekdayAndHour(date.weekday().num_days_from_monday() as usize, hour as usize, day)
-            }
+                }),
+            }),
         }
     }
 }

@@ -45,6 +45,17 @@ pub struct Before {
     step: Step,
 }
 
+/// The door codes on both sides of a comparison; the rest as in [`Before`].
+#[derive(Debug, Clone)]
+pub(in crate::reports) struct Sides {
+    pub(in crate::reports) now: TokenFilter,
+    pub(in crate::reports) then: TokenFilter,
+    is_part: bool,
+    from: NaiveDate,
+    range: DateRange,
+    step: Step,
+}
+
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Side {
@@ -72,9 +83,26 @@ impl Session {
         comparison: Comparison,
         extent: Extent,
     ) -> Result<Before, InvalidArgument> {
-        let zone = question.filter.zone;
-        let range = question.filter.range.until(zone.date_at(self.now()));
         let in_weeks = question.calendar.granularity == Granularity::Week;
+        let Sides { now, then, is_part, from, range, step } =
+            self.sides(&question.filter, comparison, in_weeks, extent)?;
+        let about = |filter| UsageQuestion { filter, gaps: GapFill::Omit, ..question.clone() };
+        Ok(Before { now: about(now), then: about(then), is_part, from, range, step })
+    }
+
+    /// The two sides of the comparison of a filter's range with an earlier one. `in_weeks`, a year is 52 weeks.
+    ///
+    /// # Errors
+    /// When the range has no beginning, or is so long that too many days have no counterpart.
+    pub(in crate::reports) fn sides(
+        &self,
+        filter: &TokenFilter,
+        comparison: Comparison,
+        in_weeks: bool,
+        extent: Extent,
+    ) -> Result<Sides, InvalidArgument> {
+        let zone = filter.zone;
+        let range = filter.range.until(zone.date_at(self.now()));
         let (Some(from), Some((before, step))) = (range.from(), range.before(comparison, in_weeks)) else {
             return Err(InvalidArgument::new(Argument::COMPARE_TO, "needs a range with a beginning: give ")
                 .and(Argument::FROM, " or ")
@@ -87,13 +115,10 @@ impl Session {
         };
         let Side { range: part, left_out } = &sides.0;
         // An open end is compared up to today only, but the report also counts door codes of later days.
-        let all = question.filter.range;
+        let all = filter.range;
         let is_part = !left_out.is_empty() || (part.from(), part.to(), part.end()) != (all.from(), all.to(), None);
-        let about = |side: Side| {
-            let filter = TokenFilter { range: side.range, left_out: side.left_out, ..question.filter.clone() };
-            UsageQuestion { filter, gaps: GapFill::Omit, ..question.clone() }
-        };
-        Ok(Before { now: about(sides.0), then: about(sides.1), is_part, from, range: before, step })
+        let about = |side: Side| TokenFilter { range: side.range, left_out: side.left_out, ..filter.clone() };
+        Ok(Sides { now: about(sides.0), then: about(sides.1), is_part, from, range: before, step })
     }
 
     /// For each of `rows`, its compared part and its counterpart in the earlier range.

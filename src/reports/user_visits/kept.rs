@@ -9,7 +9,7 @@ use super::{UserVisitsParts, kept_columns, read_member};
 use crate::reports::{
     Error, Session,
     codes::Codes,
-    filter::{TokenFilter, UserVisitsFilter},
+    filter::UserVisitsFilter,
     ids::ById,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
     page::{Key, Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
@@ -19,15 +19,15 @@ use crate::reports::{
 
 /// A member and their door codes, in few bytes, because there may be a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Counted {
-    user_id: i32,
+pub(super) struct Counted {
+    pub(super) user_id: i32,
     visits: u32,
     issued: u32,
     unused: u32,
 }
 
 impl Counted {
-    fn row(self) -> UserVisits {
+    pub(super) fn row(self) -> UserVisits {
         UserVisits {
             user_id: self.user_id,
             visits: self.visits.into(),
@@ -74,25 +74,14 @@ impl Session {
             rows = self.detailed(filter, order, &rows, parts).await?;
         }
         if parts.rank {
-            let mut visits: Vec<u32> = members.iter().map(|member| member.visits).collect();
-            visits.sort_unstable();
-            for row in &mut rows {
-                let more = visits.len() - visits.partition_point(|visits| i64::from(*visits) <= row.visits);
-                row.rank = i64::try_from(more + 1).unwrap_or(i64::MAX);
-            }
+            rank(&mut rows, &members);
         }
         Ok(Some(UserVisitsPage { rows, totals, has_previous, has_next }))
     }
 
     /// The members that the filter matches, in no order.
-    async fn kept_members(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<Counted>>, Error> {
-        let tokens = TokenFilter {
-            range: filter.range,
-            users: filter.users.clone(),
-            zone: filter.zone,
-            basis: filter.basis,
-            ..TokenFilter::default()
-        };
+    pub(super) async fn kept_members(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<Counted>>, Error> {
+        let tokens = filter.tokens();
         let wanted = Wanted { members: true, ..Wanted::all(&tokens) };
         let mut sums = ById::<Sums>::default();
         let count = |codes: &Codes| {
@@ -152,6 +141,16 @@ impl Session {
 /// Each member's id and counts, in four numbers of four bytes.
 const PACKED: &str = "string_agg(int4send(user_id) || int4send(visits::INTEGER) || int4send(tokens_issued::INTEGER) \
                       || int4send(tokens_unused::INTEGER), '')";
+
+/// Sets the ranks of `rows` among all members.
+pub(super) fn rank(rows: &mut [UserVisits], members: &[Counted]) {
+    let mut visits: Vec<u32> = members.iter().map(|member| member.visits).collect();
+    visits.sort_unstable();
+    for row in rows {
+        let more = visits.len() - visits.partition_point(|visits| i64::from(*visits) <= row.visits);
+        row.rank = i64::try_from(more + 1).unwrap_or(i64::MAX);
+    }
+}
 
 fn is_listed(filter: &UserVisitsFilter, member: &Counted) -> bool {
     let visits = i64::from(member.visits);

@@ -277,7 +277,34 @@ impl Space {
             }
         }
         sort(&mut rows, &question["order"]);
-        reports::placed(&rows)
+        let mut members = reports::placed(&rows);
+        if question["compared"] == true {
+            for (name, compare_to) in [("previous", "PREVIOUS_PERIOD"), ("lastYear", "PREVIOUS_YEAR")] {
+                let [now, before] = self.sides(question, &asked, compare_to).map(|side| self.ranked(side));
+                for row in &mut members.rows {
+                    row[name] = before.beside(&now, row["userId"].as_i64().unwrap());
+                }
+            }
+        }
+        members
+    }
+
+    /// Each member's visits, door codes issued, door codes not used, and rank on a side of a comparison.
+    fn ranked(&self, side: Asked) -> Ranked {
+        let mut members: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
+        for token in self.tokens.iter().filter(|token| self.matches(token.user_id, &side)) {
+            let counts = |moment: Moment| moment.is_some_and(|instant| side.counted(instant).is_some());
+            let issued = counts(token.created_at);
+            let visited =
+                token.used_at.is_some_and(|used_at| counts(if side.by_use { used_at } else { token.created_at }));
+            if issued || visited {
+                let own = members.entry(token.user_id.into()).or_default();
+                own[0] += i64::from(visited);
+                own[1] += i64::from(issued);
+                own[2] += i64::from(issued && token.used_at.is_none());
+            }
+        }
+        Ranked { side, members }
     }
 
     /// The numbers of a member in the range.
@@ -310,6 +337,35 @@ impl Space {
             && date(asked.zone, &filter["joinedFrom"])
                 .is_none_or(|from| joined_on.is_some_and(|joined_on| from <= joined_on))
             && date(asked.zone, &filter["joinedTo"]).is_none_or(|to| joined_on.is_some_and(|joined_on| joined_on <= to))
+    }
+}
+
+/// Members on one side of a comparison.
+struct Ranked {
+    side: Asked,
+    members: BTreeMap<i64, [i64; 3]>,
+}
+
+impl Ranked {
+    fn of(&self, id: i64) -> ([i64; 3], Option<i64>) {
+        let own = self.members.get(&id).copied();
+        let rank = own.map(|own| 1 + count(self.members.values().filter(|other| other[0] > own[0]).count()));
+        (own.unwrap_or_default(), rank)
+    }
+
+    /// A member here, and the differences from here to `now`.
+    fn beside(&self, now: &Self, id: i64) -> Value {
+        let (from, to) = (self.side.from.unwrap(), self.side.to.unwrap());
+        let up_to = self.side.end.unwrap_or_else(|| day_end(self.side.zone, to));
+        let ((own, rank), (later, later_rank)) = (self.of(id), now.of(id));
+        json!({
+            "from": from, "to": to, "upTo": rfc3339(up_to),
+            "visits": own[0], "tokensIssued": own[1], "tokensUnused": own[2], "rank": rank,
+            "change": {
+                "visits": later[0] - own[0], "tokensIssued": later[1] - own[1], "tokensUnused": later[2] - own[2],
+                "rank": later_rank.zip(rank).map(|(later, rank)| later - rank),
+            },
+        })
     }
 }
 

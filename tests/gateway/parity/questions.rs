@@ -72,12 +72,14 @@ const DAILY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $
         date startsAt startsAtMillis isPartial visits tokensIssued tokensUnused conversionRate uniqueVisitors
         rollingAverage rolling: rollingAverage(days: $buckets, measure: $measure)
         cumulative running: cumulative(measure: $measure) } }";
-const HEATMAP: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $first: Int!) {
+const HEATMAP: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $first: Int!, $months: Boolean!) {
     heatmap(filter: $filter, timeZone: $zone, basis: $basis) {
         from to recordedFrom visits cells { ...Cell } peakHours(first: $first) { ...Cell }
-        weekdays { weekday visits share average tokensIssued tokensUnused conversionRate }
-        hours { hour visits share average tokensIssued tokensUnused conversionRate } } }
-fragment Cell on HeatmapCell { weekday hour visits share occurrences average tokensIssued tokensUnused conversionRate }";
+        weekdays { ...Day } hours { ...Hour }
+        months @include(if: $months) { label from to visits peakHours(first: $first) { ...Cell } weekdays { ...Day } hours { ...Hour } } } }
+fragment Cell on HeatmapCell { weekday hour visits share occurrences average tokensIssued tokensUnused conversionRate averageTimeToUse }
+fragment Day on HeatmapWeekday { weekday visits share average tokensIssued tokensUnused conversionRate averageTimeToUse }
+fragment Hour on HeatmapHour { hour visits share average tokensIssued tokensUnused conversionRate averageTimeToUse }";
 const ACTIVE_USERS: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
     activeUsers(filter: $filter, timeZone: $zone, basis: $basis) {
         date startsAt startsAtMillis daily weekly monthly stickiness isPartial } }";
@@ -265,6 +267,7 @@ fn daily_question(random: &mut fastrand::Rng) -> Value {
 fn heatmap_question(random: &mut fastrand::Rng) -> Value {
     json!({
         "filter": filter(random, 4_800), "zone": zone(random), "basis": basis(random), "first": random.u8(1..=168),
+        "months": random.u8(..3) == 0,
     })
 }
 

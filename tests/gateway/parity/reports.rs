@@ -15,16 +15,64 @@ use crate::support::now;
 const WEEKDAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
 
 impl Space {
+    /// The heatmap, and that of each month of the range: the same question about the dates that are in the month.
     pub fn heatmap(&self, question: &Value) -> Value {
+        let mut whole = self.heatmap_of(question, None);
+        if question["months"] != true {
+            return whole;
+        }
+        let asked = Asked::read(question);
+        let date = |of: &Value| of.as_str().map(|date| date.parse::<NaiveDate>().unwrap());
+        let mut months = Vec::new();
+        if let (Some(from), Some(to)) = (date(&whole["from"]), date(&whole["to"])) {
+            let mut first = from;
+            while first <= to {
+                let begin = first.with_day(1).unwrap();
+                let next = begin + chrono::Months::new(1);
+                let last = next.pred_opt().unwrap();
+                let mut about = question.clone();
+                about["filter"]["range"] = Value::Null;
+                about["filter"]["from"] = json!(asked.from.map_or(begin, |from| from.max(begin)));
+                about["filter"]["to"] = json!(asked.to.map_or(last, |to| to.min(last)));
+                let mut month = self.heatmap_of(&about, Some((first, to.min(last))));
+                month["label"] = json!(first.format("%Y-%m").to_string());
+                // The peaks have what the cells have, and cells of all months would cost too much.
+                month.as_object_mut().unwrap().retain(|name, _| !["recordedFrom", "cells"].contains(&name.as_str()));
+                months.push(month);
+                first = next;
+            }
+        }
+        whole["months"] = json!(months);
+        whole
+    }
+
+    /// The heatmap of the dates in `within`, or of all that the report reaches.
+    fn heatmap_of(&self, question: &Value, within: Option<(NaiveDate, NaiveDate)>) -> Value {
         let asked = Asked::read(question);
         let visits: Vec<_> = self.visits(&asked).into_iter().map(|(_, moment)| local(asked.zone, moment)).collect();
-        let (from, to) = reach(&asked, &visits.iter().map(DateTime::date_naive).collect());
+        let reached = reach(&asked, &visits.iter().map(DateTime::date_naive).collect());
+        let (from, to) = within.map_or(reached, |(from, to)| (Some(from), Some(to)));
         let recorded = self.recorded_from(&asked);
         let slot = |moment: NaiveDateTime| {
             let at = local(asked.zone, moment);
             asked.counted(moment).map(|_| (at.weekday().num_days_from_monday() as usize, at.hour()))
         };
         let tallies = self.tallies(&asked, slot);
+        // The place of each door code by its issue, and the whole seconds to its use.
+        let waits: Vec<_> = self
+            .tokens
+            .iter()
+            .filter(|token| self.matches(token.user_id, &asked))
+            .filter_map(|token| {
+                let (issued, used) = (token.created_at?, token.used_at??);
+                let seconds = (used - issued).num_milliseconds().div_euclid(1_000);
+                slot(issued).map(|(weekday, hour)| (weekday, hour, seconds)).filter(|_| issued <= used)
+            })
+            .collect();
+        let average_wait = |is_there: &dyn Fn(usize, u32) -> bool| {
+            let there: Vec<_> = waits.iter().filter(|(weekday, hour, _)| is_there(*weekday, *hour)).collect();
+            ratio(there.iter().map(|(_, _, seconds)| seconds).sum(), count(there.len()))
+        };
         let mut cells = Vec::new();
         for (weekday, name) in WEEKDAYS.iter().enumerate() {
             if asked.filter["weekdays"].as_array().is_some_and(|days| !days.contains(&json!(name))) {
@@ -58,6 +106,7 @@ impl Space {
                     "tokensIssued": tallies.get(&(weekday, hour)).map_or(0, |tally| tally.issued),
                     "tokensUnused": tallies.get(&(weekday, hour)).map_or(0, |tally| tally.unused),
                     "conversionRate": tallies.get(&(weekday, hour)).and_then(|tally| ratio(tally.visits, tally.issued)),
+                    "averageTimeToUse": average_wait(&|day, at| (day, at) == (weekday, hour)),
                 }));
             }
         }
@@ -76,6 +125,10 @@ impl Space {
                 field: of, "visits": sum("visits"), "share": ratio(sum("visits"), count(visits.len())), "average": average,
                 "tokensIssued": sum("tokensIssued"), "tokensUnused": sum("tokensUnused"),
                 "conversionRate": ratio(sum("visits"), sum("tokensIssued")),
+                "averageTimeToUse": average_wait(&|day, hour| {
+                    if field == "hour" { json!(hour) == *of && own.iter().any(|cell| cell["weekday"] == WEEKDAYS[day]) }
+                    else { json!(WEEKDAYS[day]) == *of }
+                }),
             })
         };
         let listed =

@@ -86,6 +86,20 @@ impl Space {
     }
 }
 
+impl Space {
+    /// The two sides of a comparison of a list of members.
+    pub fn sides(&self, question: &Value, asked: &Asked, compare_to: &str) -> [Asked; 2] {
+        let (zone, week_start) = (asked.zone, asked.week_start);
+        let calendar = Calendar { zone, granularity: "DAY".to_owned(), week_start };
+        let series = Series { space: self, question, asked: asked.clone(), calendar };
+        let from = asked.from.unwrap();
+        let to = asked.to.unwrap_or(asked.today().max(from));
+        let (first, last, by) = series.shifted(from, to, compare_to);
+        let (now, before) = series.sides((from, to), (first, last), by);
+        [now.asked, before.asked]
+    }
+}
+
 impl Series<'_> {
     fn tallies(&self, asked: &Asked) -> BTreeMap<Bucket, Tally> {
         self.space.tallies(asked, |instant| asked.counted(instant).map(|_| self.calendar.at(instant)))

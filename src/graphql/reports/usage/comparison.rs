@@ -97,7 +97,7 @@ pub(in crate::graphql) struct UsageComparison {
 }
 
 impl UsageComparison {
-    pub(in crate::graphql) async fn of(
+    pub(super) async fn of(
         ctx: &Context<'_>,
         usage: &Usage,
         comparison: Comparison,

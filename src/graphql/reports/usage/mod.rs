@@ -1,7 +1,7 @@
 //! `usage`: the series by hour, day, week, month, quarter or year, its totals, and its comparisons with earlier
 //! periods.
 
-mod comparison;
+pub(in crate::graphql) mod comparison;
 
 use std::sync::Arc;
 

@@ -68,6 +68,7 @@ impl UserVisitsFilterInput {
                 inputs::text(self.from.as_ref()),
                 inputs::text(self.to.as_ref()),
             )?,
+            left_out: Vec::new(),
             users: here.users(
                 self.user_ids,
                 inputs::text(self.joined_from.as_ref()),

@@ -1,11 +1,13 @@
 //! `userVisits`: the list of members with their visits, as a Relay connection.
 
+mod before;
 mod input;
 
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Lookahead, Name, Object, Result, SimpleObject, Value};
 
+use self::before::{Befores, PreviousUserVisits, comparisons};
 pub(in crate::graphql) use self::input::UserVisitsOrderInput;
 use crate::{
     access::NotGranted,
@@ -14,7 +16,10 @@ use crate::{
         cost,
         error::client_error,
         guard,
-        reports::user_visits::input::UserVisitsFilterInput,
+        reports::{
+            usage::comparison::{Comparison, Extent},
+            user_visits::input::UserVisitsFilterInput,
+        },
         types::{
             rows::{Rows, row},
             scalars::DateTime,
@@ -67,15 +72,20 @@ impl UserVisitsQuery {
         #[graphql(desc = "The cursor of the member before which the page ends.")] before: Option<String>,
     ) -> Option<Result<UserVisitsConnection>> {
         let order = order_by.map_or_else(UserVisitsOrder::default, Into::into);
-        let parts = parts(&ctx.look_ahead());
+        let selection = ctx.look_ahead();
+        let parts = parts(&selection);
         let page = async {
             check_access(ctx)?;
             let filter = filter.unwrap_or_default().into_filter(ctx)?;
             let arguments = PageArguments { first, after: after.as_deref(), last, before: before.as_deref() };
             let page = Page::new(arguments, order, *ctx.data_unchecked::<PageLimits>())?;
-            ctx.data_unchecked::<Arc<Session>>().user_visits(&filter, order, &page, parts).await
+            let session = ctx.data_unchecked::<Arc<Session>>();
+            let comparisons = comparisons(session, &selection, &filter)?;
+            let page = session.user_visits(&filter, order, &page, parts).await?;
+            let before = Befores::of(session, comparisons, &page.rows).await?;
+            Ok::<_, reports::Error>(UserVisitsConnection { page, order, before: Arc::new(before) })
         };
-        Some(page.await.map(|page| UserVisitsConnection { page, order }).map_err(client_error))
+        Some(page.await.map_err(client_error))
     }
 }
 
@@ -83,6 +93,7 @@ impl UserVisitsQuery {
 struct UserVisitsConnection {
     page: UserVisitsPage,
     order: UserVisitsOrder,
+    before: Arc<Befores>,
 }
 
 /// One page of members with their visits, and sums over all members that the filter matches.
@@ -149,6 +160,7 @@ impl UserVisitsConnection {
             last_visit_at: row.last_visit_at.map(Into::into),
             joined_at: row.joined_at.map(Into::into),
             is_active: row.is_active,
+            before: Arc::clone(&self.before),
         }
     }
 }
@@ -244,10 +256,22 @@ struct UserVisits {
     /// Whether the membership is active now; null where the member no longer has a row in the database. Needs the
     /// scope `members`.
     is_active: Option<bool>,
+    #[graphql(skip)]
+    before: Arc<Befores>,
 }
 
 #[ComplexObject]
 impl UserVisits {
+    /// The same member in an earlier period, for example to compare the ten members with the most visits of this
+    /// quarter with the last quarter. Needs a `filter` whose range has a beginning, and the scope `members`.
+    async fn previous(
+        &self,
+        #[graphql(desc = "The period to compare with.", default)] compare_to: Comparison,
+        #[graphql(desc = "The part of the range that is compared.", default)] extent: Extent,
+    ) -> Option<PreviousUserVisits> {
+        self.before.member(self.user_id, compare_to, extent)
+    }
+
     /// The member's own data; null where the member no longer has a row in the database. All members of a list are
     /// loaded at once. Needs the scope `members`.
     async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
@@ -255,7 +279,7 @@ impl UserVisits {
     }
 }
 
-row!(UserVisits: user_id, visits, tokens_issued, tokens_unused, rank, share, first_visit_at, last_visit_at, joined_at, is_active);
+row!(UserVisits: user_id, visits, tokens_issued, tokens_unused, rank, share, first_visit_at, last_visit_at, joined_at, is_active; resolved: before);
 
 /// The parts that the client selected.
 pub(in crate::graphql) fn parts(selection: &Lookahead<'_>) -> UserVisitsParts {
