@@ -44,8 +44,9 @@ SETTINGS = {
 BUSY = """INSERT INTO tokens (user_id, token, created_at, used_at)
 SELECT 1 + i % {users}, '------', now() AT TIME ZONE 'UTC', CASE WHEN i % 4 > 0 THEN now() AT TIME ZONE 'UTC' END
 FROM generate_series(1, {codes}) AS i"""
-# Seconds to warm up, to measure the capacity, that a request may take, and that idle connections are held.
-WARM, MEASURED, PATIENCE, HELD = 5, 15, 30, 30
+# Seconds to warm up, to measure the capacity, that a request may take, that idle connections are held, and within which
+# the rollup is refreshed.
+WARM, MEASURED, PATIENCE, HELD, REFRESHED = 5, 15, 30, 30, 30
 
 # Queries of dashboards, and the frequency of each in percent; {day} is different in each request.
 MIX = [
@@ -108,6 +109,8 @@ class Client:
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.close()
             return f"{type(error).__name__}: {error}"
+        if b"\r\nconnection: close" in head.lower():
+            self.close()
         if head.startswith(b"HTTP/1.1 200") and not content.startswith(b'{"data":null') and b'"errors":' not in content:
             return ""
         return f"{head[:20]!r} {content[:200]!r}"
@@ -206,6 +209,8 @@ def soak(chosen: argparse.Namespace) -> bool:
         stack.callback(written.terminate)
         # Reports read the current quarter of an hour from the door codes, so that its end is the dearest moment.
         cluster.sql(database, BUSY.format(codes=WRITES * 900, users=cluster.users(settings.medium)))
+        # Until the rollup has counted their members, which are more than any quarter of an hour has.
+        time.sleep(REFRESHED)
         say(f"capacity: as fast as answers come, for {MEASURED} s")
         asyncio.run(load(gateway, None, WARM))
         saturated, _ = asyncio.run(load(gateway, None, MEASURED))
