@@ -1,6 +1,7 @@
-//! Invented members and door codes that resemble a real coworking space: weekdays are busier than weekends, there are
-//! peaks in the morning and after lunch, some members come often and some never, and about half of the door codes are
-//! unused. The same size, time and first user id give the same rows.
+//! Invented members and door codes that resemble a real coworking space: weekdays are busier than weekends, summers and the
+//! days around New Year are quiet, there are peaks in the morning and after lunch. The space grows: members join, come
+//! often or rarely or never, and leave; a few stop coming and stay members. About half of the door codes are unused. The
+//! same size, time and first user id give the same rows.
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _, TimeDelta, Timelike as _, Utc};
 use entity::{token, user};
@@ -30,7 +31,7 @@ pub struct Size {
 
 impl Size {
     /// The size of the sample data in the embedded database.
-    pub const SAMPLE: Self = Self { users: 1_000, tokens: 6_000, days: 90 };
+    pub const SAMPLE: Self = Self { users: 1_000, tokens: 24_000, days: 548 };
 }
 
 /// Why nothing was added. No row was left behind.
@@ -127,8 +128,10 @@ struct Inventor {
     size: Size,
     now: NaiveDateTime,
     first_user: i32,
-    /// When each invented member joined.
-    joined: Vec<NaiveDateTime>,
+    /// When each invented member comes, at the earliest and at the latest.
+    comes: Vec<(NaiveDateTime, NaiveDateTime)>,
+    /// For each member, how often they and all before them come.
+    frequencies: Vec<f64>,
     random: fastrand::Rng,
 }
 
@@ -148,21 +151,46 @@ const HOURS: [f64; 24] = [
     0.1, 0.06, 0.05,
 ];
 
+/// How busy January to December are, relative to an ordinary month.
+const MONTHS: [f64; 12] = [0.95, 1.0, 1.0, 0.95, 0.95, 0.9, 0.7, 0.65, 1.0, 1.0, 1.0, 0.85];
+/// How busy the days from 24 December to 1 January are, relative to other days.
+const HOLIDAYS: f64 = 0.08;
+/// Days that a membership lasts, on average.
+const LASTS: f64 = 400.0;
+
 impl Inventor {
     fn new(size: Size, now: NaiveDateTime, first_user: i32) -> Self {
         let random = fastrand::Rng::with_seed(0x0c0_ffee ^ u64::from(first_user.unsigned_abs()));
-        Self { size, now, first_user, joined: Vec::new(), random }
+        Self { size, now, first_user, comes: Vec::new(), frequencies: Vec::new(), random }
     }
 
-    /// About two thirds of the members joined before the first door code, the others since.
+    /// An eighth of the members joined before the first door code. Since then, more and more join.
     fn user(&mut self) -> (&'static str, &'static str, NaiveDateTime, bool) {
         let first = FIRST_NAMES[self.random.usize(..FIRST_NAMES.len())];
         let last = LAST_NAMES[self.random.usize(..LAST_NAMES.len())];
         let days = f64::from(self.size.days);
-        let age = if self.random.f64() < 0.33 { days * self.random.f64() } else { days + 500.0 * self.random.f64() };
+        let age = if self.random.u8(..8) == 0 {
+            days + 180.0 * self.random.f64()
+        } else {
+            days * (1.0 - self.random.f64().powf(0.7))
+        };
         let joined_at = self.ago(age);
-        self.joined.push(joined_at);
-        (first, last, joined_at, self.random.f64() < 0.85)
+        // The length of a membership that may end on any day, but for the first weeks.
+        let lasts = 20.0 - LASTS * (1.0 - self.random.f64()).ln();
+        let is_active = lasts >= age;
+        // Of those who are members still, some stopped coming.
+        let stays = if is_active && self.random.u8(..12) == 0 { age * self.random.f64() } else { lasts };
+        let comes_until = self.ago((age - stays).max(0.0));
+        let first_code = self.now - TimeDelta::days(self.size.days.into());
+        let from = joined_at.max(first_code);
+        // A fifth never comes; of the others, a few come on most days, and most now and then.
+        let frequency = if self.random.u8(..5) == 0 { 0.0 } else { 0.05 + self.random.f64().powi(3) };
+        #[expect(clippy::cast_precision_loss, reason = "seconds of some years")]
+        let seconds = (comes_until - from).num_seconds().max(0) as f64;
+        let before = self.frequencies.last().copied().unwrap_or_default();
+        self.frequencies.push(before + frequency * seconds);
+        self.comes.push((from, comes_until));
+        (first, last, joined_at, is_active)
     }
 
     /// An instant in the past, to the microsecond.
@@ -172,28 +200,29 @@ impl Inventor {
         self.now - TimeDelta::microseconds(micros) - TimeDelta::microseconds(self.random.i64(0..1_000_000))
     }
 
-    /// One fifth of the members never come. The others come more often the lower their number is, and never before they
-    /// joined.
+    /// A door code of a member, while the member comes.
     fn token(&mut self) -> (i32, NaiveDateTime, Option<NaiveDateTime>) {
-        let regularity = self.random.f64().powf(1.4) * 0.8;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the number of users")]
-        let index = (regularity * f64::from(self.size.users)) as usize;
-        let joined_at = self.joined.get(index).copied().unwrap_or(self.now);
-        let created_at = self.busy_instant(joined_at);
+        let all = self.frequencies.last().copied().unwrap_or_default();
+        let chosen = all * self.random.f64();
+        let index = self.frequencies.partition_point(|sum| *sum <= chosen).min(self.comes.len().saturating_sub(1));
+        let (from, until) = self.comes.get(index).copied().unwrap_or((self.now, self.now));
+        let created_at = self.busy_instant(from, until);
         let used_at = self.random.bool().then(|| created_at + self.delay()).filter(|used_at| *used_at <= self.now);
         (self.first_user.saturating_add_unsigned(u32::try_from(index).unwrap_or_default()), created_at, used_at)
     }
 
-    /// An instant since `from`, in the period of the door codes. Busy weekdays and hours are more likely.
-    fn busy_instant(&mut self, from: NaiveDateTime) -> NaiveDateTime {
-        #[expect(clippy::cast_precision_loss, reason = "seconds of some years")]
-        let age = ((self.now - from).num_seconds() as f64 / 86_400.0).min(f64::from(self.size.days));
+    /// An instant from `from` to `until`. Busy months, weekdays and hours are more likely.
+    fn busy_instant(&mut self, from: NaiveDateTime, until: NaiveDateTime) -> NaiveDateTime {
+        let micros = (until - from).num_microseconds().unwrap_or(i64::MAX).max(1);
         loop {
-            let days_ago = age * self.random.f64();
-            let instant = self.ago(days_ago);
+            let instant = from + TimeDelta::microseconds(self.random.i64(0..micros));
+            let season = match (instant.month(), instant.day()) {
+                (12, 24..) | (1, 1) => HOLIDAYS,
+                (month, _) => MONTHS[month as usize - 1],
+            };
             let weekday = WEEKDAYS[instant.weekday().num_days_from_monday() as usize];
             // The minimum ends the search also for members who joined in the middle of the night.
-            if self.random.f64() < (weekday * HOURS[instant.hour() as usize]).max(0.001) {
+            if self.random.f64() < (season * weekday * HOURS[instant.hour() as usize]).max(0.001) {
                 return instant;
             }
         }
