@@ -25,6 +25,9 @@ QUESTIONS = {
     "`usage`, unique visitors in total": f"{{ usage({BERLIN}) {{ totals {{ uniqueVisitors }} }} }}",
     "`dailyUsage`, unique visitors": f"{{ dailyUsage({BERLIN}) {{ date uniqueVisitors }} }}",
     "`heatmap`": f"{{ heatmap({BERLIN}) {{ cells {{ visits average }} }} }}",
+    "`heatmap` by month, with time to use": (
+        f"{{ heatmap({BERLIN}) {{ months {{ label peakHours(first: 1) {{ weekday hour visits averageTimeToUse }} }} }} }}"
+    ),
     "`activeUsers`, 90 days": f"{{ activeUsers({LAST_90}, {BERLIN}) {{ date daily weekly monthly }} }}",
     "`activeUsers`, three years": f"{{ activeUsers({BERLIN}) {{ date daily weekly monthly }} }}",
     "`retention`, by month joined": f"{{ retention(periods: 36, {BERLIN}) {{ label periods {{ active }} }} }}",
@@ -33,9 +36,14 @@ QUESTIONS = {
     "`tokenFunnel`, 90 days": f"{{ tokenFunnel({LAST_90}) {{ issued used timeToUse {{ median p90 p99 }} }} }}",
     "`frequency`": "{ frequency { visits members membersAtLeast } }",
     "`membership`": f"{{ membership({BERLIN}) {{ label joined active firstVisits stopped }} }}",
+    "`forecast`": f"{{ forecast({BERLIN}) {{ days {{ expected lower upper }} backtest {{ meanAbsoluteError }} }} }}",
     "`segments`": "{ segments { segment members activeMembers } }",
     "`userVisits`, the ten first with rank and share": (
         "{ userVisits(first: 10, orderBy: {field: VISITS, direction: DESC}) { nodes { rank share } others { share } } }"
+    ),
+    "`userVisits`, the ten first of 90 days, compared": (
+        f"{{ userVisits(first: 10, {LAST_90}, orderBy: {{field: VISITS, direction: DESC}})"
+        " { nodes { rank previous { rank change { visits rank } } } } }"
     ),
 }
 

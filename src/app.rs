@@ -33,7 +33,7 @@ use crate::{
     },
     jobs::{fold_metrics, rollup, usage_log},
     metrics::Metrics,
-    reports::Reports,
+    reports::{Defaults, Reports},
     seed::{self, SeedError, Size},
     shutdown::{Ending, Signals, StopSignal},
 };
@@ -100,7 +100,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let sessions = usize::try_from(config.database.max_connections).unwrap_or(usize::MAX) + 2;
     let max_connections = files::raise(config.server.max_connections, sessions);
     let database = Database::connect(&config.database, Access::Report).await.map_err(failure)?;
-    let reports = Reports::new(database.clone(), clock);
+    let defaults = Defaults::of(&config.reports);
+    let reports = Reports::new(database.clone(), clock).with_defaults(defaults);
     let maintenance = maintenance(&config.database).await.map_err(failure)?;
     let ending = Ending::default();
     let Ending { draining, stop, closing, tasks: jobs } = ending.clone();

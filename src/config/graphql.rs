@@ -34,6 +34,8 @@ pub struct GraphqlConfig {
     pub edition: Edition,
     /// `INTROSPECTION`: `on` (the default) or `off`. `off` also keeps the schema's names out of error messages.
     pub introspection: bool,
+    /// `FEDERATION`: `on` makes the schema a part of a larger graph (Apollo Federation 2). Default `off`.
+    pub federation: bool,
     /// `PERSISTED_DOCUMENTS_DIR`: a folder with documents that clients may request by id.
     pub persisted_documents: Option<PathBuf>,
     /// `PERSISTED_ONLY`: `true` refuses every document that is not from that folder. Default `false`.
@@ -72,6 +74,7 @@ impl GraphqlConfig {
             limits: Limits::read(environment),
             edition,
             introspection: environment.switch("INTROSPECTION", true),
+            federation: environment.switch("FEDERATION", false),
             persisted_documents,
             persisted_only,
             persisted_cache_bytes: environment.number("PERSISTED_CACHE_BYTES", 2 << 20, 0, 1 << 30),

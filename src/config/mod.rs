@@ -9,6 +9,7 @@ pub mod limits;
 pub mod log;
 mod misspelt;
 pub mod observability;
+pub mod reports;
 pub mod server;
 
 use std::{
@@ -28,6 +29,7 @@ use self::{
     graphql::GraphqlConfig,
     log::LogConfig,
     observability::ObservabilityConfig,
+    reports::ReportsConfig,
     server::ServerConfig,
 };
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// How the GraphQL endpoint answers, and which origins may use it.
     pub graphql: GraphqlConfig,
+    /// What questions mean that leave it out.
+    pub reports: ReportsConfig,
     /// What is logged, and in which format.
     pub log: LogConfig,
     /// Metrics and traces.
@@ -72,6 +76,7 @@ impl Config {
             graphql: GraphqlConfig::read(environment),
             log: LogConfig::read(environment),
             observability: ObservabilityConfig::read(environment, server.address),
+            reports: ReportsConfig::read(environment),
             server,
         };
         if config.server.request_timeout <= config.database.statement_timeout {

@@ -4,6 +4,7 @@
 //! [`execution`] reads and runs documents. The fields are in `reports`, and the types that they share in `types`.
 
 mod cost;
+mod entities;
 pub mod error;
 pub mod execution;
 mod guard;

@@ -62,7 +62,8 @@ pub fn filters(bytes: &[u8], session: &Session) {
     let mut source = Source(bytes);
     let read = |source: &mut Source<'_>| {
         let week = source.maybe(|source| Week(source.pick(&WEEKDAYS)));
-        let here = Here::new(session, Argument::TIME_ZONE, &source.text(), week)?;
+        let zone = source.maybe(Source::text);
+        let here = Here::new(session, Argument::TIME_ZONE, zone.as_deref(), week)?;
         let granularity = source.pick(&GRANULARITIES);
         let gaps = source.pick(&[GapFill::Omit, GapFill::Zero, GapFill::Null]);
         let [from, to, joined_from, joined_to] = [(); 4].map(|()| source.maybe(Source::text));

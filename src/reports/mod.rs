@@ -9,6 +9,7 @@ mod counting;
 
 mod active_users;
 mod daily_usage;
+mod forecast;
 mod frequency;
 mod heatmap;
 mod members;
@@ -29,12 +30,14 @@ mod users;
 pub use self::{
     active_users::{ActiveUsers, MAX_ACTIVE_DAYS},
     argument::{Argument, InvalidArgument, checked_size},
+    asking::defaults::Defaults,
     asking::{filter, page, range, time_zone},
     calendar::{Granularity, Week},
     counting::rollup::{self, Rollup},
     counts::Measures,
     daily_usage::{DailyUsageField, DailyUsageOrder},
     error::Error,
+    forecast::{Backtest, Forecast, ForecastDay},
     frequency::Frequency,
     heatmap::{Heatmap, HeatmapCell, HeatmapParts, HeatmapSum},
     here::Here,

@@ -18,6 +18,7 @@ use tracing::{Instrument as _, debug_span, warn};
 
 use super::{
     Error, Rollup,
+    asking::defaults::{Defaults, Used},
     counts::{Counts, Measures},
     dialect,
     filter::TokenFilter,
@@ -37,6 +38,7 @@ pub struct Reports {
     clock: Clock,
     rollup: Rollup,
     versions: Versions,
+    defaults: Defaults,
 }
 
 /// What the reader of rows waits for before it takes the next row; an error ends the answer.
@@ -55,6 +57,8 @@ pub struct Session {
     is_heavy: AtomicBool,
     /// Whether a statement was sent already.
     has_asked: AtomicBool,
+    pub(super) defaults: Defaults,
+    pub(super) used: Used,
     /// What was counted over whole ranges.
     pub(super) totals: Mutex<Vec<(TokenFilter, Measures, Counts)>>,
 }
@@ -72,7 +76,13 @@ impl Reports {
     pub fn new(database: Database, clock: Clock) -> Self {
         let rollup = Rollup::default();
         let versions = Versions::of(database.clone(), rollup.clone());
-        Self { database, clock, rollup, versions }
+        Self { database, clock, rollup, versions, defaults: Defaults::default() }
+    }
+
+    /// The same, with these defaults for what questions leave out.
+    #[must_use]
+    pub fn with_defaults(self, defaults: Defaults) -> Self {
+        Self { defaults, ..self }
     }
 
     /// The version of the data, found by a check that begins after this call; `None` when it cannot be found now.
@@ -127,6 +137,8 @@ impl Reports {
             snapshot: Arc::default(),
             is_heavy: AtomicBool::new(false),
             has_asked: AtomicBool::new(false),
+            defaults: self.defaults,
+            used: Used::default(),
             totals: Mutex::default(),
         })
     }
@@ -193,6 +205,8 @@ impl Session {
             snapshot: Arc::clone(&self.snapshot),
             is_heavy: AtomicBool::new(self.is_heavy.load(Ordering::Relaxed)),
             has_asked: AtomicBool::new(false),
+            defaults: self.defaults,
+            used: Used::default(),
             totals: Mutex::default(),
         })
     }

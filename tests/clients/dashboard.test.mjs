@@ -409,7 +409,7 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     await page.reload();
     await page.locator('#members tbody tr').nth(14).waitFor();
     // GraphiQL has it as well, and keeps the question beside other tabs.
-    for (const tabs of [14, 15]) {
+    for (const tabs of [15, 16]) {
       await page.getByRole('link', { name: 'Open in GraphiQL' }).click();
       const [response] = await Promise.all([page.waitForResponse((response) => response.request().postDataJSON()?.operationName === 'Dashboard'), page.locator('.graphiql-execute-button').click()]);
       const { data, errors } = await response.json();

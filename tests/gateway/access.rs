@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// For each aggregate report, a query that needs the scope `reports` only.
-const AGGREGATES: [(&str, &str); 10] = [
+const AGGREGATES: [(&str, &str); 11] = [
     ("dailyUsage", "dailyUsage(filter: { from: \"2024-03-01\" }) { date visits }"),
     (
         "usage",
@@ -32,11 +32,12 @@ const AGGREGATES: [(&str, &str); 10] = [
     ("frequency", "frequency { visits members }"),
     ("segments", "segments(filter: { isActive: true }) { segment members }"),
     ("membership", "membership(filter: { from: \"2024-03-01\" }) { joined stopped }"),
+    ("forecast", "forecast { days { expected } }"),
     ("userVisits", "userVisits { totalCount totals { visits } nodes { userId tokensIssued joinedAt } }"),
 ];
 
 /// Queries that need the scope `members`, because they tell more about individual members than the legacy reports did.
-const PERSONAL: [(&str, &str); 17] = [
+const PERSONAL: [(&str, &str); 19] = [
     ("members", "members { totalCount }"),
     ("dailyUsage", "dailyUsage(filter: { userIds: [1] }) { date }"),
     ("dailyUsage", "dailyUsage(filter: { joinedFrom: \"2024-01-01\" }) { date }"),
@@ -48,6 +49,8 @@ const PERSONAL: [(&str, &str); 17] = [
     ("frequency", "frequency(filter: { userIds: [1] }) { members }"),
     ("membership", "membership(filter: { userIds: [1], from: \"2024-03-01\" }) { joined }"),
     ("segments", "segments(filter: { joinedFrom: \"2024-01-01\" }) { members }"),
+    ("forecast", "forecast(filter: { userIds: [1] }) { learnedTo }"),
+    ("userVisits", "userVisits(filter: { from: \"2024-03-01\" }) { nodes { previous { rank } } }"),
     ("userVisits", "userVisits { nodes { userId visits } }"),
     ("userVisits", "userVisits { edges { node { ... on UserVisits { lastVisitAt } } } }"),
     ("userVisits", "userVisits(filter: { from: \"2024-03-01\" }) { nodes { userId } }"),

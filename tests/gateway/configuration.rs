@@ -144,7 +144,7 @@ fn the_example_of_a_configuration_is_accepted() {
 }
 
 /// Variables whose example is not the default. The default of `DB_SSLMODE` is the driver's `prefer`.
-const NO_DEFAULT: [&str; 17] = [
+const NO_DEFAULT: [&str; 19] = [
     "API_KEYS_FILE",
     "CORS_ORIGINS",
     "DATABASE_URL",
@@ -152,6 +152,8 @@ const NO_DEFAULT: [&str; 17] = [
     "DB_SSLMODE",
     "DB_SSLROOTCERT",
     "DB_USERNAME",
+    "DEFAULT_BASIS",
+    "DEFAULT_TIME_ZONE",
     "HTTPS_PROXY",
     "NO_PROXY",
     "OIDC_AUDIENCE",

@@ -30,7 +30,13 @@ const HOUSES: [House; 3] = [
     },
     House {
         folder: "graphql",
-        floors: &[&["cost", "guard", "names"], &["error"], &["types", "upstream"], &["reports"], &["execution"]],
+        floors: &[
+            &["cost", "guard", "names"],
+            &["error"],
+            &["types", "upstream"],
+            &["entities", "reports"],
+            &["execution"],
+        ],
     },
     // Handlers of all parts use `Gateway`, which `http/mod.rs` defines.
     House {

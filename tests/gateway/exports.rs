@@ -143,6 +143,7 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
             "membership(filter: { range: LAST_365_DAYS }, stoppedAfterDays: 14)",
         ),
         ("frequency?range=LAST_30_DAYS&basis=USED_AT", "frequency(filter: { range: LAST_30_DAYS }, basis: USED_AT)"),
+        ("forecast?days=9&time_zone=Asia/Tehran", "forecast(days: 9, timeZone: \"Asia/Tehran\")"),
     ] {
         let (fields, inner) = match path.split_once('?').unwrap().0 {
             "members" => (
@@ -154,6 +155,7 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
             "segments" => ("segment members active_members: activeMembers", None),
             "membership" => ("start end label joined active first_visits: firstVisits returning stopped is_partial: isPartial", None),
             "frequency" => ("visits members members_at_least: membersAtLeast", None),
+            "forecast" => ("days { date starts_at: startsAt expected lower upper }", None),
             "active_users" => ("date starts_at: startsAt daily weekly monthly stickiness is_partial: isPartial", None),
             _ => (
                 "issued used unused conversion_rate: conversionRate used_before_issued: usedBeforeIssued timeToUse {
@@ -162,8 +164,10 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
             ),
         };
         let mut rows = gateway.query(&format!("{{ rows: {question} {{ {fields} }} }}")).await["rows"].take();
-        if rows.get("nodes").is_some() {
-            rows = rows["nodes"].take();
+        for list in ["nodes", "days"] {
+            if rows.get(list).is_some() {
+                rows = rows[list].take();
+            }
         }
         if rows.is_object() {
             rows = json!([rows]);

@@ -91,6 +91,7 @@ async fn the_legacy_environment_is_all_it_takes() {
         "frequency",
         "segments",
         "membership",
+        "forecast",
     ] {
         let request = Request::get(format!("/api/reports/{path}")).header("x-api-key", &key.key);
         let answer = send(service.address, request.body(Body::empty()).unwrap()).await.unwrap();

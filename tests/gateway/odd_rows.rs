@@ -21,7 +21,7 @@ const MEMBERS: &str =
 fn questions() -> Vec<String> {
     let mut questions = vec![
         "{ retention(anchor: JOINED_AT, filter: { from: \"2024-01-01\" }) { label members periods { active } } }".to_owned(),
-        "{ frequency { visits members membersAtLeast } segments { segment members activeMembers } membership { label joined active firstVisits stopped } }".to_owned(),
+        "{ frequency { visits members membersAtLeast } segments { segment members activeMembers } membership { label joined active firstVisits stopped } forecast { learnedFrom days { expected } } }".to_owned(),
         "{ tokenFunnel { issued used unused usedBeforeIssued timeToUse { count median p90 } } }".to_owned(),
         "{ members(first: 1000) { totalCount nodes { userId segment visits daysSinceLastVisit joinedAt user { firstName } } } }".to_owned(),
         format!("{{ userVisits(first: 1000, filter: {{ from: \"2024-03-01\" }}) {MEMBERS} }}"),

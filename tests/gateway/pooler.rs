@@ -44,7 +44,7 @@ const QUESTIONS: [&str; 5] = [
     "{ dailyUsage { date visits uniqueVisitors } usage(granularity: MONTH) { totals { newVisitors } } }",
     "{ usage(granularity: MONTH) { buckets { start visits } totals { visits } previous { totals { visits } } } heatmap { visits } }",
     "{ userVisits(first: 5) { totalCount nodes { visits user { firstName } } } }",
-    "{ tokenFunnel { tokensIssued } frequency { visits members } segments { members } membership { joined stopped } retention { label members } }",
+    "{ tokenFunnel { tokensIssued } frequency { visits members } segments { members } membership { joined stopped } retention { label members } forecast { learnedTo } }",
     "{ dailyUsage(filter: { from: \"never\" }) { visits } }",
 ];
 

@@ -167,6 +167,7 @@ impl Asked {
             format!("{:#?}", session.retention(&cohorts(CohortAnchor::JoinedAt)).await.unwrap()),
             format!("{:#?}", session.token_funnel(&filter).await.unwrap()),
             format!("{:#?}", session.frequency(&filter).await.unwrap()),
+            format!("{:#?}", session.forecast(&filter, 14).await.unwrap()),
             format!("{:#?}", session.membership(&membership).await.unwrap()),
             format!("{:#?}", session.segments(thresholds, filter.users.clone(), filter.zone).await.unwrap()),
             format!("{:#?}", session.usage_dates(&filter).await.unwrap()),

@@ -1,20 +1,28 @@
 //! Checks that need the library's registry of the schema, as an extension of the library.
 
-use std::sync::Arc;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_graphql::{
     Positioned, ServerError, ServerResult, ValidationResult, Variables, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextValidation},
-    parser::types::ExecutableDocument,
+    parser::types::{ExecutableDocument, Field},
 };
+use async_graphql_value::{ConstValue, Value};
 
 use crate::{
     access::Meter,
     codes::VALIDATION_FAILED,
     graphql::{
-        cost::HEAVY_COST,
+        cost::{self, HEAVY_COST},
         error::with_code,
         execution::{
+            document,
             limits::Limit,
             operation::{self, RequestedOperation},
             paging,
@@ -36,12 +44,42 @@ pub(in crate::graphql) struct Checks {
 
 impl ExtensionFactory for Checks {
     fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(*self)
+        Arc::new(Checking { checks: *self, entities: AtomicUsize::new(0) })
     }
 }
 
+/// The checks of a request.
+struct Checking {
+    checks: Checks,
+    /// What its entities cost: the library does not know how many there are.
+    entities: AtomicUsize,
+}
+
+/// The fields of the largest entity.
+const ENTITY_FIELDS: usize = 5;
+
+/// The cost of the members that are asked for by id, by other parts of a larger graph.
+fn cost_of_entities(document: &ExecutableDocument, variables: &Variables) -> usize {
+    let cost = Cell::new(0_usize);
+    let count = |field: &Field| match &field.get_argument("representations")?.node {
+        Value::List(items) => Some(items.len()),
+        Value::Variable(name) => match variables.get(name)? {
+            ConstValue::List(items) => Some(items.len()),
+            _ => None,
+        },
+        _ => None,
+    };
+    document::any_field(document, |field| {
+        if field.name.node == "_entities" {
+            cost.set(cost.get().saturating_add(cost::of(count(field).unwrap_or_default(), ENTITY_FIELDS)));
+        }
+        false
+    });
+    cost.get()
+}
+
 #[async_trait::async_trait]
-impl Extension for Checks {
+impl Extension for Checking {
     async fn parse_query(
         &self,
         ctx: &ExtensionContext<'_>,
@@ -57,7 +95,8 @@ impl Extension for Checks {
         coercion::check_variables(&ctx.schema_env.registry, operation, variables)?;
         let omitted = variables::omitted(operation, variables)?;
         variables::remove(&mut document, omitted)?;
-        paging::give_size(&mut document, &ctx.schema_env.registry, self.page_size);
+        paging::give_size(&mut document, &ctx.schema_env.registry, self.checks.page_size);
+        self.entities.store(cost_of_entities(&document, variables), Ordering::Relaxed);
         Ok(document)
     }
 
@@ -68,11 +107,13 @@ impl Extension for Checks {
     ) -> Result<ValidationResult, Vec<ServerError>> {
         let coded = |error| with_code(error, VALIDATION_FAILED);
         let result = next.run(ctx).await.map_err(|errors| errors.into_iter().map(coded).collect::<Vec<_>>())?;
+        let most = self.checks.complexity;
+        let complexity = result.complexity.saturating_add(self.entities.load(Ordering::Relaxed));
         if let Some(meter) = ctx.data_opt::<Meter>() {
-            meter.charge(u64::try_from(result.complexity.min(self.complexity)).unwrap_or(u64::MAX));
+            meter.charge(u64::try_from(complexity.min(most)).unwrap_or(u64::MAX));
         }
-        Limit::Complexity.check(result.complexity, self.complexity, None).map_err(|error| vec![error])?;
-        if let Some(session) = ctx.data_opt::<Arc<Session>>().filter(|_| result.complexity >= HEAVY_COST) {
+        Limit::Complexity.check(complexity, most, None).map_err(|error| vec![error])?;
+        if let Some(session) = ctx.data_opt::<Arc<Session>>().filter(|_| complexity >= HEAVY_COST) {
             session.mark_heavy();
         }
         Ok(result)

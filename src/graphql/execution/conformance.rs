@@ -11,7 +11,7 @@ use serde_json::json;
 use std::time::Duration;
 use tempfile::TempDir;
 
-use super::*;
+use super::{schema::builder, *};
 use crate::{
     access::Caller,
     clock::Clock,

@@ -16,14 +16,10 @@ mod subscription;
 use std::sync::Arc;
 
 use async_graphql::{
-    Response, ServerError, ServerResult, Variables, futures_util::StreamExt as _, parser::types::ExecutableDocument,
+    Name, Response, ServerError, ServerResult, Value, Variables, indexmap::IndexMap, parser::types::ExecutableDocument,
 };
 
-use self::{
-    checks::Checks,
-    limits::MAX_NESTING,
-    schema::{Schema, builder},
-};
+use self::schema::Schema;
 pub use self::{operation::RequestedOperation, schema::sdl};
 use crate::{
     access::{Caller, Meter, Scope},
@@ -32,8 +28,8 @@ use crate::{
         graphql::GraphqlConfig,
         limits::{Limits, PageLimits},
     },
-    graphql::{error::with_code, types::loader},
-    reports::{Reports, Session},
+    graphql::{Named as _, error::with_code, types::loader},
+    reports::{Defaults, Reports, Session},
 };
 
 /// Executes documents within limits. Cheap to clone.
@@ -63,11 +59,7 @@ impl Executor {
     /// An executor with the limits of `config` and `pages`.
     #[must_use]
     pub fn new(config: &GraphqlConfig, pages: PageLimits) -> Self {
-        let checks = Checks { complexity: config.limits.complexity, page_size: pages.default };
-        // The library's own limit walks all expansions of fragments. It runs after ours, on documents that are small.
-        let builder = builder().data(pages).limit_recursive_depth(MAX_NESTING).extension(checks);
-        let builder = if config.introspection { builder } else { builder.disable_suggestions() };
-        Self { schema: builder.finish(), limits: config.limits, introspection: config.introspection }
+        Self { schema: Schema::new(config, pages), limits: config.limits, introspection: config.introspection }
     }
 
     /// Parses a document and finds the operation to run.
@@ -94,7 +86,7 @@ impl Executor {
     }
 
     fn check_introspection(&self, document: &ExecutableDocument, caller: &Caller) -> ServerResult<()> {
-        let asks = |name: &str| matches!(name, "__schema" | "__type");
+        let asks = |name: &str| matches!(name, "__schema" | "__type" | "_service");
         let may = self.introspection || caller.scopes.has(Scope::Admin);
         if may || !document::any_field(document, |field| asks(&field.name.node)) {
             return Ok(());
@@ -110,12 +102,17 @@ impl Executor {
         let session: Arc<Session> =
             if prepared.several_statements { reports.snapshot_session() } else { reports.session() };
         let request = prepared.request.data(caller).data(meter);
-        let request = request.data(loader::users(Arc::clone(&session))).data(session);
-        let answer = if is_subscription {
-            self.schema.execute_stream(request).next().await.unwrap_or_default()
-        } else {
-            self.schema.execute(request).await
-        };
+        let request = request.data(loader::users(Arc::clone(&session))).data(Arc::clone(&session));
+        let mut answer =
+            if is_subscription { self.schema.execute_once(request).await } else { self.schema.execute(request).await };
+        let Defaults { zone, basis } = session.used_defaults();
+        let used =
+            [("timeZone", zone.map(|zone| zone.to_string())), ("basis", basis.map(|basis| basis.name().to_owned()))];
+        let used = used.into_iter().filter_map(|(name, value)| Some((Name::new(name), Value::from(value?))));
+        let used: IndexMap<_, _> = used.collect();
+        if !used.is_empty() {
+            answer.extensions.insert("defaults".to_owned(), Value::Object(used));
+        }
         self.present(answer)
     }
 

@@ -14,7 +14,7 @@ use async_graphql::{
 
 use crate::{
     codes::VALIDATION_FAILED,
-    graphql::{error::with_code, reports::Query},
+    graphql::{error::with_code, reports::Reports},
 };
 
 const TYPE: &str = "Subscription";
@@ -26,7 +26,7 @@ const DESCRIPTION: &str = "The reports, live: the current answer at once, then e
 
 /// The reports of the root type of queries, as subscriptions.
 #[derive(Debug, Default)]
-pub struct Subscription(Query);
+pub struct Subscription(Reports);
 
 impl SubscriptionType for Subscription {
     fn type_name() -> Cow<'static, str> {
@@ -34,7 +34,7 @@ impl SubscriptionType for Subscription {
     }
 
     fn create_type_info(registry: &mut Registry) -> String {
-        let query = <Query as OutputType>::create_type_info(registry);
+        let query = <Reports as OutputType>::create_type_info(registry);
         let query = registry.types.get(query.trim_end_matches('!')).cloned();
         registry.create_subscription_type::<Self, _>(|_| {
             let mut root = query.clone().unwrap_or_else(|| unreachable!("the root of queries was just created"));

@@ -37,17 +37,19 @@ impl ActiveUsersQuery {
                           beginning is the day of the first visit; an open end is today, or the day of the last \
                           visit where that is later.")]
         filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The time zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the days, and of the dates in `filter`. It is the default zone when it \
+                                  is left out: UTC unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
         #[graphql(
             desc = "The time that assigns a visit to a day: the time at which its door code was issued, or the time \
-                    at which it was used.",
-            default
+                    at which it was used. It is the default basis when it is left out: `ISSUED_AT` unless \
+                    configured otherwise."
         )]
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
     ) -> Option<Result<Rows<ActiveUsers>>> {
         let days = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), None)?;
             let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().active_users(&filter).await
         };

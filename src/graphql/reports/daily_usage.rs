@@ -44,16 +44,15 @@ impl DailyUsageQuery {
         filter: Option<TokenFilterInput>,
         #[graphql(
             desc = "The time zone whose midnight separates the days. The dates in `filter` are dates of this time \
-                    zone.",
-            default
+                    zone. It is the default zone when it is left out: UTC unless configured otherwise."
         )]
-        time_zone: TimeZone,
+        time_zone: Option<TimeZone>,
         #[graphql(
             desc = "The time that assigns a visit to a day: the time at which its door code was issued, or the time \
-                    at which it was used.",
-            default
+                    at which it was used. It is the default basis when it is left out: `ISSUED_AT` unless \
+                    configured otherwise."
         )]
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
         #[graphql(
             desc = "The rows for days without door codes, from `filter.from` to `filter.to`. An open beginning is \
                     the first day with a row; an open end is today.",
@@ -72,7 +71,7 @@ impl DailyUsageQuery {
         let days = async {
             guard::reports(ctx)?;
             let (measures, look_back) = asked(&ctx.look_ahead(), (Argument::DAYS, "rollingAverage"))?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), None)?;
             let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             let question = UsageQuestion::new(filter, Granularity::Day, None, None, gaps.into())?;
             let first = first.map(|first| checked_size(Argument::FIRST, first, MAX_BUCKETS)).transpose()?;

@@ -35,17 +35,19 @@ impl FrequencyQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The door codes that count. All door codes count when the filter is left out.")]
         filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The time zone of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the dates in `filter`. It is the default zone when it is left out: UTC \
+                                  unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
         #[graphql(
             desc = "The time that decides whether a visit is in the range: the time at which its door code was \
-                    issued, or the time at which it was used.",
-            default
+                    issued, or the time at which it was used. It is the default basis when it is left out: \
+                    `ISSUED_AT` unless configured otherwise."
         )]
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
     ) -> Option<Result<Rows<VisitFrequency>>> {
         let rows = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), None)?;
             let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             ctx.data_unchecked::<Arc<Session>>().frequency(&filter).await
         };

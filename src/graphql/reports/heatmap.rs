@@ -36,18 +36,19 @@ impl HeatmapQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The door codes that count. All door codes count when the filter is left out.")]
         filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The time zone of the days and hours, and of the dates in `filter`.", default)]
-        time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the days and hours, and of the dates in `filter`. It is the default zone \
+                                  when it is left out: UTC unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
         #[graphql(
             desc = "The time that assigns a visit to a day and an hour: the time at which its door code was issued, \
-                    or the time at which it was used.",
-            default
+                    or the time at which it was used. It is the default basis when it is left out: `ISSUED_AT` \
+                    unless configured otherwise."
         )]
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
     ) -> Option<Result<Heatmap>> {
         let heatmap = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), None)?;
             let filter = filter.unwrap_or_default().into_filter(ctx, here, basis)?;
             let selection = ctx.look_ahead();
             let months = selection.field("months");

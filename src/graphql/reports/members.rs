@@ -64,7 +64,9 @@ impl MembersQuery {
         #[graphql(desc = "The members to list. All members are listed when the filter is left out.")] filter: Option<
             MembersFilterInput,
         >,
-        #[graphql(desc = "The time zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the days, and of the dates in `filter`. It is the default zone when it \
+                                  is left out: UTC unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
         #[graphql(desc = "The order of the list. Members are ordered by id, ascending, when it is left out.")]
         order_by: Option<
             UserVisitsOrderInput,
@@ -84,7 +86,7 @@ impl MembersQuery {
         let parts = UserVisitsParts { visit_times: true, ..parts(&ctx.look_ahead()) };
         let page = async {
             guard::members(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), None)?;
             let thresholds = Thresholds::new(new_within_days, active_within_days, lapsed_after_days)?;
             let users = filter.unwrap_or_default().users(here)?;
             let arguments = PageArguments { first, after: after.as_deref(), last, before: before.as_deref() };

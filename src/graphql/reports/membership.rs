@@ -43,13 +43,15 @@ impl MembershipQuery {
                           today. `weekdays` is about visits, not about joining and stopping."
         )]
         filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The time zone of the calendar, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the calendar, and of the dates in `filter`. It is the default zone when \
+                                  it is left out: UTC unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
         #[graphql(
             desc = "The time that assigns a visit to a day: the time at which its door code was issued, or the time \
-                    at which it was used.",
-            default
+                    at which it was used. It is the default basis when it is left out: `ISSUED_AT` unless \
+                    configured otherwise."
         )]
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
         #[graphql(desc = "The day on which weeks start. Weeks start on Monday when it is left out. It is only \
                           allowed with the granularity `WEEK`, or with the ranges `THIS_WEEK` and `LAST_WEEK`.")]
         week_start: Option<Weekday>,
@@ -62,7 +64,7 @@ impl MembershipQuery {
     ) -> Option<Result<Rows<Membership>>> {
         let rows = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, week_start)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);
             let filter = filter.into_filter(ctx, here, basis)?;

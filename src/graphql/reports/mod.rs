@@ -3,6 +3,7 @@
 
 mod active_users;
 mod daily_usage;
+mod forecast;
 mod frequency;
 mod heatmap;
 mod members;
@@ -17,18 +18,14 @@ mod user_visits;
 use async_graphql::MergedObject;
 
 use self::{
-    active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, frequency::FrequencyQuery, heatmap::HeatmapQuery,
-    members::MembersQuery, membership::MembershipQuery, retention::RetentionQuery, segments::SegmentsQuery,
-    token_funnel::TokenFunnelQuery, usage::UsageQuery, user_visits::UserVisitsQuery,
+    active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, forecast::ForecastQuery, frequency::FrequencyQuery,
+    heatmap::HeatmapQuery, members::MembersQuery, membership::MembershipQuery, retention::RetentionQuery,
+    segments::SegmentsQuery, token_funnel::TokenFunnelQuery, usage::UsageQuery, user_visits::UserVisitsQuery,
 };
 
-/// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a
-/// visit; fields and types call door codes `tokens`. Dates are local to the time zone that you give, and both ends of
-/// a range are included. Measures that you do not select are not computed. Every field needs the scope `reports`,
-/// except `members`, which needs the scope `members`; further fields and filters that need the scope `members` say
-/// so.
+/// The fields of all reports.
 #[derive(Debug, Default, MergedObject)]
-pub struct Query(
+pub struct Reports(
     DailyUsageQuery,
     UsageQuery,
     HeatmapQuery,
@@ -40,4 +37,13 @@ pub struct Query(
     MembersQuery,
     SegmentsQuery,
     MembershipQuery,
+    ForecastQuery,
 );
+
+/// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a
+/// visit; fields and types call door codes `tokens`. Dates are local to the time zone that you give, and both ends of
+/// a range are included. Measures that you do not select are not computed. Every field needs the scope `reports`,
+/// except `members`, which needs the scope `members`; further fields and filters that need the scope `members` say
+/// so.
+#[derive(Debug, Default, MergedObject)]
+pub struct Query(Reports);

@@ -47,20 +47,22 @@ impl RetentionQuery {
         #[graphql(desc = "The cohorts to list, and the members that count. All cohorts and all members count when \
                           the filter is left out.")]
         filter: Option<RetentionFilterInput>,
-        #[graphql(desc = "The time zone of the periods, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the periods, and of the dates in `filter`. It is the default zone when \
+                                  it is left out: UTC unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
         #[graphql(
             desc = "The time that assigns a visit to a period: the time at which its door code was issued, or the \
-                    time at which it was used.",
-            default
+                    time at which it was used. It is the default basis when it is left out: `ISSUED_AT` unless \
+                    configured otherwise."
         )]
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
         #[graphql(desc = "The day on which weeks start. Weeks start on Monday when it is left out. It is only \
                           allowed with the cohort `WEEK`, or with the ranges `THIS_WEEK` and `LAST_WEEK`.")]
         week_start: Option<Weekday>,
     ) -> Option<Result<Vec<RetentionCohort>>> {
         let cohorts = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, week_start)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);
             let filter = filter.into_filter(ctx, here, basis)?;
@@ -121,7 +123,7 @@ impl RetentionFilterInput {
         self,
         ctx: &Context<'_>,
         here: reports::Here,
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
     ) -> Result<TokenFilter, reports::Error> {
         let users = UserFilter::new(Argument::USER_IDS, self.user_ids, DateRange::default(), self.is_active)?;
         Ok(TokenFilter {
@@ -132,7 +134,7 @@ impl RetentionFilterInput {
             )?,
             users: guard::permitted(ctx, users)?,
             zone: here.zone,
-            basis: basis.into(),
+            basis: inputs::basis(ctx, basis),
             ..TokenFilter::default()
         })
     }

@@ -54,11 +54,13 @@ impl SegmentsQuery {
         #[graphql(desc = "The members to count. All members are counted when the filter is left out. `userIds`, \
                           `joinedFrom` and `joinedTo` need the scope `members`.")]
         filter: Option<MembersFilterInput>,
-        #[graphql(desc = "The time zone of the days, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the days, and of the dates in `filter`. It is the default zone when it \
+                                  is left out: UTC unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
     ) -> Option<Result<Rows<SegmentSize>>> {
         let sizes = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), None)?;
             let thresholds = Thresholds::new(new_within_days, active_within_days, lapsed_after_days)?;
             let users = guard::permitted(ctx, filter.unwrap_or_default().users(here)?)?;
             ctx.data_unchecked::<Arc<Session>>().segments(thresholds, users, here.zone).await

@@ -34,12 +34,14 @@ impl TokenFunnelQuery {
                     the filter is left out."
         )]
         filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The time zone of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the dates in `filter`. It is the default zone when it is left out: UTC \
+                                  unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
     ) -> Option<Result<TokenFunnel>> {
         let funnel = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, None)?;
-            let filter = filter.unwrap_or_default().into_filter(ctx, here, TimeBasis::IssuedAt)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), None)?;
+            let filter = filter.unwrap_or_default().into_filter(ctx, here, Some(TimeBasis::IssuedAt))?;
             ctx.data_unchecked::<Arc<Session>>().token_funnel(&filter).await
         };
         Some(funnel.await.map(TokenFunnel::from).map_err(client_error))

@@ -136,10 +136,16 @@ give_names!(range::RelativeRange as RelativeRange);
 pub(in crate::graphql) fn here(
     ctx: &Context<'_>,
     argument: Argument,
-    time_zone: &TimeZone,
+    time_zone: Option<&TimeZone>,
     week_start: Option<Weekday>,
 ) -> Result<Here, InvalidArgument> {
-    Here::new(ctx.data_unchecked::<Arc<Session>>(), argument, &time_zone.0, week(week_start))
+    let session = ctx.data_unchecked::<Arc<Session>>();
+    Here::new(session, argument, time_zone.map(|zone| zone.0.as_str()), week(week_start))
+}
+
+/// The basis of a question, or the default one.
+pub(in crate::graphql) fn basis(ctx: &Context<'_>, basis: Option<TimeBasis>) -> filter::TimeBasis {
+    ctx.data_unchecked::<Arc<Session>>().basis(basis.map(Into::into))
 }
 
 /// The first day of weeks, if it was given.
@@ -181,7 +187,7 @@ impl TokenFilterInput {
         self,
         ctx: &Context<'_>,
         here: Here,
-        basis: TimeBasis,
+        time_basis: Option<TimeBasis>,
     ) -> Result<TokenFilter, Error> {
         let users =
             here.users(self.user_ids, text(self.joined_from.as_ref()), text(self.joined_to.as_ref()), self.is_active)?;
@@ -190,7 +196,7 @@ impl TokenFilterInput {
             users: guard::permitted(ctx, users)?,
             weekdays: self.weekdays.map(|days| days.into_iter().map(Into::into).collect()).unwrap_or_default(),
             zone: here.zone,
-            basis: basis.into(),
+            basis: basis(ctx, time_basis),
             ..TokenFilter::default()
         })
     }

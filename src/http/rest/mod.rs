@@ -14,6 +14,7 @@ mod table;
 
 mod active_users;
 mod daily_usage;
+mod forecast;
 mod frequency;
 mod heatmap;
 mod members;
@@ -46,7 +47,7 @@ use crate::{
 type Answer = fn(Request) -> Answering;
 
 /// All reports, in the order in which `/api/reports` lists them, with the functions that answer.
-static REPORTS: [(&Report, Answer); 11] = [
+static REPORTS: [(&Report, Answer); 12] = [
     (&daily_usage::REPORT, daily_usage::answer),
     (&user_visits::REPORT, user_visits::answer),
     (&usage::REPORT, usage::answer),
@@ -58,6 +59,7 @@ static REPORTS: [(&Report, Answer); 11] = [
     (&active_users::REPORT, active_users::answer),
     (&token_funnel::REPORT, token_funnel::answer),
     (&frequency::REPORT, frequency::answer),
+    (&forecast::REPORT, forecast::answer),
 ];
 
 /// The path of the list of reports.

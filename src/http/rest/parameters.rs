@@ -93,8 +93,11 @@ pub(in crate::http) const RANGE: [Parameter; 4] = [
     ),
     ZONE[0],
 ];
-pub(in crate::http) const ZONE: [Parameter; 1] =
-    [parameter("time_zone", Kind::Zone, "The time zone of all dates: UTC when it is left out.")];
+pub(in crate::http) const ZONE: [Parameter; 1] = [parameter(
+    "time_zone",
+    Kind::Zone,
+    "The time zone of all dates. When it is left out, it is UTC, or the one that the gateway is configured with.",
+)];
 pub(in crate::http) const USERS: [Parameter; 2] = [
     parameter(
         "user_ids",
@@ -118,7 +121,8 @@ pub(in crate::http) const JOINED: [Parameter; 2] = [
 pub(in crate::http) const BASIS: [Parameter; 1] = [parameter(
     "basis",
     Kind::Name(TimeBasis::names),
-    "The time that assigns a visit to a day: the issue of its door code (when it is left out), or the use.",
+    "The time that assigns a visit to a day: the issue of its door code, or the use. When it is left out, it is the issue, \
+     or the one that the gateway is configured with.",
 )];
 pub(in crate::http) const WEEKDAYS: [Parameter; 1] =
     [parameter("weekdays", Kind::Names(chrono::Weekday::names), "Only these days of the week, separated by commas.")];
@@ -236,8 +240,7 @@ impl Asked {
     }
 
     fn here(&self, session: &Session) -> Result<Here, Failure> {
-        let zone = self.text("time_zone").unwrap_or("UTC");
-        Ok(Here::new(session, Argument::TIME_ZONE, zone, self.week_start()?)?)
+        Ok(Here::new(session, Argument::TIME_ZONE, self.text("time_zone"), self.week_start()?)?)
     }
 
     fn range(&self, here: Here) -> Result<DateRange, Failure> {
@@ -275,7 +278,7 @@ impl Asked {
             users: self.users(here)?,
             weekdays: self.some("weekdays")?.map(|days| days.into_iter().collect()).unwrap_or_default(),
             zone: here.zone,
-            basis: self.one("basis")?.unwrap_or_default(),
+            basis: session.basis(self.one("basis")?),
             ..TokenFilter::default()
         })
     }
@@ -288,7 +291,7 @@ impl Asked {
             left_out: Vec::new(),
             users: self.users(here)?,
             zone: here.zone,
-            basis: self.one("basis")?.unwrap_or_default(),
+            basis: session.basis(self.one("basis")?),
             visits: VisitsRange::new(self.whole("min_visits")?, self.whole("max_visits")?)?,
             last_visit_before: here.date(Argument::LAST_VISIT_BEFORE, self.text("last_visit_before"))?,
             last_visit_from: None,

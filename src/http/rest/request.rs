@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header},
     response::Response,
 };
 
@@ -19,13 +19,16 @@ use crate::{
         rest::{parameters::Asked, report::Report, table::Format},
     },
     reports::{
-        Session, Thresholds, Week,
+        Defaults, Session, Thresholds, Week,
         filter::{TokenFilter, UserFilter, UserVisitsFilter},
         page::UserVisitsOrder,
         range::{DateRange, RelativeRange},
         time_zone::Zone,
     },
 };
+
+/// The configured defaults that the answer used.
+const DEFAULTS: HeaderName = HeaderName::from_static("x-defaults");
 
 /// What a list of members costs its caller, whatever its length.
 const LIST_COST: u64 = 50_000;
@@ -160,6 +163,12 @@ impl Request {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         headers.insert(header::VARY, answers::VARY);
+        let Defaults { zone, basis } = self.session.used_defaults();
+        let used = [zone.map(|zone| format!("time_zone={zone}")), basis.map(|basis| format!("basis={}", basis.name()))];
+        let used = used.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        if let Some(used) = HeaderValue::from_str(&used).ok().filter(|used| !used.is_empty()) {
+            headers.insert(DEFAULTS, used);
+        }
         if self.format != Format::Json {
             let dates = [range.from(), range.to()].into_iter().flatten().map(|date| format!("_{date}"));
             let name: String = std::iter::once(self.report.name.to_owned()).chain(dates).collect();

@@ -19,17 +19,17 @@ pub struct Here {
 }
 
 impl Here {
-    /// With the zone named `zone`, which `argument` gave.
+    /// With the zone named `zone`, which `argument` gave, or the default zone.
     ///
     /// # Errors
     /// When there is no such zone.
     pub fn new(
         session: &Session,
         argument: Argument,
-        zone: &str,
+        zone: Option<&str>,
         week_start: Option<Week>,
     ) -> Result<Self, InvalidArgument> {
-        let zone = Zone::parse(argument, zone)?;
+        let zone = session.zone(argument, zone)?;
         Ok(Self { zone, now: session.now(), week_start: week_start.unwrap_or_default() })
     }
 

@@ -40,6 +40,11 @@ impl Zone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self(Tz::UTC);
 
+    /// The zone of the library's.
+    pub(in crate::reports) fn of(zone: Tz) -> Self {
+        Self(zone)
+    }
+
     /// The zone with this IANA name, such as `Europe/Berlin`; case-sensitive.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ on_postgres!(
     members_agree,
     token_funnel_agrees,
     frequency_agrees,
+    forecast_agrees,
     segments_agree,
     membership_agrees,
 );
@@ -103,6 +104,10 @@ const SEGMENTS: &str = "query Q($newWithinDays: Int!, $activeWithinDays: Int!, $
 const MEMBERSHIP: &str = "query Q($granularity: Granularity!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $weekStart: Weekday, $stoppedAfterDays: Int!) {
     membership(granularity: $granularity, filter: $filter, timeZone: $zone, basis: $basis, weekStart: $weekStart, stoppedAfterDays: $stoppedAfterDays) {
         start startMillis end label joined active firstVisits returning stopped isPartial } }";
+const FORECAST: &str = "query Q($days: Int!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
+    forecast(days: $days, filter: $filter, timeZone: $zone, basis: $basis) {
+        learnedFrom learnedTo days { date startsAt expected lower upper }
+        backtest { days meanAbsoluteError seasonalNaiveError } } }";
 const FREQUENCY: &str = "query Q($filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!) {
     frequency(filter: $filter, timeZone: $zone, basis: $basis) { visits members membersAtLeast } }";
 
@@ -155,6 +160,10 @@ async fn members_agree() {
 
 async fn token_funnel_agrees() {
     agree(7, TOKEN_FUNNEL, "tokenFunnel", funnel_question, |space, question| Ok(space.token_funnel(question))).await;
+}
+
+async fn forecast_agrees() {
+    agree(11, FORECAST, "forecast", forecast_question, |space, question| Ok(space.forecast(question))).await;
 }
 
 async fn frequency_agrees() {
@@ -332,6 +341,12 @@ fn membership_question(random: &mut fastrand::Rng) -> Value {
 
 fn funnel_question(random: &mut fastrand::Rng) -> Value {
     json!({ "filter": filter(random, 4_800), "zone": zone(random) })
+}
+
+fn forecast_question(random: &mut fastrand::Rng) -> Value {
+    let mut question = frequency_question(random);
+    question["days"] = json!(random.u8(1..=92));
+    question
 }
 
 fn frequency_question(random: &mut fastrand::Rng) -> Value {

@@ -1,4 +1,4 @@
-//! The model of the reports other than series: `heatmap`, `activeUsers`, `retention`, `members`, `frequency` and
+//! The model of the reports other than series: `heatmap`, `activeUsers`, `retention`, `members`, `frequency`, `forecast` and
 //! `tokenFunnel`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -320,6 +320,63 @@ impl Space {
         members.iter().map(row).collect()
     }
 
+    pub fn forecast(&self, question: &Value) -> Value {
+        let asked = Asked::read(question);
+        let nothing = json!({ "learnedFrom": null, "learnedTo": null, "days": [], "backtest": null });
+        let Some(recorded) = self.recorded_from(&asked) else { return nothing };
+        let yesterday = asked.today().pred_opt().unwrap();
+        let last = asked.to.map_or(yesterday, |to| to.min(yesterday));
+        let first = asked.from.map_or(recorded, |from| from.max(recorded));
+        let mut counted = BTreeMap::<NaiveDate, i64>::new();
+        for (_, moment) in self.visits(&asked) {
+            *counted.entry(local_date(asked.zone, moment)).or_default() += 1;
+        }
+        let visits = |date: NaiveDate| counted.get(&date).copied().unwrap_or_default();
+        // Whole weeks, the last one first, each from its first day to its last.
+        let week =
+            |number: u64| -> Vec<NaiveDate> { (0..7).map(|day| last - Days::new(7 * number + 6 - day)).collect() };
+        let mut weeks: Vec<_> = (0..52).map(week).take_while(|week| first <= week[0]).collect();
+        weeks.reverse();
+        if weeks.len() < 2 {
+            return nothing;
+        }
+        let listed = |date: NaiveDate| asked.on_weekday(date);
+        let (mut errors, mut naive) = (Vec::new(), Vec::new());
+        for tested in weeks.len().saturating_sub(8).max(2)..weeks.len() {
+            let forecast = expected(&weeks[..tested], &visits, 7);
+            for (day, expected) in forecast.iter().enumerate() {
+                let date = weeks[tested][day];
+                if listed(date) {
+                    errors.push((whole(visits(date)) - expected, *expected));
+                    naive.push(whole((visits(date) - visits(weeks[tested - 1][day])).abs()));
+                }
+            }
+        }
+        let mean = |values: Vec<f64>| hundredths(values.iter().sum::<f64>() / whole(count(values.len())));
+        let mut scaled: Vec<f64> = errors.iter().map(|(error, expected)| error / expected.max(1.0).sqrt()).collect();
+        scaled.sort_by(f64::total_cmp);
+        let nearest =
+            |percent: usize| scaled.iter().enumerate().find(|(at, _)| (at + 1) * 100 >= percent * scaled.len());
+        let days = usize::try_from(question["days"].as_u64().unwrap()).unwrap();
+        let row = |(date, expected): (NaiveDate, f64)| {
+            let bound = |percent| nearest(percent).map(|(_, error)| expected + error * expected.max(1.0).sqrt());
+            json!({
+                "date": date, "startsAt": rfc3339(first_instant(asked.zone, date)), "expected": hundredths(expected),
+                "lower": bound(10).map(|bound| hundredths(bound.min(expected).max(0.0))),
+                "upper": bound(90).map(|bound| hundredths(bound.max(expected))),
+            })
+        };
+        let dates = (last + Days::new(1)).iter_days().zip(expected(&weeks, &visits, days));
+        let rows: Vec<_> = dates.filter(|(date, _)| listed(*date) && day_exists(asked.zone, *date)).map(row).collect();
+        let backtest = (!errors.is_empty()).then(|| {
+            json!({
+                "days": errors.len(), "meanAbsoluteError": mean(errors.iter().map(|(error, _)| error.abs()).collect()),
+                "seasonalNaiveError": mean(naive),
+            })
+        });
+        json!({ "learnedFrom": weeks[0][0], "learnedTo": last, "days": rows, "backtest": backtest })
+    }
+
     pub fn token_funnel(&self, question: &Value) -> Value {
         let asked = Asked::read(question);
         let (mut issued, mut used, mut early) = (0, 0, 0);
@@ -399,4 +456,33 @@ fn reach(asked: &Asked, visited: &BTreeSet<NaiveDate>) -> (Option<NaiveDate>, Op
 fn dates(from: Option<NaiveDate>, to: Option<NaiveDate>) -> impl Iterator<Item = NaiveDate> {
     let to = to.unwrap_or(NaiveDate::MIN);
     from.into_iter().flat_map(|from| from.iter_days()).take_while(move |date| *date <= to)
+}
+
+/// The damped trend of the weeks' totals, as in <https://otexts.com/fpp3/holt.html>, times the share of each day of the week
+/// in the last eight weeks.
+fn expected(weeks: &[Vec<NaiveDate>], visits: &impl Fn(NaiveDate) -> i64, days: usize) -> Vec<f64> {
+    let sum = |dates: &[NaiveDate]| dates.iter().map(|date| visits(*date)).sum::<i64>();
+    let (mut level, mut trend) = (whole(sum(&weeks[0])), 0.0);
+    for week in &weeks[1..] {
+        let next = 0.4 * whole(sum(week)) + 0.6 * (level + 0.9 * trend);
+        trend = 0.1 * (next - level) + 0.9 * 0.9 * trend;
+        level = next;
+    }
+    let recent = &weeks[weeks.len().saturating_sub(8)..];
+    let all: i64 = recent.iter().map(|week| sum(week)).sum();
+    let on = |day: usize| recent.iter().map(|week| visits(week[day])).sum::<i64>();
+    (0..days)
+        .map(|day| {
+            let fading: f64 = (1..=1 + i32::try_from(day / 7).unwrap()).map(|week| 0.9_f64.powi(week)).sum();
+            (level + fading * trend).max(0.0) * ratio(on(day % 7), all).unwrap_or_default()
+        })
+        .collect()
+}
+
+fn whole(number: i64) -> f64 {
+    f64::from(i32::try_from(number).unwrap())
+}
+
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }

@@ -25,7 +25,7 @@ use coworking_analytics::{
     config::{Config, Environment},
     database::{Access, Database},
     http::{self, Gateway},
-    reports::Reports,
+    reports::{Defaults, Reports},
     shutdown::Ending,
 };
 use http_body_util::BodyExt as _;
@@ -115,7 +115,8 @@ impl TestGateway {
         let pool = Database::connect(&config.database, Access::Report).await.unwrap();
         let now = Arc::new(Mutex::new(now()));
         let shown = Arc::clone(&now);
-        let reports = Reports::new(pool, Clock::of(move || *shown.lock().unwrap()));
+        let reports =
+            Reports::new(pool, Clock::of(move || *shown.lock().unwrap())).with_defaults(Defaults::of(&config.reports));
         let ending = Ending::default();
         let gateway = Gateway::new(reports.clone(), &config, ending.clone()).unwrap();
         Self { router: http::router(gateway), reports, database, ending, now }

@@ -48,13 +48,15 @@ impl UsageQuery {
         #[graphql(desc = "The length of a bucket.", default)] granularity: Granularity,
         #[graphql(desc = "The door codes that count. All door codes count when the filter is left out.")]
         filter: Option<TokenFilterInput>,
-        #[graphql(desc = "The time zone of the calendar, and of the dates in `filter`.", default)] time_zone: TimeZone,
+        #[graphql(desc = "The time zone of the calendar, and of the dates in `filter`. It is the default zone when \
+                                  it is left out: UTC unless configured otherwise.")]
+        time_zone: Option<TimeZone>,
         #[graphql(
             desc = "The time that assigns a visit to a bucket: the time at which its door code was issued, or the \
-                    time at which it was used.",
-            default
+                    time at which it was used. It is the default basis when it is left out: `ISSUED_AT` unless \
+                    configured otherwise."
         )]
-        basis: TimeBasis,
+        basis: Option<TimeBasis>,
         #[graphql(
             desc = "The rows for buckets without door codes, from the beginning to the end of the range. An open \
                     beginning is the first bucket with a row; an open end is today.",
@@ -67,7 +69,7 @@ impl UsageQuery {
     ) -> Option<Result<Usage>> {
         let usage = async {
             guard::reports(ctx)?;
-            let here = inputs::here(ctx, Argument::TIME_ZONE, &time_zone, week_start)?;
+            let here = inputs::here(ctx, Argument::TIME_ZONE, time_zone.as_ref(), week_start)?;
             let filter = filter.unwrap_or_default();
             let relative = filter.range.map(Into::into);
             let filter = filter.into_filter(ctx, here, basis)?;

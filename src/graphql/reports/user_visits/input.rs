@@ -29,13 +29,12 @@ pub(in crate::graphql) struct UserVisitsFilterInput {
     to: Option<Date>,
     /// A range of dates that moves with the days, such as `LAST_30_DAYS`. It cannot be combined with `from` or `to`.
     range: Option<RelativeRange>,
-    /// The time zone of the dates in this filter.
-    #[graphql(default)]
-    time_zone: TimeZone,
+    /// The time zone of the dates in this filter. It is the default zone when it is left out: UTC unless configured
+    /// otherwise.
+    time_zone: Option<TimeZone>,
     /// The time that decides whether a visit is in the range: the time at which its door code was issued, or the time
-    /// at which it was used.
-    #[graphql(default)]
-    basis: TimeBasis,
+    /// at which it was used. It is the default basis when it is left out: `ISSUED_AT` unless configured otherwise.
+    basis: Option<TimeBasis>,
     /// Only members who joined on this local date or later.
     joined_from: Option<Date>,
     /// Only members who joined on this local date or earlier.
@@ -61,7 +60,7 @@ impl UserVisitsFilterInput {
         self,
         ctx: &Context<'_>,
     ) -> Result<filter::UserVisitsFilter, InvalidArgument> {
-        let here = inputs::here(ctx, Argument::TIME_ZONE_OF_FILTER, &self.time_zone, None)?;
+        let here = inputs::here(ctx, Argument::TIME_ZONE_OF_FILTER, self.time_zone.as_ref(), None)?;
         Ok(filter::UserVisitsFilter {
             range: here.range(
                 self.range.map(Into::into),
@@ -76,7 +75,7 @@ impl UserVisitsFilterInput {
                 self.is_active,
             )?,
             zone: here.zone,
-            basis: self.basis.into(),
+            basis: inputs::basis(ctx, self.basis),
             visits: VisitsRange::new(self.min_visits, self.max_visits)?,
             last_visit_from: None,
             last_visit_before: here.date(Argument::LAST_VISIT_BEFORE, inputs::text(self.last_visit_before.as_ref()))?,

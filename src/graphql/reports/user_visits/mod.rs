@@ -192,6 +192,7 @@ struct UserVisitsEdge {
 
 /// The position of a page in its list.
 #[derive(Debug, SimpleObject)]
+#[graphql(shareable)]
 pub(in crate::graphql) struct PageInfo {
     /// Whether more members follow this page.
     has_next_page: bool,

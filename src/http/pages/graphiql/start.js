@@ -186,6 +186,27 @@ query Frequency {
 `,
   },
   {
+    query: `# What to expect in the next two weeks, and how far
+# such forecasts were from what happened.
+query Forecast($timeZone: TimeZone!) {
+  forecast(days: 14, timeZone: $timeZone, basis: USED_AT) {
+    days {
+      date
+      expected
+      lower
+      upper
+    }
+    backtest {
+      days
+      meanAbsoluteError
+      seasonalNaiveError
+    }
+  }
+}
+`,
+    variables: JSON.stringify({ timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC' }, null, 2),
+  },
+  {
     query: `# Growth and churn, month by month: who joined,
 # came first, came again, or has been away for 30 days?
 query Growth {
