@@ -183,8 +183,8 @@ impl Inventor {
         let comes_until = self.ago((age - stays).max(0.0));
         let first_code = self.now - TimeDelta::days(self.size.days.into());
         let from = joined_at.max(first_code);
-        // A fifth never comes; of the others, a few come on most days, and most now and then.
-        let frequency = if self.random.u8(..5) == 0 { 0.0 } else { 0.05 + self.random.f64().powi(3) };
+        // A ninth never comes; of the others, a few come on most days, and most now and then.
+        let frequency = if self.random.u8(..9) == 0 { 0.0 } else { 0.05 + self.random.f64().powi(3) };
         #[expect(clippy::cast_precision_loss, reason = "seconds of some years")]
         let seconds = (comes_until - from).num_seconds().max(0) as f64;
         let before = self.frequencies.last().copied().unwrap_or_default();

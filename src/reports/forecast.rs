@@ -1,6 +1,6 @@
 //! What to expect: the visits of the days to come, by day of the week and trend.
 //!
-//! The total of a week follows the damped trend method of Gardner and McKenzie
+//! The total of a week follows a damped trend
 //! (<https://otexts.com/fpp3/holt.html#damped-trend-methods>), and is divided among the days of the week as in the last weeks.
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
@@ -25,9 +25,9 @@ const SHARE_WEEKS: usize = 8;
 /// The last weeks that are forecast from the weeks before them, to know the error.
 const BACKTEST_WEEKS: usize = 8;
 /// How much the last week counts for the level of a week's total.
-const LEVEL: f64 = 0.4;
+const LEVEL: f64 = 0.5;
 /// How much the last change of the level counts for the trend.
-const TREND: f64 = 0.1;
+const TREND: f64 = 0.2;
 /// How much of the trend is left a week later.
 const DAMPING: f64 = 0.9;
 
@@ -198,11 +198,11 @@ mod tests {
     /// Weeks that are all alike are expected to come again, with no error and no spread.
     #[test]
     fn what_always_happens_is_expected() {
-        let week = [10, 20, 30, 20, 10, 0, 0];
-        let visits: Vec<_> = std::iter::repeat_n(week, 12).flatten().collect();
+        let week = [10, 20, 30, 20, 10, 0, 0_i32];
+        let visits: Vec<_> = std::iter::repeat_n(week.map(i64::from), 12).flatten().collect();
         let days = expected(&visits, 10);
         let again = week.iter().cycle().take(10);
-        assert!(days.iter().zip(again).all(|(day, usual)| (day - *usual as f64).abs() < 1e-9), "{days:?}");
+        assert!(days.iter().zip(again).all(|(day, usual)| (day - f64::from(*usual)).abs() < 1e-9), "{days:?}");
         let tested = Tested::of(&visits, |_| true).unwrap();
         assert_eq!(tested.backtest, Backtest { days: 56, error: 0.0, naive_error: 0.0 });
         assert_eq!(tested.interval(20.0), (20.0, 20.0));
@@ -214,7 +214,7 @@ mod tests {
     fn growth_goes_on_and_fades() {
         let visits: Vec<i64> = (0..40).flat_map(|week| [100 + 5 * week; 7]).collect();
         let days = expected(&visits, 92);
-        assert!(days[0] > 297.0 && days[0] < 301.0, "{}", days[0]);
+        assert!(days[0] > 296.0 && days[0] < 300.0, "{}", days[0]);
         assert!(days.windows(8).all(|days| days[7] > days[0]), "later weeks have more");
         let growth = |week: usize| days[7 * week + 7] - days[7 * week];
         assert!(growth(10) < growth(0), "but grow less");

@@ -464,8 +464,8 @@ fn expected(weeks: &[Vec<NaiveDate>], visits: &impl Fn(NaiveDate) -> i64, days: 
     let sum = |dates: &[NaiveDate]| dates.iter().map(|date| visits(*date)).sum::<i64>();
     let (mut level, mut trend) = (whole(sum(&weeks[0])), 0.0);
     for week in &weeks[1..] {
-        let next = 0.4 * whole(sum(week)) + 0.6 * (level + 0.9 * trend);
-        trend = 0.1 * (next - level) + 0.9 * 0.9 * trend;
+        let next = 0.5 * whole(sum(week)) + 0.5 * (level + 0.9 * trend);
+        trend = 0.2 * (next - level) + 0.8 * 0.9 * trend;
         level = next;
     }
     let recent = &weeks[weeks.len().saturating_sub(8)..];
