@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { codegen } from '@graphql-codegen/core';
 import * as operations from '@graphql-codegen/typescript-operations';
-import { build } from 'esbuild';
+import { build, transformSync } from 'esbuild';
 import { buildSchema, parse, print, separateOperations, validate } from 'graphql';
 
 const here = (path) => new URL(path, import.meta.url);
@@ -76,8 +76,17 @@ const { outputFiles } = await build({
 });
 const [script, style] = ['.js', '.css'].map((end) => outputFiles.find(({ path }) => path.endsWith(end)).text);
 keep(`${ASSETS}/dashboard.js.gz`, script);
+// The page speaks English until its script says otherwise.
+const { en } = await import(`data:text/javascript,${encodeURIComponent(transformSync(read('src/words/en.ts'), { loader: 'ts' }).code)}`);
+const said = (name) => {
+  if (!(name in en.page)) throw new Error(`index.html names ${name}, which src/words/en.ts does not have`);
+  return en.page[name].replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
+};
+const page = read('index.html')
+  .replace(/data-label="(\w+)"/g, (label, name) => `${label} aria-label="${said(name)}"`)
+  .replace(/data-words="(\w+)"[^>]*>/g, (tag, name) => `${tag}${said(name)}`);
 // The style comes with the page: it is painted without waiting for another file.
-keep(`${ASSETS}/index.html`, read('index.html').replace('<style></style>', () => `<style>${style.trim()}</style>`));
+keep(`${ASSETS}/index.html`, page.replace('<style></style>', () => `<style>${style.trim()}</style>`));
 const licences = ['uplot/LICENSE', 'graphql-ws/LICENSE.md'];
 keep(`${ASSETS}/LICENSES.txt`, licences.map((path) => `${path.split('/')[0]}\n\n${read(`node_modules/${path}`).trim()}\n`).join('\n\n'));
 

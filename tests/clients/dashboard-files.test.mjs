@@ -60,10 +60,10 @@ test('the file of members has all of the segment, and local dates', LIMIT, async
 
 test('a list that breaks off makes no file, and the page says so', LIMIT, async () => {
   let status = 200;
-  const body = () => (status === 200 ? '{"user_id":1}\n' : '{"errors":[{"message":"Too many lists."}]}');
+  const body = () => (status === 200 ? '{"user_id":1}\n' : '{"errors":[{"message":"Too many lists.","extensions":{"code":"LIMIT_EXCEEDED"}}]}');
   const prepare = (page) => page.route('**/api/reports/members?*', (route) => route.fulfill({ status, body: body() }));
   const page = await open(browser(), gateway.base, '/', { prepare });
-  for (const problem of ['The list broke off.', 'Too many lists.']) {
+  for (const problem of ['The list broke off.', 'This is more than the gateway answers at once']) {
     await page.getByRole('button', { name: 'Save “Members” as CSV' }).click();
     await page.locator('#members .notice', { hasText: problem }).waitFor();
     assert.ok(await page.locator('#members tbody').isVisible());

@@ -10,6 +10,7 @@ import { PNG } from 'pngjs';
 import { ZONE, answered, ask, browse, close, launch, open, rows, texts } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
 import { PICTURES, picture, take } from './pictures.mjs';
+import { fromHere } from './tools.mjs';
 
 const LIMIT = { timeout: 6 * PATIENCE };
 const RANGE = { timeZone: ZONE, basis: 'USED_AT' };
@@ -82,12 +83,12 @@ test('the verdict compares what has elapsed with the same weekdays, as the tiles
   const { current, totals } = (isMonth ? month : week).previous;
   const [now, then] = [current.totals.visits, totals.visits];
   const [headline, sentence] = await Promise.all(['#verdict h2', '#verdict p'].map((each) => page.locator(each).textContent()));
-  assert.ok(sentence.startsWith(`${whole(now)} visits so far in`) && sentence.includes(`, ${whole(then)} on the same weekdays`), sentence);
+  assert.ok(sentence.startsWith(`${whole(now)} visits so far `) && sentence.includes(`, ${whole(then)} on the same weekdays`), sentence);
   if (now >= 20 && then >= 20 && Math.abs(now / then - 1) >= 0.005) {
     assert.ok(headline.endsWith(`is ${percent(Math.abs(now / then - 1))} ${now > then ? 'busier' : 'quieter'}`), headline);
   }
   await choose(page, 'Range', isMonth ? 'THIS_MONTH' : 'THIS_WEEK');
-  await choose(page, 'By', 'DAY');
+  await choose(page, 'Show per', 'DAY');
   assert.match((await texts(page, '.tile .change'))[0], new RegExp(`from ${whole(then)}$`));
   // The chart names the day that each is compared with.
   const said = await page.locator('#usage [role=slider]').getAttribute('aria-valuetext');
@@ -153,7 +154,7 @@ test('what is chosen is in the address, can be shared, and going back works', LI
   assert.equal(await number(page, 'Visits'), usage.totals.visits);
   assert.notEqual(usage.totals.visits, month);
   assert.equal((await table(page, 'usage')).length, 1 + 7);
-  await choose(page, 'By', 'HOUR');
+  await choose(page, 'Show per', 'HOUR');
   assert.ok((await rows(page, '#usage details table')).length >= 1 + 6 * 24);
   await choose(page, 'A visit counts when', 'ISSUED_AT');
   await choose(page, 'Time zone', 'Pacific/Auckland');
@@ -262,7 +263,7 @@ test('a code that opens the door moves the numbers without a reload, also after 
   await shows(before + 5);
   await gateway.pause(async () => {
     await page.locator('#live[data-state=lost]').waitFor();
-    assert.match(await page.locator('#live').textContent(), /Connection lost, trying again as of \d/);
+    assert.match(await page.locator('#live').textContent(), /Connection lost, trying again Updated \d/);
   });
   await page.locator('#live[data-state=live]').waitFor();
   gateway.use(1);
@@ -299,7 +300,7 @@ test('everything together is small', LIMIT, async () => {
     }),
   );
   assert.ok(sizes.every((size) => size > 0));
-  assert.ok(sizes.reduce((sum, size) => sum + size) < 150_000, String(sizes));
+  assert.ok(sizes.reduce((sum, size) => sum + size) < 90_000, String(sizes));
 });
 
 test('what is shown can be taken along: as CSV, as a picture, as the question itself', LIMIT, async () => {
@@ -366,8 +367,8 @@ for (const [name, options] of [
       return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).slice(0, 3).join(' | ')}`);
     };
     assert.deepEqual(await violations(), []);
-    await page.getByRole('button', { name: 'Key…', exact: true }).click();
-    await page.getByRole('dialog', { name: 'API key or token' }).waitFor();
+    await page.getByRole('button', { name: 'Access key…', exact: true }).click();
+    await page.getByRole('dialog', { name: 'Access key' }).waitFor();
     assert.deepEqual(await violations(), []);
     await close(page, `dashboard-accessible-${name}`);
   });
@@ -383,6 +384,108 @@ test('numbers and dates are those of the reader', LIMIT, async () => {
   await close(page, 'dashboard-german');
 });
 
+// What a catalogue says, without what it fills in: words of four letters and more.
+async function said(language) {
+  const text = await readFile(fromHere(`../../web/src/words/${language}.ts`), 'utf8');
+  const lines = text.split('\n').filter((line) => !/^(import|\s*\/[/*])/.test(line));
+  const quoted = [...lines.join('\n').matchAll(/'([^'\n]*)'|`([^`]*)`/g)].flatMap(([, plain, filled = '']) => plain ?? filled.split(/\$\{[^}]*\}/));
+  return quoted.map((part) => part.replace(/^\W+|\W+$/g, '')).filter((part) => /\p{L}{4}/u.test(part));
+}
+
+// Whatever can be read on the page: texts, and what is said of elements.
+const readable = (page) =>
+  page.evaluate(() => {
+    const found = [document.title, document.documentElement.lang];
+    for (const element of document.body.querySelectorAll('*:not(script, style, noscript)')) {
+      for (const { nodeType, nodeValue } of element.childNodes) if (nodeType === Node.TEXT_NODE) found.push(nodeValue);
+      for (const name of ['aria-label', 'aria-valuetext', 'title', 'placeholder']) found.push(element.getAttribute(name) ?? '');
+    }
+    return found.filter((text) => /\p{L}/u.test(text));
+  });
+
+test('a German page has no English sentence left', LIMIT, async () => {
+  const [english, german] = await Promise.all(['en', 'de'].map(said));
+  assert.ok(english.length > 150 && english.includes('Going quiet') && german.includes('Wird still'));
+  const foreign = english.filter((part) => !german.some((other) => other.includes(part)));
+  const check = async (page) => {
+    const texts = await readable(page);
+    assert.ok(texts.includes('Auswertung des Coworking-Space') && texts.some((text) => text.startsWith('Verglichen mit ') || text.startsWith('Aufgezeichnet wird seit ')), 'it is in German');
+    for (const part of foreign) {
+      const whole = new RegExp(`(?<!\\p{L})${part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?!\\p{L})`, 'u');
+      assert.deepEqual(texts.filter((text) => whole.test(text)), [], `“${part}” is English`);
+    }
+  };
+  const page = await open(browser(), gateway.base, '/', { locale: 'de-AT' });
+  for (const summary of await page.locator('summary').all()) await summary.click();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'de-AT');
+  await check(page);
+  await close(page, 'dashboard-german-page');
+  // The link's language, with the same calendar whatever else it asks for; it stays in the address.
+  const linked = await open(browser(), gateway.base, '/?lang=de-u-ca-persian&from=2001-01-01&to=2001-01-31');
+  await check(linked);
+  assert.match(await linked.locator('#usage .note').textContent(), /Zeitraum davor/);
+  assert.match(await linked.locator('.totals .note').textContent(), /27\. Nov\. – 27\. Dez\. 2000/);
+  await choose(linked, 'Zeitraum', 'LAST_7_DAYS');
+  assert.equal(new URL(linked.url()).searchParams.get('lang'), 'de-u-ca-persian');
+  await close(linked, 'dashboard-german-link');
+  // Problems too.
+  const closed = await Gateway.start({ ANONYMOUS_SCOPES: 'none' });
+  try {
+    const refused = await open(browser(), closed.base, '/?lang=de');
+    assert.match(await refused.locator('#notice').textContent(), /^Das sehen nur die/);
+    await refused.getByRole('button', { name: 'Zugangsschlüssel eingeben…' }).click();
+    const texts = await readable(refused);
+    assert.deepEqual(foreign.filter((part) => texts.includes(part)), []);
+    await close(refused, 'dashboard-german-refused', [/Failed to load resource.*401/]);
+  } finally {
+    await closed.stop();
+  }
+});
+
+test('a language that the page does not know is English, with dates as in the world, and Gregorian months', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?from=2001-01-01&to=2001-01-31', { locale: 'fa-IR' });
+  assert.equal(await page.locator('html').getAttribute('lang'), 'en-150');
+  assert.match(await page.locator('.totals .note').textContent(), /27 Nov(ember)?\s–\s27 Dec(ember)? 2000/);
+  // The week is that of the reader.
+  assert.equal((await rows(page, '#heatmap table'))[1][0], 'Sat');
+  await close(page, 'dashboard-persian');
+});
+
+test('weeks begin where the reader lives, everywhere on the page, and stay so in the link', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?range=LAST_WEEK&basis=USED_AT', { locale: 'en-US' });
+  assert.equal((await rows(page, '#heatmap table'))[1][0], 'Sun');
+  const { usage } = await query('usage(filter: { range: LAST_WEEK }, timeZone: $timeZone, basis: $basis, weekStart: SUNDAY) { from to totals { visits } }');
+  assert.equal(await number(page, 'Visits'), usage.totals.visits);
+  const { heatmap, tokenFunnel } = await query(`heatmap(filter: { from: "${usage.from}", to: "${usage.to}" }, timeZone: $timeZone, basis: $basis) { visits } tokenFunnel(filter: { from: "${usage.from}", to: "${usage.to}" }, timeZone: $timeZone) { issued }`);
+  const shown = await page.locator('#heatmap tbody td').evaluateAll((cells) => cells.reduce((sum, { title }) => sum + Number(title.match(/([\d,]+) in all/)[1].replaceAll(',', '')), 0));
+  assert.equal(shown, heatmap.visits);
+  assert.equal((await rows(page, '#funnel table'))[1][1], whole(tokenFunnel.issued));
+  await choose(page, 'Show per', 'WEEK');
+  assert.equal((await table(page, 'usage')).length, 1 + 1);
+  assert.equal(new URL(page.url()).searchParams.get('week'), 'SUNDAY');
+  const shared = await open(browser(), gateway.base, new URL(page.url()).search, { locale: 'en-GB' });
+  assert.equal(await number(shared, 'Visits'), usage.totals.visits);
+  await close(shared, 'dashboard-week-shared');
+  await close(page, 'dashboard-week');
+});
+
+test('the page works from right to left', LIMIT, async () => {
+  for (const viewport of [{ width: 390, height: 844 }, { width: 1440, height: 900 }]) {
+    const page = await open(browser(), gateway.base, '/', { viewport });
+    await page.evaluate(() => (document.documentElement.dir = 'rtl'));
+    const [width, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(width <= room, `${width} of ${room}`);
+    // Titles begin at the right, and the buttons that save keep clear of them.
+    for (const id of ['usage', 'heatmap', 'members']) {
+      const [panel, tools] = await Promise.all([`#${id}`, `#${id} .tools`].map((each) => page.locator(each).boundingBox()));
+      assert.ok(tools.x - panel.x < panel.width / 3, `${id}: buttons at the left`);
+    }
+    const [first, last] = await Promise.all(['th:first-child', 'td:last-child'].map((each) => page.locator(`#heatmap tbody tr:first-child ${each}`).boundingBox()));
+    assert.ok(first.x > last.x, 'the first column is at the right');
+    await close(page, `dashboard-right-to-left-${viewport.width}`);
+  }
+});
+
 test('names need a key: the rest is shown without, and says what is missing', LIMIT, async () => {
   const binary = resolve(process.env.GATEWAY_BIN);
   const made = spawnSync(binary, ['key', 'new', 'desk', '--scopes', 'reports,members', '--until', '2099-01-01'], { encoding: 'utf8' });
@@ -396,11 +499,11 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     const notice = page.locator('#members .notice');
     assert.match(await notice.textContent(), /scope/);
     assert.equal(await page.locator('#members tbody').count(), 0);
-    await notice.getByRole('button', { name: 'Enter a key…' }).click();
+    await notice.getByRole('button', { name: 'Enter an access key…' }).click();
     await page.getByLabel('Key', { exact: true }).fill(key);
     await page.getByRole('button', { name: 'Cancel' }).click();
     assert.ok(await notice.isVisible());
-    await notice.getByRole('button', { name: 'Enter a key…' }).click();
+    await notice.getByRole('button', { name: 'Enter an access key…' }).click();
     await page.getByLabel('Key', { exact: true }).fill(key);
     await page.keyboard.press('Enter');
     await page.locator('#members tbody tr').nth(14).waitFor();
@@ -423,12 +526,12 @@ test('names need a key: the rest is shown without, and says what is missing', LI
       await page.waitForFunction(() => location.search.includes('ACTIVE') && document.querySelector('#query').href.includes('ACTIVE'));
     }
     // A wrong one is refused, whatever is asked.
-    await page.getByRole('button', { name: 'Key…', exact: true }).click();
+    await page.getByRole('button', { name: 'Access key…', exact: true }).click();
     await page.getByLabel('Key', { exact: true }).fill('cwa_wrong');
     await page.getByRole('button', { name: 'Use it' }).click();
     await page.locator('#notice').waitFor();
     await page.locator('#live[data-state=refused]').waitFor();
-    await page.getByRole('button', { name: 'Key…', exact: true }).click();
+    await page.getByRole('button', { name: 'Access key…', exact: true }).click();
     await page.getByRole('button', { name: 'Forget it' }).click();
     await page.locator('#notice').waitFor({ state: 'hidden' });
     await page.locator('#live[data-state=live]').waitFor();
@@ -443,10 +546,10 @@ test('where nothing is open, the page asks for a key once', LIMIT, async () => {
   const closed = await Gateway.start({ ANONYMOUS_SCOPES: 'none' });
   try {
     const page = await open(browser(), closed.base);
-    assert.equal(await page.getByRole('button', { name: 'Enter a key…' }).count(), 1);
+    assert.equal(await page.getByRole('button', { name: 'Enter an access key…' }).count(), 1);
     assert.equal(await page.locator('#verdict h2').textContent(), 'No numbers yet');
     // An open connection that brings nothing is not live.
-    await page.waitForFunction(() => document.querySelector('#live').textContent.trim() === 'Key needed');
+    await page.waitForFunction(() => document.querySelector('#live').textContent.trim() === 'Access key needed');
     assert.equal(await page.locator('#live').getAttribute('data-state'), 'refused');
     await close(page, 'dashboard-closed', [/Failed to load resource.*401/]);
   } finally {
@@ -491,13 +594,13 @@ test('numbers of the range before are pale until those of the new one are there'
 
 test('an address that says nonsense shows what one that says nothing shows', LIMIT, async () => {
   const page = await open(browser(), gateway.base, '/?range=NEVER&zone=Mars/Olympus&by=MINUTE&basis=X&segment=BEST&sort=NAME&member=-1.5&from=2001-02-30&to=x&after=');
-  assert.deepEqual(await Promise.all(['Range', 'By', 'Time zone'].map((label) => select(page, label).inputValue())), ['LAST_30_DAYS', 'AUTO', ZONE]);
+  assert.deepEqual(await Promise.all(['Range', 'Show per', 'Time zone'].map((label) => select(page, label).inputValue())), ['LAST_30_DAYS', 'AUTO', ZONE]);
   assert.ok(await page.locator('#notice').isHidden());
   assert.ok((await number(page, 'Visits')) > 0);
   await close(page, 'dashboard-nonsense');
   // What only the gateway can tell to be wrong, it tells.
   const stale = await open(browser(), gateway.base, '/?after=nonsense');
-  assert.match(await stale.locator('#members .notice').textContent(), /cursor/i);
+  assert.match(await stale.locator('#members .notice').textContent(), /asks for something that is not there/);
   assert.ok((await number(stale, 'Visits')) > 0);
   await close(stale, 'dashboard-stale');
 });

@@ -4,6 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import { h } from './dom';
 import { compact } from './format';
 import { type Sheet, tableOf } from './sheet';
+import { words } from './words';
 
 export interface Series {
   name: string;
@@ -47,11 +48,11 @@ export class Chart {
 
   /** @param paper its size in pixels when it is printed. */
   constructor(host: HTMLElement, label: string, private sheet: () => Sheet, paper: Size) {
-    this.#canvas = h('div', { class: 'plot', role: 'slider', tabindex: '0', 'aria-label': `${label}: arrow keys go from bar to bar` });
+    this.#canvas = h('div', { class: 'plot', role: 'slider', tabindex: '0', 'aria-label': words.chart.keys(label) });
     this.#canvas.addEventListener('keydown', (event) => this.#step(event));
     this.#canvas.addEventListener('blur', () => this.#point(null));
-    this.#table.setAttribute('aria-label', `${label}, as a table`);
-    this.#details = h('details', { ontoggle: () => this.#fillTable() }, h('summary', {}, 'Table'), this.#table);
+    this.#table.setAttribute('aria-label', words.chart.asTable(label));
+    this.#details = h('details', { ontoggle: () => this.#fillTable() }, h('summary', {}, words.chart.table), this.#table);
     host.replaceChildren(h('div', { class: 'caption' }, this.#legend, this.#readout), this.#canvas, this.#details);
     let width = 0;
     new ResizeObserver(() => {
@@ -74,7 +75,7 @@ export class Chart {
     this.#plot = plot;
     this.#legend.replaceChildren(
       ...inWords(plot).map(({ name, color, kind }) => h('li', { class: `swatch ${kind} ${color}` }, name)),
-      ...(plot.isPartial.some(Boolean) ? [h('li', { class: 'swatch partial' }, 'incomplete')] : []),
+      ...(plot.isPartial.some(Boolean) ? [h('li', { class: 'swatch partial' }, words.chart.incomplete)] : []),
     );
     this.#draw();
     this.#fillTable();
@@ -179,7 +180,7 @@ export class Chart {
     if (!plot) return;
     const at = index ?? plot.names.length - 1;
     const values = inWords(plot).map(({ name, values, times, format }) => `${times?.[at] ?? name} ${format(values[at] ?? null)}`);
-    const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ' (incomplete)' : ''}: ${values.join(' · ')}`;
+    const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ` (${words.chart.incomplete})` : ''}: ${values.join(' · ')}`;
     this.#readout.textContent = index === null ? '' : text;
     for (const [name, value] of [['now', at], ['min', 0], ['max', Math.max(plot.names.length - 1, 0)], ['text', text]] as const) {
       this.#canvas.setAttribute(`aria-value${name}`, String(value));

@@ -1,7 +1,6 @@
-// Numbers and dates, in the reader's locale and the chosen zone.
+// Numbers and dates, as the page's language writes them, in the chosen zone.
 import type { Granularity, Weekday } from './documents';
-
-const locale = navigator.languages.slice();
+import { firstDay, locale, words } from './words';
 
 const whole = new Intl.NumberFormat(locale);
 const one = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
@@ -24,7 +23,7 @@ export const compact = or((value) => short.format(value));
 export const percent = or((value) => percents.format(value));
 export const roundPercent = or((value) => wholePercents.format(value));
 export const change = or((value) => signed.format(value));
-export const difference = or((value) => new Intl.NumberFormat(locale, { signDisplay: 'exceptZero' }).format(value));
+export const difference = or((value) => new Intl.NumberFormat(locale, { signDisplay: 'exceptZero', maximumFractionDigits: 1 }).format(value));
 
 const LENGTHS: [Intl.RelativeTimeFormatUnit, number][] = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]];
 
@@ -39,7 +38,7 @@ const dates = new Map<string, Intl.DateTimeFormat>();
 function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = JSON.stringify(options);
   let format = dates.get(key);
-  if (!format) dates.set(key, (format = new Intl.DateTimeFormat(locale, options)));
+  if (!format) dates.set(key, (format = new Intl.DateTimeFormat(locale, { calendar: 'gregory', ...options })));
   return format;
 }
 
@@ -66,11 +65,11 @@ export function bucketName(millis: number, granularity: Granularity, zone: strin
     case 'DAY':
       return instant(millis, zone, { weekday: 'short', ...day });
     case 'WEEK':
-      return `Week of ${instant(millis, zone, day)}`;
+      return words.week(instant(millis, zone, day));
     case 'MONTH':
       return instant(millis, zone, { month: 'long', year: 'numeric' });
     case 'QUARTER':
-      return `${quarter(millis, zone)} ${instant(millis, zone, { year: 'numeric' })}`;
+      return words.quarter(Math.ceil(local(millis, zone).month / 3), instant(millis, zone, { year: 'numeric' }));
     case 'YEAR':
       return instant(millis, zone, { year: 'numeric' });
   }
@@ -92,8 +91,6 @@ export function tickName(millis: number, granularity: Granularity, zone: string)
       return bucketName(millis, granularity, zone);
   }
 }
-
-const quarter = (millis: number, zone: string) => `Q${Math.ceil(local(millis, zone).month / 3)}`;
 
 /** The local calendar's fields of an instant; Monday is 0. */
 export function local(millis: number, timeZone: string): { year: number; month: number; day: number; hour: number; weekday: number } {
@@ -125,6 +122,9 @@ export function bucketValue(millis: number, granularity: Granularity, zone: stri
 
 export const WEEKDAYS: Weekday[] = ['MONDAY', 'TUESDAY', 'WEDNESDAY', 'THURSDAY', 'FRIDAY', 'SATURDAY', 'SUNDAY'];
 
+/** The day of the week of a local date. */
+export const weekdayOf = (text: string): Weekday => WEEKDAYS[(new Date(`${text}T00:00:00Z`).getUTCDay() + 6) % 7]!;
+
 /** 2024 began on a Monday. */
 export const weekdayName = (weekday: Weekday, length: 'short' | 'long' = 'short') =>
   date(`2024-01-0${WEEKDAYS.indexOf(weekday) + 1}`, { weekday: length });
@@ -132,10 +132,8 @@ export const weekdayName = (weekday: Weekday, length: 'short' | 'long' = 'short'
 export const hourName = (hour: number, length: 'short' | 'full' = 'short') =>
   dateFormat({ timeZone: 'UTC', hour: 'numeric', ...(length === 'full' ? { minute: '2-digit' } : {}) }).format(Date.UTC(2024, 0, 1, hour));
 
-/** The days of the week from the locale's first one on. */
-export function weekdays(): Weekday[] {
-  type Week = { firstDay: number };
-  const here = new Intl.Locale(locale[0] ?? 'en') as Intl.Locale & { getWeekInfo?: () => Week; weekInfo?: Week };
-  const first = ((here.getWeekInfo?.() ?? here.weekInfo)?.firstDay ?? 1) - 1;
-  return [...WEEKDAYS.slice(first), ...WEEKDAYS.slice(0, first)];
-}
+/** The day on which the reader's weeks begin. */
+export const WEEK_START = WEEKDAYS[firstDay]!;
+
+/** The days of the week from this one on. */
+export const weekdays = (start: Weekday): Weekday[] => [...WEEKDAYS.slice(WEEKDAYS.indexOf(start)), ...WEEKDAYS.slice(0, WEEKDAYS.indexOf(start))];

@@ -1,12 +1,15 @@
 // The gateway behind the page: its public GraphQL, and nothing else.
 import { type Client, createClient } from 'graphql-ws/client';
 import type { Document } from './documents';
+import { words } from './words';
 
 export interface Problem {
-  message: string;
   path?: (string | number)[];
   extensions?: { code?: string; scope?: string };
 }
+
+/** What a problem is called for people. */
+export const sentence = ({ extensions }: Problem) => words.errors[extensions?.code ?? ''] ?? words.errors.OTHER;
 
 export interface Answer<Data> {
   data: Data | undefined;
@@ -40,8 +43,7 @@ export async function ask<Data, Variables>(document: Document<Data, Variables>, 
     return { data: data ?? undefined, errors };
   } catch (error) {
     if (until.aborted) throw error;
-    const message = timeout.aborted ? 'The gateway did not answer in time.' : 'The gateway cannot be reached.';
-    return { data: undefined, errors: [{ message, extensions: { code: 'UNREACHABLE' } }] };
+    return { data: undefined, errors: [{ extensions: { code: timeout.aborted ? 'SILENT' : 'UNREACHABLE' } }] };
   }
 }
 
@@ -50,11 +52,11 @@ export async function rowsOf<Row>(report: string, parameters: Record<string, str
   const response = await fetch(`/api/reports/${report}?${new URLSearchParams({ ...parameters, format: 'ndjson' })}`, { headers: credentials() });
   if (!response.ok) {
     const { errors } = (await response.json()) as { errors: Problem[] };
-    throw new Error(errors[0]?.message);
+    throw new Error(sentence(errors[0] ?? {}));
   }
   const lines = (await response.text()).split('\n');
   // A list that is whole ends with an empty line.
-  if (lines.splice(-2).join('')) throw new Error('The list broke off.');
+  if (lines.splice(-2).join('')) throw new Error(words.errors.BROKEN_OFF);
   return lines.map((line) => JSON.parse(line) as Row);
 }
 
@@ -69,7 +71,7 @@ export class Live {
   #client: Client;
   #followed: (() => void)[] = [];
 
-  constructor(tell: (state: Connection, reason?: string) => void) {
+  constructor(tell: (state: Connection) => void) {
     let silence: ReturnType<typeof setTimeout>;
     this.#client = createClient({
       url: `${location.origin.replace(/^http/, 'ws')}/graphql/ws`,
@@ -86,7 +88,7 @@ export class Live {
         connected: () => tell('live'),
         closed: (event) => {
           clearTimeout(silence);
-          if (codeOf(event) === FORBIDDEN) tell('refused', (event as CloseEvent).reason);
+          if (codeOf(event) === FORBIDDEN) tell('refused');
           else if (codeOf(event) !== 1000) tell('lost');
         },
         // A connection that says nothing for five seconds is none.

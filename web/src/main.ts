@@ -3,7 +3,7 @@ import './style.css';
 import { Dashboard, type DashboardQuery, type Granularity, Live as LiveDocument, Members, Today } from './documents';
 import { byId, h } from './dom';
 import { instant } from './format';
-import { type Answer, type Connection, Live, type Problem, ask, key } from './gateway';
+import { type Answer, type Connection, Live, type Problem, ask, key, sentence } from './gateway';
 import * as active from './panels/active';
 import * as funnel from './panels/funnel';
 import * as heatmap from './panels/heatmap';
@@ -13,6 +13,7 @@ import * as retention from './panels/retention';
 import * as usage from './panels/usage';
 import * as verdict from './panels/verdict';
 import { savePng } from './save';
+import { words } from './words';
 import { BASES, GRANULARITIES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
@@ -35,12 +36,12 @@ let recordedFrom: string | null = null;
 
 const form = byId<HTMLFormElement>('controls');
 const field = (name: string) => form.elements.namedItem(name) as HTMLSelectElement | HTMLInputElement;
-const option = ([value, text]: [string, string]) => h('option', { value }, text);
+const option = (value: string, text: string) => h('option', { value }, text);
 
 function fillControls(): void {
-  field('range').replaceChildren(...[...RANGES, ['CUSTOM', 'Custom…'] as [string, string]].map(option));
-  field('basis').replaceChildren(...BASES.map(option));
-  field('by').replaceChildren(option(['AUTO', 'What fits']), ...GRANULARITIES.map(option));
+  field('range').replaceChildren(...([...RANGES, 'CUSTOM'] as const).map((value) => option(value, words.ranges[value])));
+  field('basis').replaceChildren(...BASES.map((value) => option(value, words.bases[value])));
+  field('by').replaceChildren(...(['AUTO', ...GRANULARITIES] as const).map((value) => option(value, words.granularities[value])));
 }
 
 /** All four hundred of them: once there is time for that. */
@@ -50,7 +51,7 @@ function fillZones(): void {
   field('zone').value = view.zone;
 }
 
-const zoneOption = (zone: string) => option([zone, zone.replaceAll('_', ' ')]);
+const zoneOption = (zone: string) => option(zone, zone.replaceAll('_', ' '));
 
 function showControls(): void {
   for (const name of ['range', 'from', 'to', 'by', 'basis'] as const) field(name).value = view[name];
@@ -72,7 +73,7 @@ form.addEventListener('change', () => {
     Object.assign(chosen, { to, from: addDays(to, -29) });
   }
   const { range, from, to } = chosen;
-  const problem = range !== 'CUSTOM' ? '' : !from || !to ? 'A range has two dates.' : from > to ? 'The range ends before it begins.' : '';
+  const problem = range !== 'CUSTOM' ? '' : !from || !to ? words.problem.twoDates : from > to ? words.problem.endsTooSoon : '';
   (field('to') as HTMLInputElement).setCustomValidity(problem);
   if (form.reportValidity()) go(chosen);
 });
@@ -152,22 +153,20 @@ async function loadMembers(): Promise<void> {
 
 const connection = byId('live');
 
-const WORDS: Record<Connection, string> = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: 'Access denied' };
-
-let told: { state: Connection; reason: string } = { state: 'connecting', reason: '' };
+let told: Connection = 'connecting';
 /** Whether the page was refused its numbers: then an open connection brings none either. */
 let needsKey = false;
 
 function showConnection(): void {
-  const { state, reason } = told.state === 'live' && needsKey ? { state: 'refused', reason: 'Key needed' } : told;
-  connection.dataset.state = state;
-  connection.firstElementChild!.textContent = reason || WORDS[told.state];
+  const isKeyMissing = told === 'live' && needsKey;
+  connection.dataset.state = isKeyMissing ? 'refused' : told;
+  connection.firstElementChild!.textContent = words.connection[isKeyMissing ? 'needsKey' : told];
   showAge();
 }
 
-function tell(state: Connection, reason = ''): void {
-  const wasLost = told.state === 'lost';
-  told = { state, reason };
+function tell(state: Connection): void {
+  const wasLost = told === 'lost';
+  told = state;
   showConnection();
   // What was missed.
   if (state === 'live' && wasLost) later(current.signal);
@@ -177,9 +176,9 @@ const live = new Live(tell);
 
 function follow(signal: AbortSignal): void {
   live.clear();
-  const { filter, granularity, timeZone, basis, averageOver, compareTo } = variables(view, false);
+  const { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo } = variables(view, false);
   let isFirstToday = true;
-  live.follow(LiveDocument, { filter, granularity, timeZone, basis, averageOver, compareTo }, ({ usage: found }) => {
+  live.follow(LiveDocument, { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo }, ({ usage: found }) => {
     if (signal.aborted || !found) return;
     // What differs from the rest of the page makes that be asked for.
     if (showUsage(found, granularity, timeZone)) later(signal);
@@ -203,7 +202,7 @@ function showAge(): void {
   const time = connection.querySelector('time')!;
   if (!age) return;
   time.dateTime = new Date(age).toISOString();
-  time.textContent = `${connection.dataset.state === 'live' ? 'unchanged since' : 'as of'} ${instant(age, view.zone, { timeStyle: 'medium' })}`;
+  time.textContent = words.updated(instant(age, view.zone, { hour: 'numeric', minute: '2-digit' }));
 }
 
 setTimeout(function turn() {
@@ -241,12 +240,12 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   const isStale = shownRange !== '' && shownRange !== rangeOf(view);
   document.body.classList.toggle('stale', isStale);
   notice.hidden = general.length === 0;
-  notice.replaceChildren(...general.slice(0, 1).map(explain), isStale ? ' The pale numbers are those of the range before.' : '');
+  notice.replaceChildren(...general.slice(0, 1).map(explain), isStale ? ` ${words.problem.stale}` : '');
   needsKey = isEmpty && refused !== undefined;
   showConnection();
   if (data?.thisMonth && data.thisWeek) verdict.show(data.thisMonth, data.thisWeek, recordedFrom);
   else if (!age) verdict.unknown();
-  if (data?.heatmap) heatmap.show(data.heatmap);
+  if (data?.heatmap) heatmap.show(data.heatmap, view.week);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
   if (data?.retention) retention.show(data.retention);
   if (data?.tokenFunnel) funnel.show(data.tokenFunnel);
@@ -273,17 +272,16 @@ function part(panel: Panel, errors: Problem[], name: string): void {
 }
 
 /** What goes by itself. */
-const PASSING = ['UNREACHABLE', 'RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'DATABASE_BUSY', 'REQUEST_TIMEOUT'];
+const PASSING = ['UNREACHABLE', 'SILENT', 'RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'DATABASE_BUSY', 'REQUEST_TIMEOUT'];
 const isPassing = ({ extensions }: Problem) => PASSING.includes(extensions?.code ?? '');
 
 function explain(problem: Problem): Node {
-  const { message, extensions } = problem;
-  const code = extensions?.code;
+  const { code, scope } = problem.extensions ?? {};
   if (code === 'UNAUTHENTICATED' || code === 'FORBIDDEN') {
-    const text = extensions?.scope ? `This is shown to those who have a key with the scope “${extensions.scope}”.` : message;
-    return h('span', {}, `${text} `, h('button', { type: 'button', onclick: askForKey }, 'Enter a key…'));
+    const text = scope ? words.problem.needsScope(scope) : sentence(problem);
+    return h('span', {}, `${text} `, h('button', { type: 'button', onclick: askForKey }, words.problem.enterKey));
   }
-  return h('span', {}, `${message} `, isPassing(problem) && h('button', { type: 'button', onclick: () => void load() }, 'Try again'));
+  return h('span', {}, `${sentence(problem)} `, isPassing(problem) && h('button', { type: 'button', onclick: () => void load() }, words.problem.again));
 }
 
 // -- Buttons

@@ -1,6 +1,7 @@
 // What is on screen, as files.
 import { h } from './dom';
 import { csvOf, type Sheet } from './sheet';
+import { words } from './words';
 
 function save(name: string, content: Blob): void {
   const url = URL.createObjectURL(content);
@@ -30,13 +31,14 @@ export async function savePng(name: string, element: HTMLElement): Promise<void>
   context.scale(ratio, ratio);
   context.drawImage(image, -left, -top);
   const picture = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve));
-  if (!picture) throw new Error('The picture is too large.');
+  if (!picture) throw new Error(words.errors.TOO_LARGE);
   save(`${name}.png`, picture);
 }
 
 /** The page as it is shown: its elements and its style, as wide as the window, so that it is laid out as here. */
 function pageAsSvg(): SVGSVGElement {
   const page = document.body.cloneNode(true) as HTMLElement;
+  page.dir = document.documentElement.dir;
   const here = [...document.body.querySelectorAll<HTMLElement>('*')];
   // What a copy has not: drawings, choices, places scrolled to, and heights that follow from the window's.
   for (const [index, copy] of [...page.querySelectorAll<HTMLElement>('*')].entries()) {

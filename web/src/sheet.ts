@@ -1,5 +1,6 @@
 // Tables of numbers: on the page, and as CSV.
 import { h } from './dom';
+import { words } from './words';
 
 export interface Cell {
   text: string;
@@ -14,6 +15,7 @@ export interface Sheet {
 }
 
 export const cell = (text: string, value: Cell['value'] = text): Cell => ({ text, value });
+export const yesNo = (value: boolean): Cell => cell(value ? words.chart.yes : words.chart.no, value);
 
 /** The table, its first column naming the rows. */
 export function tableOf({ caption, columns, rows }: Sheet): HTMLTableElement {

@@ -1,44 +1,29 @@
 // What is shown: all of it is in the address, so that a view can be shared and gone back to.
-import type { DashboardQueryVariables, MembersQueryVariables, Granularity, MemberSegment, OrderDirection, RelativeRange, TimeBasis, UserVisitsOrderField } from './documents';
-import { localDate } from './format';
+import type { DashboardQueryVariables, MembersQueryVariables, Granularity, MemberSegment, OrderDirection, RelativeRange, TimeBasis, UserVisitsOrderField, Weekday } from './documents';
+import { WEEKDAYS, WEEK_START, localDate, weekdayOf } from './format';
+import { linked } from './words';
 
 /** The page compares with the period before, so that it needs a beginning. */
 export type PageRange = Exclude<RelativeRange, 'ALL'>;
-export const RANGES: [PageRange, string][] = [
-  ['TODAY', 'Today'],
-  ['YESTERDAY', 'Yesterday'],
-  ['LAST_7_DAYS', 'Last 7 days'],
-  ['LAST_30_DAYS', 'Last 30 days'],
-  ['LAST_90_DAYS', 'Last 90 days'],
-  ['LAST_365_DAYS', 'Last 365 days'],
-  ['THIS_WEEK', 'This week'],
-  ['LAST_WEEK', 'Last week'],
-  ['THIS_MONTH', 'This month'],
-  ['LAST_MONTH', 'Last month'],
-  ['THIS_QUARTER', 'This quarter'],
-  ['LAST_QUARTER', 'Last quarter'],
-  ['THIS_YEAR', 'This year'],
-  ['LAST_YEAR', 'Last year'],
+export const RANGES: PageRange[] = [
+  'TODAY',
+  'YESTERDAY',
+  'LAST_7_DAYS',
+  'LAST_30_DAYS',
+  'LAST_90_DAYS',
+  'LAST_365_DAYS',
+  'THIS_WEEK',
+  'LAST_WEEK',
+  'THIS_MONTH',
+  'LAST_MONTH',
+  'THIS_QUARTER',
+  'LAST_QUARTER',
+  'THIS_YEAR',
+  'LAST_YEAR',
 ];
-export const GRANULARITIES: [Granularity, string][] = [
-  ['HOUR', 'Hour'],
-  ['DAY', 'Day'],
-  ['WEEK', 'Week'],
-  ['MONTH', 'Month'],
-  ['QUARTER', 'Quarter'],
-  ['YEAR', 'Year'],
-];
-export const BASES: [TimeBasis, string][] = [
-  ['USED_AT', 'the door opened'],
-  ['ISSUED_AT', 'its code was issued'],
-];
-export const SEGMENTS: [MemberSegment, string][] = [
-  ['NEW', 'New'],
-  ['ACTIVE', 'Active'],
-  ['LAPSING', 'Lapsing'],
-  ['LAPSED', 'Lapsed'],
-  ['NEVER_CAME', 'Never came'],
-];
+export const GRANULARITIES: Granularity[] = ['HOUR', 'DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR'];
+export const BASES: TimeBasis[] = ['USED_AT', 'ISSUED_AT'];
+export const SEGMENTS: (MemberSegment | 'ALL')[] = ['ALL', 'NEW', 'ACTIVE', 'LAPSING', 'LAPSED', 'NEVER_CAME'];
 export const ORDERS: UserVisitsOrderField[] = ['USER_ID', 'VISITS', 'TOKENS_ISSUED', 'JOINED_AT', 'FIRST_VISIT_AT', 'LAST_VISIT_AT'];
 
 export const PAGE_SIZE = 15;
@@ -51,6 +36,8 @@ export interface View {
   by: Granularity | 'AUTO';
   basis: TimeBasis;
   zone: string;
+  /** The day on which weeks begin. */
+  week: Weekday;
   segment: MemberSegment | 'ALL';
   /** The id of a member; 0 for all. */
   member: number;
@@ -88,6 +75,7 @@ export const initial = (): View => ({
   by: 'AUTO',
   basis: 'USED_AT',
   zone: ownZone,
+  week: WEEK_START,
   segment: 'ALL',
   member: 0,
   sort: 'LAST_VISIT_AT',
@@ -111,16 +99,15 @@ export function read(search: string): View {
   const view = initial();
   const oneOf = <Value extends string>(name: string, values: readonly Value[], otherwise: Value) =>
     values.find((value) => value === asked.get(name)) ?? otherwise;
-  const names = <Value extends string>(pairs: [Value, string][]) => pairs.map(([name]) => name);
   const [from, to] = [asked.get('from') ?? '', asked.get('to') ?? ''];
   if (isDate(from) && isDate(to) && from <= to) Object.assign(view, { range: 'CUSTOM', from, to });
-  else view.range = oneOf('range', names(RANGES), 'LAST_30_DAYS');
-  view.by = oneOf('by', names(GRANULARITIES), 'AUTO' as Granularity);
-  if (!asked.has('by')) view.by = 'AUTO';
-  view.basis = oneOf('basis', names(BASES), view.basis);
+  else view.range = oneOf<PageRange>('range', RANGES, 'LAST_30_DAYS');
+  view.by = oneOf<View['by']>('by', GRANULARITIES, 'AUTO');
+  view.basis = oneOf('basis', BASES, view.basis);
   const zone = asked.get('zone') ?? '';
   if (isZone(zone)) view.zone = zone;
-  view.segment = oneOf<MemberSegment | 'ALL'>('segment', names(SEGMENTS), 'ALL');
+  view.week = oneOf('week', WEEKDAYS, view.week);
+  view.segment = oneOf('segment', SEGMENTS, 'ALL');
   view.member = Number.parseInt(asked.get('member') ?? '', 10) || 0;
   view.sort = oneOf('sort', ORDERS, view.sort);
   view.direction = oneOf('direction', ['ASC', 'DESC'], view.direction);
@@ -132,11 +119,12 @@ export function read(search: string): View {
 /** The address of a view: whatever concerns the numbers, since whoever opens it may live in another zone. */
 export function address(view: View): string {
   const usual = initial();
-  const { range, from, to, by, basis, zone, segment, member, sort, direction, after, before } = view;
+  const { range, from, to, by, basis, zone, week, segment, member, sort, direction, after, before } = view;
   const parameters = new URLSearchParams(range === 'CUSTOM' ? { from, to } : { range });
   if (by !== 'AUTO') parameters.set('by', by);
   parameters.set('basis', basis);
   parameters.set('zone', zone);
+  if (isByWeek(view)) parameters.set('week', week);
   if (segment !== 'ALL') parameters.set('segment', segment);
   if (member) parameters.set('member', String(member));
   if (sort !== usual.sort || direction !== usual.direction) {
@@ -145,6 +133,7 @@ export function address(view: View): string {
   }
   if (after) parameters.set('after', after);
   if (before) parameters.set('before', before);
+  if (linked) parameters.set('lang', linked);
   return `?${parameters}`;
 }
 
@@ -175,6 +164,9 @@ const MOST_BUCKETS = 1_100;
 /** Whether the range can be cut so finely. */
 export const isDrawable = (view: View, granularity: Granularity) => lengthOf(view) * PER_DAY[granularity] <= MOST_BUCKETS;
 
+/** Whether the numbers depend on the day on which weeks begin. */
+const isByWeek = (view: View) => view.range === 'THIS_WEEK' || view.range === 'LAST_WEEK' || granularityOf(view) === 'WEEK';
+
 /** What buckets the chart has: those that were chosen where they fit, else the finest that can be told apart. */
 export function granularityOf(view: View): Granularity {
   const { by } = view;
@@ -182,7 +174,7 @@ export function granularityOf(view: View): Granularity {
   const days = lengthOf(view);
   if (by === 'AUTO' && days <= 2) return 'HOUR';
   if (by === 'AUTO' && days > 124) return days <= 800 ? 'WEEK' : days <= 4_000 ? 'MONTH' : 'YEAR';
-  const found = GRANULARITIES.map(([name]) => name).find((name) => PER_DAY[name] < (by === 'AUTO' ? 2 : PER_DAY[by]) && isDrawable(view, name));
+  const found = GRANULARITIES.find((name) => PER_DAY[name] < (by === 'AUTO' ? 2 : PER_DAY[by]) && isDrawable(view, name));
   return found ?? 'YEAR';
 }
 
@@ -193,6 +185,15 @@ export const AVERAGE_OVER: Record<Granularity, number> = { HOUR: 24, DAY: 7, WEE
 const MOST_ACTIVE_DAYS = 1_100;
 /** Cohorts are those of the year up to the end of the range. */
 const COHORT_MONTHS = 12;
+
+/** The range for reports that know of weeks from Monday on only. */
+function datesOf({ range, from, to, zone, week }: View) {
+  if (range === 'CUSTOM') return { from, to };
+  if (range !== 'THIS_WEEK' && range !== 'LAST_WEEK') return { range };
+  const now = today(zone);
+  const start = addDays(now, -((WEEKDAYS.indexOf(weekdayOf(now)) - WEEKDAYS.indexOf(week) + 7) % 7));
+  return range === 'THIS_WEEK' ? { from: start, to: now } : { from: addDays(start, -7), to: addDays(start, -1) };
+}
 
 /** The question behind a page of members. */
 export function ofMembers({ zone, segment, member, sort, direction, after, before }: View): MembersQueryVariables {
@@ -207,18 +208,22 @@ export function ofMembers({ zone, segment, member, sort, direction, after, befor
 
 /** The question behind a view. */
 export function variables(view: View, withMembers: boolean): DashboardQueryVariables {
-  const { range, from, to, basis, zone } = view;
+  const { range, from, to, basis, zone, week } = view;
   const isCustom = range === 'CUSTOM';
   const filter = isCustom ? { from, to } : { range };
+  const dates = datesOf(view);
   const earliest = isCustom ? addDays(to, 1 - MOST_ACTIVE_DAYS) : '';
   const now = today(zone);
   const last = isCustom && to < now ? to : now;
   const granularity = granularityOf(view);
   return {
     filter,
-    activeFilter: isCustom ? { from: from > earliest ? from : earliest, to } : filter,
+    dates,
+    activeFilter: isCustom ? { from: from > earliest ? from : earliest, to } : dates,
     cohorts: { from: iso(Date.UTC(Number(last.slice(0, 4)), Number(last.slice(5, 7)) - COHORT_MONTHS, 1)), to: last },
     granularity,
+    weekStart: isByWeek(view) ? week : null,
+    week,
     basis,
     averageOver: AVERAGE_OVER[granularity],
     // Days and hours depend on the weekday; in longer buckets, weekdays even out.

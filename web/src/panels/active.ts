@@ -2,7 +2,8 @@
 import { Chart } from '../chart';
 import type { DashboardQuery } from '../documents';
 import { bucketName, count, localDate, tickName } from '../format';
-import { cell, type Sheet } from '../sheet';
+import { cell, type Sheet, yesNo } from '../sheet';
+import { words } from '../words';
 import { Panel } from './panel';
 import { tickLevels } from './ticks';
 
@@ -10,7 +11,7 @@ type Days = NonNullable<DashboardQuery['activeUsers']>;
 
 let shown: { days: Days; zone: string } | undefined;
 export const panel = new Panel('active', sheet);
-const chart = new Chart(panel.body, 'Active members', sheet, { clientWidth: 390, clientHeight: 135 });
+const chart = new Chart(panel.body, words.page.active, sheet, { clientWidth: 390, clientHeight: 135 });
 
 export function show(days: Days, zone: string): void {
   shown = { days, zone };
@@ -23,11 +24,11 @@ export function show(days: Days, zone: string): void {
     ticks: starts.map((start) => tickName(start, 'DAY', zone)),
     tickLevels: tickLevels(starts, 'DAY', zone),
     isPartial: days.map(({ isPartial }) => isPartial),
-    empty: days.some(({ monthly }) => monthly > 0) ? null : 'Nobody came in this range, nor in the 30 days before.',
+    empty: days.some(({ monthly }) => monthly > 0) ? null : words.active.empty,
     series: [
-      line('Monthly', 'third', days.map(({ monthly }) => monthly)),
-      line('Weekly', 'average', days.map(({ weekly }) => weekly)),
-      line('Daily', 'accent', days.map(({ daily }) => daily)),
+      line(words.active.monthly, 'third', days.map(({ monthly }) => monthly)),
+      line(words.active.weekly, 'average', days.map(({ weekly }) => weekly)),
+      line(words.active.daily, 'accent', days.map(({ daily }) => daily)),
     ],
   });
 }
@@ -35,14 +36,14 @@ export function show(days: Days, zone: string): void {
 function sheet(): Sheet {
   const { days = [], zone = 'UTC' } = shown ?? {};
   return {
-    caption: 'Active members',
-    columns: ['Day', 'Daily', 'Weekly', 'Monthly', 'Incomplete'],
+    caption: words.page.active,
+    columns: [words.active.day, words.active.daily, words.active.weekly, words.active.monthly, words.active.incomplete],
     rows: days.map(({ startsAtMillis, daily, weekly, monthly, isPartial }) => [
       cell(bucketName(startsAtMillis, 'DAY', zone), localDate(startsAtMillis, zone)),
       cell(count(daily), daily),
       cell(count(weekly), weekly),
       cell(count(monthly), monthly),
-      cell(isPartial ? 'yes' : 'no', isPartial),
+      yesNo(isPartial),
     ]),
   };
 }

@@ -3,6 +3,7 @@ import type { DashboardQuery } from '../documents';
 import { fill, h, styled } from '../dom';
 import { count, duration, percent } from '../format';
 import { cell, type Sheet } from '../sheet';
+import { words } from '../words';
 import { Panel } from './panel';
 
 type Funnel = NonNullable<DashboardQuery['tokenFunnel']>;
@@ -14,7 +15,7 @@ export function show(funnel: Funnel): void {
   shown = funnel;
   const { issued, used, unused, timeToUse } = funnel;
   if (!issued) {
-    fill(panel.body, h('p', { class: 'empty' }, 'No door codes were issued in this range.'));
+    fill(panel.body, h('p', { class: 'empty' }, words.funnel.empty));
     return;
   }
   const bar = (name: string, value: number, kind: string) =>
@@ -27,18 +28,18 @@ export function show(funnel: Funnel): void {
       h('td', { class: 'bar', 'aria-hidden': 'true' }, styled(h('div', { class: kind }), '--part', value / issued)),
     );
   const waits: [string, number | null | undefined][] = [
-    ['Half are used within', timeToUse.median],
-    ['9 of 10 within', timeToUse.p90],
-    ['99 of 100 within', timeToUse.p99],
+    [words.funnel.median, timeToUse.median],
+    [words.funnel.p90, timeToUse.p90],
+    [words.funnel.p99, timeToUse.p99],
   ];
   fill(
     panel.body,
     h(
       'table',
       { class: 'funnel' },
-      h('caption', { class: 'unseen' }, 'Door codes issued, used and unused'),
-      h('thead', { class: 'unseen' }, h('tr', {}, ...['Codes', 'Number', 'Part'].map((name) => h('th', { scope: 'col' }, name)), h('td', { 'aria-hidden': 'true' }))),
-      h('tbody', {}, bar('Issued', issued, 'whole'), bar('Used', used, 'used'), bar('Unused', unused, 'unused')),
+      h('caption', { class: 'unseen' }, words.funnel.caption),
+      h('thead', { class: 'unseen' }, h('tr', {}, ...[words.funnel.codes, words.funnel.number, words.funnel.part].map((name) => h('th', { scope: 'col' }, name)), h('td', { 'aria-hidden': 'true' }))),
+      h('tbody', {}, bar(words.funnel.issued, issued, 'whole'), bar(words.funnel.used, used, 'used'), bar(words.funnel.unused, unused, 'unused')),
     ),
     h('dl', {}, ...waits.map(([name, seconds]) => h('div', {}, h('dt', {}, name), h('dd', {}, duration(seconds))))),
   );
@@ -46,10 +47,18 @@ export function show(funnel: Funnel): void {
 
 function sheet(): Sheet {
   const { issued, used, unused, timeToUse } = shown ?? {};
-  const values = { issued, used, unused, 'median seconds to use': timeToUse?.median, 'p90 seconds to use': timeToUse?.p90, 'p99 seconds to use': timeToUse?.p99 };
+  const said = words.funnel;
+  const values: [string, number | null | undefined][] = [
+    [said.issued, issued],
+    [said.used, used],
+    [said.unused, unused],
+    [said.seconds(said.median), timeToUse?.median],
+    [said.seconds(said.p90), timeToUse?.p90],
+    [said.seconds(said.p99), timeToUse?.p99],
+  ];
   return {
-    caption: 'Door codes',
-    columns: ['Measure', 'Value'],
-    rows: Object.entries(values).map(([name, value]) => [cell(name), cell(count(value), value ?? null)]),
+    caption: words.page.funnel,
+    columns: [said.measure, said.value],
+    rows: values.map(([name, value]) => [cell(name), cell(count(value), value ?? null)]),
   };
 }

@@ -1,8 +1,9 @@
 // Visits by day of the week and hour.
-import type { DashboardQuery } from '../documents';
+import type { DashboardQuery, Weekday } from '../documents';
 import { fill, h, heatCell } from '../dom';
 import { count, date, decimal, hourName, small, weekdayName, weekdays } from '../format';
 import { cell, type Sheet } from '../sheet';
+import { words } from '../words';
 import { Panel } from './panel';
 
 type Heatmap = NonNullable<DashboardQuery['heatmap']>;
@@ -10,17 +11,17 @@ type Heatmap = NonNullable<DashboardQuery['heatmap']>;
 let shown: Heatmap | undefined;
 export const panel = new Panel('heatmap', sheet);
 
-export function show(heatmap: Heatmap): void {
+export function show(heatmap: Heatmap, weekStart: Weekday): void {
   shown = heatmap;
   const most = Math.max(...heatmap.cells.map(({ average }) => average ?? 0));
   const peak = heatmap.cells.find(({ average }) => average === most);
   panel.note(
     heatmap.visits && peak
-      ? `Visits to expect in each hour. Busiest: ${weekdayName(peak.weekday, 'long')}s from ${hourName(peak.hour, 'full')}, with ${rounded(peak.average)} visits on average: its visits, divided by how often that hour came since ${date(later(heatmap))}.`
-      : 'No visits in this range.',
+      ? words.heatmap.busiest(weekdayName(peak.weekday, 'long'), hourName(peak.hour, 'full'), rounded(peak.average), date(later(heatmap)))
+      : words.heatmap.empty,
   );
   const hours = Array.from({ length: 24 }, (_, hour) => hour);
-  const rows = weekdays().map((weekday) => {
+  const rows = weekdays(weekStart).map((weekday) => {
     const cells = heatmap.cells.filter((each) => each.weekday === weekday);
     return h(
       'tr',
@@ -28,7 +29,7 @@ export function show(heatmap: Heatmap): void {
       h('th', { scope: 'row' }, weekdayName(weekday)),
       ...cells.map(({ hour, average, visits }) => {
         const heat = most ? (average ?? 0) / most : 0;
-        const title = `${weekdayName(weekday, 'long')}, ${hourName(hour)}: ${rounded(average)} on average, ${count(visits)} in all`;
+        const title = words.heatmap.cell(weekdayName(weekday, 'long'), hourName(hour), rounded(average), count(visits));
         return heatCell(heat, { title }, rounded(average));
       }),
     );
@@ -38,11 +39,11 @@ export function show(heatmap: Heatmap): void {
     panel.body,
     h(
       'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Busy hours, the table' },
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': words.chart.theTable(words.heatmap.name) },
       h(
         'table',
         { class: 'heat' },
-        h('caption', { class: 'unseen' }, 'Average visits by day of the week and hour'),
+        h('caption', { class: 'unseen' }, words.heatmap.caption),
         h('thead', {}, h('tr', {}, h('td'), ...hours.map((hour) => h('th', { scope: 'col' }, hourName(hour))))),
         h('tbody', {}, ...rows),
       ),
@@ -58,7 +59,7 @@ const later = ({ from, recordedFrom }: Heatmap) => [from ?? '', recordedFrom ?? 
 function scrollTo(hour: number): void {
   const [place] = panel.body.getElementsByClassName('scroll');
   const cell = place?.querySelectorAll<HTMLElement>('thead th')[hour];
-  if (place && cell) place.scrollLeft = cell.offsetLeft - place.clientWidth / 2;
+  if (place && cell) place.scrollLeft += cell.getBoundingClientRect().left - place.getBoundingClientRect().left - place.clientWidth / 2;
 }
 
 /** Two digits have to do in a cell; what is less than a tenth needs another one to be told from nothing. */
@@ -66,8 +67,8 @@ const rounded = (average: number | null | undefined) => (!average ? count(0) : a
 
 function sheet(): Sheet {
   return {
-    caption: 'Visits by day of the week and hour',
-    columns: ['Weekday', 'Hour', 'Visits', 'Average'],
+    caption: words.heatmap.caption,
+    columns: [words.heatmap.weekday, words.heatmap.hour, words.heatmap.visits, words.heatmap.average],
     rows: (shown?.cells ?? []).map(({ weekday, hour, visits, average }) => [cell(weekday), cell(String(hour), hour), cell(count(visits), visits), cell(decimal(average), average ?? null)]),
   };
 }

@@ -5,6 +5,7 @@ import { NONE, count, instant, localDate } from '../format';
 import { rowsOf } from '../gateway';
 import { cell, type Sheet } from '../sheet';
 import { PAGE_SIZE, SEGMENTS, type View } from '../view';
+import { words } from '../words';
 import { Panel } from './panel';
 
 type Page = NonNullable<MembersQuery['members']>;
@@ -29,17 +30,16 @@ export const panel = new Panel('members', sheet);
 const list = h('div');
 
 const COLUMNS: [string, UserVisitsOrderField | null][] = [
-  ['Id', 'USER_ID'],
-  ['Name', null],
-  ['Segment', null],
-  ['Visits', 'VISITS'],
-  ['Codes', 'TOKENS_ISSUED'],
-  ['Joined', 'JOINED_AT'],
-  ['First visit', 'FIRST_VISIT_AT'],
-  ['Last visit', 'LAST_VISIT_AT'],
-  ['Membership', null],
+  [words.members.id, 'USER_ID'],
+  [words.members.name, null],
+  [words.members.segment, null],
+  [words.members.visits, 'VISITS'],
+  [words.members.codes, 'TOKENS_ISSUED'],
+  [words.members.joined, 'JOINED_AT'],
+  [words.members.first, 'FIRST_VISIT_AT'],
+  [words.members.last, 'LAST_VISIT_AT'],
+  [words.members.membership, null],
 ];
-const NAMES = new Map<MemberSegment, string>(SEGMENTS);
 
 export function show(page: Page, view: View, change: (to: Partial<View>) => void): void {
   shown = view;
@@ -47,7 +47,7 @@ export function show(page: Page, view: View, change: (to: Partial<View>) => void
   if (!panel.body.contains(list)) panel.body.replaceChildren(controls(change), list);
   update(view);
   const focused = document.activeElement instanceof HTMLElement && panel.body.contains(document.activeElement) ? document.activeElement.dataset.name : undefined;
-  fill(list, page.totalCount ? table(page, view, change) : h('p', { class: 'empty' }, 'No such members.'), pager(page, change));
+  fill(list, page.totalCount ? table(page, view, change) : h('p', { class: 'empty' }, words.members.none), pager(page, change));
   if (focused) panel.body.querySelector<HTMLElement>(`[data-name="${focused}"]`)?.focus();
 }
 
@@ -56,16 +56,15 @@ function controls(change: (to: Partial<View>) => void): HTMLFormElement {
   const segment = h(
     'select',
     { name: 'segment', onchange: () => change({ segment: segment.value as View['segment'], ...firstPage }) },
-    h('option', { value: 'ALL' }, 'All'),
-    ...SEGMENTS.map(([value, name]) => h('option', { value }, name)),
+    ...SEGMENTS.map((value) => h('option', { value }, words.segments[value])),
   );
-  const search = h('input', { type: 'search', name: 'member', inputmode: 'numeric', pattern: '[0-9]*', placeholder: 'Any', size: 8, title: 'A number' });
+  const search = h('input', { type: 'search', name: 'member', inputmode: 'numeric', pattern: '[0-9]*', placeholder: words.members.any, size: 8, title: words.members.aNumber });
   const find = (event: Event) => {
     event.preventDefault();
     if (search.reportValidity()) change({ member: Math.min(Number(search.value), 2_147_483_647), ...firstPage });
   };
   search.addEventListener('change', find);
-  return h('form', { class: 'controls', 'aria-label': 'Which members', onsubmit: find }, h('label', {}, 'Segment ', segment), h('label', {}, 'Id ', search));
+  return h('form', { class: 'controls', 'aria-label': words.members.which, onsubmit: find }, h('label', {}, `${words.members.segment} `, segment), h('label', {}, `${words.members.id} `, search));
 }
 
 function update({ segment, member }: View): void {
@@ -86,11 +85,11 @@ function table({ nodes }: Page, view: View, change: (to: Partial<View>) => void)
   });
   return h(
     'div',
-    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Members, the table' },
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': words.chart.theTable(words.page.members) },
     h(
       'table',
       { class: 'members' },
-      h('caption', { class: 'unseen' }, 'Members'),
+      h('caption', { class: 'unseen' }, words.page.members),
       h('thead', {}, h('tr', {}, ...head)),
       h('tbody', {}, ...nodes.map((member) => h('tr', {}, ...cells(member, view.zone).map(({ text }, index) => (index ? h('td', {}, text) : h('th', { scope: 'row' }, text)))))),
     ),
@@ -103,21 +102,21 @@ function pager({ pageInfo, totalCount }: Page, change: (to: Partial<View>) => vo
   return h(
     'p',
     { class: 'pager' },
-    h('span', {}, `${count(totalCount)} ${totalCount === 1 ? 'member' : 'members'}, ${PAGE_SIZE} on a page`),
-    turn('First', { after: '', before: '' }, hasPreviousPage),
-    turn('Previous', { after: '', before: startCursor ?? '' }, hasPreviousPage),
-    turn('Next', { after: endCursor ?? '', before: '' }, hasNextPage),
+    h('span', {}, words.members.count(totalCount, count(totalCount), PAGE_SIZE)),
+    turn(words.members.firstPage, { after: '', before: '' }, hasPreviousPage),
+    turn(words.members.previousPage, { after: '', before: startCursor ?? '' }, hasPreviousPage),
+    turn(words.members.nextPage, { after: endCursor ?? '', before: '' }, hasNextPage),
   );
 }
 
-const MEMBERSHIPS = new Map([[true, 'current'], [false, 'ended']]);
+const MEMBERSHIPS = new Map([[true, words.members.current], [false, words.members.ended]]);
 
 function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVisitAt, lastVisitAt, isActive }: Member, zone: string) {
   const day = (at: string | null | undefined) => (at ? cell(instant(at, zone, { day: 'numeric', month: 'short', year: 'numeric' }), localDate(Date.parse(at), zone)) : cell(NONE, null));
   return [
     cell(String(userId), userId),
     cell(user ? `${user.firstName} ${user.lastName}` : NONE, user ? `${user.firstName} ${user.lastName}` : null),
-    cell(NAMES.get(segment) ?? segment, segment),
+    cell(words.segments[segment], segment),
     cell(count(visits), visits),
     cell(count(tokensIssued), tokensIssued),
     day(joinedAt),
@@ -130,11 +129,11 @@ function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVis
 /** All that are listed, not only those on the page. */
 async function sheet(): Promise<Sheet> {
   const columns = COLUMNS.map(([name]) => name);
-  if (!shown) return { caption: 'Members', columns, rows: [] };
+  if (!shown) return { caption: words.page.members, columns, rows: [] };
   const { zone, segment, member, sort, direction } = shown;
   const asked = { time_zone: zone, order_by: sort, direction, ...(segment === 'ALL' ? {} : { segment }), ...(member ? { user_ids: String(member) } : {}) };
   const rows = await rowsOf<Row>('members', asked);
-  return { caption: 'Members', columns, rows: rows.map((row) => cells(memberOf(row), zone)) };
+  return { caption: words.page.members, columns, rows: rows.map((row) => cells(memberOf(row), zone)) };
 }
 
 const memberOf = (row: Row): Member => ({

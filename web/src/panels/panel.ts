@@ -2,6 +2,7 @@
 import { byId, h } from '../dom';
 import { saveCsv, savePng } from '../save';
 import type { Sheet } from '../sheet';
+import { words } from '../words';
 
 /** A part of the page: a place for its content, and buttons that save it. */
 export class Panel {
@@ -15,15 +16,15 @@ export class Panel {
     this.body = this.element.querySelector<HTMLElement>('.body') ?? this.element;
     const title = this.element.querySelector('h2');
     const name = `coworking-${id}`;
-    const about = `Save “${title?.textContent}”`;
+    const about = title?.textContent ?? '';
     this.#note = this.element.querySelector<HTMLElement>('.note') ?? h('p', { class: 'note' });
     this.#note.after(this.#problem);
     title?.after(
       h(
         'p',
         { class: 'tools' },
-        h('button', { type: 'button', 'aria-label': `${about} as CSV`, onclick: (event) => this.#save(event, async () => saveCsv(name, await sheet())) }, 'CSV'),
-        h('button', { type: 'button', 'aria-label': `${about} as PNG`, onclick: (event) => this.#save(event, () => savePng(name, this.element)) }, 'PNG'),
+        h('button', { type: 'button', 'aria-label': words.save.csv(about), onclick: (event) => this.#save(event, async () => saveCsv(name, await sheet())) }, 'CSV'),
+        h('button', { type: 'button', 'aria-label': words.save.png(about), onclick: (event) => this.#save(event, () => savePng(name, this.element)) }, 'PNG'),
       ),
     );
   }
@@ -40,7 +41,7 @@ export class Panel {
     try {
       await make();
     } catch (error) {
-      this.#problem.replaceChildren(`There is no file. ${error instanceof Error ? error.message : ''}`);
+      this.#problem.replaceChildren(words.problem.noFile(error instanceof Error ? error.message : ''));
       this.#problem.hidden = false;
     } finally {
       button.disabled = false;

@@ -2,7 +2,8 @@
 import type { DashboardQuery } from '../documents';
 import { fill, h, heatCell } from '../dom';
 import { count, date, percent, roundPercent } from '../format';
-import { cell, type Sheet } from '../sheet';
+import { cell, type Sheet, yesNo } from '../sheet';
+import { words } from '../words';
 import { Panel } from './panel';
 
 type Cohorts = NonNullable<DashboardQuery['retention']>;
@@ -15,7 +16,7 @@ const month = (start: string) => date(start, { month: 'short', year: 'numeric' }
 export function show(cohorts: Cohorts): void {
   shown = cohorts;
   if (!cohorts.length) {
-    fill(panel.body, h('p', { class: 'empty' }, 'Nobody joined in this year.'));
+    fill(panel.body, h('p', { class: 'empty' }, words.retention.empty));
     return;
   }
   const columns = Array.from({ length: Math.max(...cohorts.map(({ periods }) => periods.length)) }, (_, index) => index);
@@ -23,15 +24,15 @@ export function show(cohorts: Cohorts): void {
     panel.body,
     h(
       'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Cohorts, the table' },
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': words.chart.theTable(words.retention.name) },
       h(
         'table',
         { class: 'heat cohorts' },
-        h('caption', { class: 'unseen' }, 'Members who came, by the month in which they joined and the months since'),
+        h('caption', { class: 'unseen' }, words.retention.caption),
         h(
           'thead',
           {},
-          h('tr', {}, h('th', { scope: 'col' }, 'Joined'), h('th', { scope: 'col' }, 'Members'), ...columns.map((index) => h('th', { scope: 'col', 'aria-label': `${index} months after` }, index))),
+          h('tr', {}, h('th', { scope: 'col' }, words.retention.joined), h('th', { scope: 'col' }, words.retention.members), ...columns.map((index) => h('th', { scope: 'col', 'aria-label': words.retention.after(index) }, index))),
         ),
         h(
           'tbody',
@@ -45,8 +46,8 @@ export function show(cohorts: Cohorts): void {
               ...periods.map(({ active, rate, isPartial }, index) => {
                 // Not begun yet: there is nothing to say.
                 if (active === null || active === undefined) return h('td', { class: 'future' });
-                const title = `${month(start)}, ${index} months after: ${count(active)} of ${count(members)} (${percent(rate)})${isPartial ? ', incomplete' : ''}`;
-                return heatCell(rate ?? 0, { title }, roundPercent(rate), isPartial ? 'partial' : '');
+                const title = words.retention.cell(month(start), words.retention.after(index), count(active), count(members), percent(rate));
+                return heatCell(rate ?? 0, { title: isPartial ? words.retention.incomplete(title) : title }, roundPercent(rate), isPartial ? 'partial' : '');
               }),
             ),
           ),
@@ -57,14 +58,15 @@ export function show(cohorts: Cohorts): void {
 }
 
 function sheet(): Sheet {
+  const said = words.retention;
   return {
-    caption: 'Who comes back',
-    columns: ['Joined', 'Members', 'Months after', 'Active', 'Rate', 'Incomplete'],
+    caption: words.page.retention,
+    columns: [said.joined, said.members, said.months, said.active, said.rate, said.partial],
     rows: shown.flatMap(({ start, members, periods }) =>
       periods.flatMap(({ active, rate, isPartial }, index) =>
         active === null || active === undefined
           ? []
-          : [[cell(start), cell(count(members), members), cell(String(index), index), cell(count(active), active), cell(percent(rate), rate ?? null), cell(isPartial ? 'yes' : 'no', isPartial)]],
+          : [[cell(start), cell(count(members), members), cell(String(index), index), cell(count(active), active), cell(percent(rate), rate ?? null), yesNo(isPartial)]],
       ),
     ),
   };

@@ -3,18 +3,17 @@ import { Chart } from '../chart';
 import type { DashboardQuery, Granularity } from '../documents';
 import { byId, h } from '../dom';
 import { NONE, SMALL, bucketName, bucketValue, change, count, date, dateRange, decimal, difference, percent, tickName } from '../format';
-import { cell, type Sheet } from '../sheet';
+import { cell, type Sheet, yesNo } from '../sheet';
 import { AVERAGE_OVER, today } from '../view';
+import { words } from '../words';
 import { Panel } from './panel';
 import { tickLevels } from './ticks';
 
 export type Usage = NonNullable<DashboardQuery['usage']>;
 
-const UNITS: Record<Granularity, string> = { HOUR: 'hour', DAY: 'day', WEEK: 'week', MONTH: 'month', QUARTER: 'quarter', YEAR: 'year' };
-
 let shown: { usage: Usage; granularity: Granularity; zone: string } | undefined;
 const panel = new Panel('usage', sheet);
-const chart = new Chart(panel.body, 'Visits over time', sheet, { clientWidth: 680, clientHeight: 170 });
+const chart = new Chart(panel.body, words.page.usage, sheet, { clientWidth: 680, clientHeight: 170 });
 
 export { panel };
 
@@ -23,19 +22,19 @@ export function show(usage: Usage, granularity: Granularity, zone: string, recor
   shown = { usage, granularity, zone };
   const { buckets, previous, totals } = usage;
   const before = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
-  panel.note(isRecorded(usage, recordedFrom) ? `Each ${UNITS[granularity]}, and the same ${SAME[granularity] ?? UNITS[granularity]} in the period before: ${before}.` : `Each ${UNITS[granularity]}. Nothing was recorded in the period before.`);
+  panel.note(isRecorded(usage, recordedFrom) ? words.usage.note(granularity, before) : words.usage.noteAlone(granularity));
   const isPartial = buckets.map((bucket) => bucket.isPartial);
   chart.show({
     names: buckets.map(({ startMillis }) => bucketName(startMillis, granularity, zone)),
     ticks: buckets.map(({ startMillis }) => tickName(startMillis, granularity, zone)),
     tickLevels: tickLevels(buckets.map(({ startMillis }) => startMillis), granularity, zone),
     isPartial,
-    empty: totals.visits || previous.totals.visits ? null : 'No visits in this range, and none in the one before.',
+    empty: totals.visits || previous.totals.visits ? null : words.usage.empty,
     series: [
-      { name: 'Period before', color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
-      { name: 'Visits', color: 'accent', kind: 'bars', values: buckets.map(({ visits }) => visits ?? null), format: count },
+      { name: words.usage.before, color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
+      { name: words.usage.visits, color: 'accent', kind: 'bars', values: buckets.map(({ visits }) => visits ?? null), format: count },
       {
-        name: averageName(granularity),
+        name: words.usage.average(granularity, AVERAGE_OVER[granularity]),
         color: 'average',
         kind: 'line',
         values: buckets.map(({ rollingAverage }) => rollingAverage ?? null),
@@ -46,13 +45,8 @@ export function show(usage: Usage, granularity: Granularity, zone: string, recor
   showTotals(usage, before, (usage.to ?? '') >= today(zone), recordedFrom);
 }
 
-const averageName = (granularity: Granularity) => `Average of ${AVERAGE_OVER[granularity]} ${UNITS[granularity]}s`;
-
 /** Whether the period before was recorded from its beginning. */
 const isRecorded = ({ previous }: Usage, recordedFrom: string | null) => recordedFrom !== null && recordedFrom <= previous.from;
-
-/** What is compared with that of the same weekday. */
-const SAME: Partial<Record<Granularity, string>> = { HOUR: 'hour of the same weekday', DAY: 'weekday' };
 
 /** What the counterparts of the buckets are called. */
 const thenNames = ({ previous }: Usage, granularity: Granularity, zone: string) =>
@@ -64,7 +58,7 @@ type Tile = { name: string; total: string; ratio: number | null; text: string };
 function countTile(measure: 'visits' | 'uniqueVisitors' | 'tokensIssued', name: string, { totals, previous }: Usage): Tile {
   const [then, more, share] = [previous.totals[measure], previous.change[measure] ?? 0, previous.changeRatio[measure] ?? null];
   const isSmall = Math.min(then, then + more) < SMALL;
-  return { name, total: count(totals[measure]), ratio: isSmall ? more : share, text: `${isSmall ? difference(more) : change(share)} from ${count(then)}` };
+  return { name, total: count(totals[measure]), ratio: isSmall ? more : share, text: words.usage.from(isSmall ? difference(more) : change(share), count(then)) };
 }
 
 function showTotals(usage: Usage, before: string, isUnderWay: boolean, recordedFrom: string | null): void {
@@ -72,32 +66,33 @@ function showTotals(usage: Usage, before: string, isUnderWay: boolean, recordedF
   const isCompared = isRecorded(usage, recordedFrom);
   const points = previous.change.conversionRate ?? null;
   const tiles: Tile[] = [
-    countTile('visits', 'Visits', usage),
-    countTile('uniqueVisitors', 'Members who came', usage),
-    countTile('tokensIssued', 'Door codes issued', usage),
+    countTile('visits', words.usage.visits, usage),
+    countTile('uniqueVisitors', words.usage.members, usage),
+    countTile('tokensIssued', words.usage.issued, usage),
     {
-      name: 'Visits per door code',
+      name: words.usage.conversion,
       total: percent(totals.conversionRate),
       ratio: points,
-      text: points === null ? 'nothing to compare with' : `${change(points).replace('%', '')} points from ${percent(previous.totals.conversionRate)}`,
+      text: points === null ? words.usage.nothing : words.usage.points(difference(100 * points), percent(previous.totals.conversionRate)),
     },
   ];
   byId('totals').replaceChildren(
     ...tiles.map(({ name, total, ratio, text }) =>
       h('div', { class: 'tile' }, h('h3', {}, name), h('p', { class: 'number' }, total), isCompared ? h('p', { class: `change ${direction(ratio)}` }, text) : ''),
     ),
-    h('p', { class: 'note' }, `${isCompared ? `Compared with ${before}.` : recordedFrom ? `Recorded since ${date(recordedFrom)}: nothing is known of ${before}.` : ''}${isUnderWay ? ' This range is not over: its last hours are still to come.' : ''}`),
+    h('p', { class: 'note' }, [isCompared ? words.usage.compared(before) : recordedFrom ? words.usage.recordedSince(date(recordedFrom), before) : '', isUnderWay ? words.usage.underWay : words.usage.withoutToday].filter(Boolean).join(' ')),
   );
 }
 
 export const direction = (ratio: number | null | undefined) => (!ratio ? 'level' : ratio > 0 ? 'up' : 'down');
 
 function sheet(): Sheet {
+  const said = words.usage;
   const { usage, granularity, zone } = shown ?? {};
-  if (!usage || !granularity || !zone) return { caption: 'Visits over time', columns: [], rows: [] };
+  if (!usage || !granularity || !zone) return { caption: words.page.usage, columns: [], rows: [] };
   return {
-    caption: 'Visits over time',
-    columns: [UNITS[granularity], 'Visits', 'Door codes issued', averageName(granularity), 'Period before', 'Visits then', 'Incomplete'],
+    caption: words.page.usage,
+    columns: [said.unit(granularity), said.visits, said.issued, said.average(granularity, AVERAGE_OVER[granularity]), said.before, said.then, said.incomplete],
     rows: usage.buckets.map(({ startMillis, visits, tokensIssued, rollingAverage, isPartial }, index) => {
       const before = usage.previous.buckets[index];
       const then = before?.startMillis;
@@ -108,7 +103,7 @@ function sheet(): Sheet {
         cell(decimal(rollingAverage), rollingAverage ?? null),
         then === null || then === undefined ? cell(NONE, null) : cell(bucketName(then, granularity, zone), bucketValue(then, granularity, zone)),
         cell(count(before?.visits), before?.visits ?? null),
-        cell(isPartial ? 'yes' : 'no', isPartial),
+        yesNo(isPartial),
       ];
     }),
   };
