@@ -99,6 +99,77 @@ test('the verdict compares what has elapsed with the same weekdays, as the tiles
   await close(page, 'dashboard-verdict');
 });
 
+// Hours of the day with their visits, and the visits of a day until an hour.
+const until = (buckets, hour) => buckets.filter(({ label }) => Number(label.slice(11, 13)) < hour).reduce((sum, { visits }) => sum + visits, 0);
+const facts = (page) => page.locator('#today dl div').evaluateAll((all) => Object.fromEntries(all.map((each) => [...each.children].map(({ textContent }) => textContent))));
+
+test('today stands beside the same weekday of eight weeks, up to the same hour', LIMIT, async () => {
+  const hourIn = () => Number(new Intl.DateTimeFormat('en-GB', { timeZone: ZONE, hour: 'numeric', hourCycle: 'h23' }).format());
+  for (let hour; hour !== hourIn(); ) {
+    hour = hourIn();
+    const page = await open(browser(), gateway.base);
+    const { usage: today } = await query('usage(granularity: HOUR, filter: { range: TODAY }, timeZone: $timeZone, basis: $basis) { to totals { visits } buckets { label visits } }');
+    const back = (weeks) => new Date(Date.parse(today.to) - weeks * 7 * 86_400_000).toISOString().slice(0, 10);
+    const days = [];
+    for (let week = 1; week <= 8; week++) {
+      days.push((await query(`usage(granularity: HOUR, filter: { from: "${back(week)}", to: "${back(week)}" }, timeZone: $timeZone, basis: $basis) { buckets { label visits } }`)).usage.buckets);
+    }
+    const mean = (until_) => days.reduce((sum, buckets) => sum + until(buckets, until_), 0) / 8;
+    const [byNow, usual] = [until(today.buckets, hour), mean(hour)];
+    const expected = usual >= 20 ? (byNow * mean(24)) / usual : byNow + mean(24) - usual;
+    const weekday = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', weekday: 'long' }).format(Date.parse(today.to));
+    const two = (at) => `${String(at % 24).padStart(2, '0')}:00`;
+    const shown = await facts(page);
+    const said = await page.locator('#today').textContent();
+    await close(page, 'dashboard-today');
+    if (hour !== hourIn()) continue;
+    assert.ok(said.includes(`${whole(today.totals.visits)} visit`) && said.includes(`the mean of the last 8 ${weekday}s`), said);
+    assert.equal(shown[`Usual on ${weekday}s by ${two(hour)}`], `${one(usual)}, today ${whole(byNow)}`);
+    assert.equal(shown['Expected by the end of the day'], whole(Math.max(Math.round(expected), today.totals.visits)));
+    assert.equal(shown[`Since ${two(hour)}`], whole(today.totals.visits - byNow));
+    if (hour) assert.equal(shown[`From ${two(hour - 1)} to ${two(hour)}`], whole(byNow - until(today.buckets, hour - 1)));
+  }
+});
+
+test('a day is expected from its beginning, by proportion only where much is usual', LIMIT, async () => {
+  const other = await Gateway.start();
+  try {
+    // Where it is neither early nor late.
+    const hour = new Date().getUTCHours();
+    const [zone, offset] = hour > 2 && hour < 21 ? ['UTC', 0] : ['Asia/Tokyo', 9];
+    const midnight = Math.floor((Date.now() + offset * 3_600_000) / 86_400_000) * 86_400_000 - offset * 3_600_000;
+    const used = (days, minutes, visits) => {
+      const at = new Date(midnight - days * 86_400_000 + minutes * 60_000).toISOString().replace('T', ' ').replace('Z', '');
+      other.write("INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (1, '------', ?1, ?1)", at, visits);
+    };
+    const page = await open(browser(), other.base, `/?zone=${zone}`);
+    const shows = async (expected, note) => {
+      await page.reload();
+      await answered(page);
+      assert.equal((await facts(page))['Expected by the end of the day'], expected);
+      assert.match(await page.locator('#today .note').textContent(), note);
+    };
+    other.write('DELETE FROM tokens WHERE id > ?', 0, 1);
+    await page.reload();
+    await answered(page);
+    assert.ok(await page.locator('#today').isHidden(), 'nothing was recorded');
+    used(0, 30, 3);
+    await shows(undefined, /^There is no usual \w+day yet/);
+    for (const day of [7, 14]) [used(day, 30, 4), used(day, 23 * 60, 2)];
+    await shows('5', /the mean of the last 2 \w+days/);
+    for (const day of [7, 14]) [used(day, 30, 20), used(day, 23 * 60, 10)];
+    used(0, 30, 27);
+    // 30 so far, 24 of 36 usual.
+    await shows('45', /the mean of the last 2 \w+days/);
+    await page.locator('#live[data-state=live]').waitFor();
+    used(0, 60, 1);
+    await page.waitForFunction(() => document.querySelector('#today .number').textContent === '31 visits so far');
+    await close(page, 'dashboard-expected');
+  } finally {
+    await other.stop();
+  }
+});
+
 test('small numbers are not percentages, and what was not recorded is not compared', LIMIT, async () => {
   const other = await Gateway.start();
   try {

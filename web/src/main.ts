@@ -10,11 +10,12 @@ import * as heatmap from './panels/heatmap';
 import * as members from './panels/members';
 import type { Panel } from './panels/panel';
 import * as retention from './panels/retention';
+import * as today from './panels/today';
 import * as usage from './panels/usage';
 import * as verdict from './panels/verdict';
 import { savePng } from './save';
 import { words } from './words';
-import { BASES, GRANULARITIES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today, variables } from './view';
+import { BASES, GRANULARITIES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today as todayIn, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
 const REST = { least: 1_000, times: 4, afterProblem: 10_000 };
@@ -69,7 +70,7 @@ form.addEventListener('change', () => {
   const chosen = Object.fromEntries(new FormData(form)) as unknown as View;
   if (chosen.range === 'CUSTOM' && view.range !== 'CUSTOM') {
     // Begins with what is shown.
-    const to = today(view.zone);
+    const to = todayIn(view.zone);
     Object.assign(chosen, { to, from: addDays(to, -29) });
   }
   const { range, from, to } = chosen;
@@ -245,6 +246,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   showConnection();
   if (data?.thisMonth && data.thisWeek) verdict.show(data.thisMonth, data.thisWeek, recordedFrom);
   else if (!age) verdict.unknown();
+  if (data?.today && data.usual && data.heatmap) today.show(data.today, data.usual, timeZone, recordedFrom);
   if (data?.heatmap) heatmap.show(data.heatmap, view.week);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
   if (data?.retention) retention.show(data.retention);

@@ -181,6 +181,9 @@ export function granularityOf(view: View): Granularity {
 /** Over how many buckets the average goes: about one turn of the next longer rhythm. */
 export const AVERAGE_OVER: Record<Granularity, number> = { HOUR: 24, DAY: 7, WEEK: 4, MONTH: 3, QUARTER: 4, YEAR: 3 };
 
+/** A usual day is the mean of the same weekday in so many weeks. */
+export const USUAL_WEEKS = 8;
+
 /** The gateway counts active members over so many days at most. */
 const MOST_ACTIVE_DAYS = 1_100;
 /** Cohorts are those of the year up to the end of the range. */
@@ -225,6 +228,7 @@ export function variables(view: View, withMembers: boolean): DashboardQueryVaria
     weekStart: isByWeek(view) ? week : null,
     week,
     basis,
+    usual: { from: addDays(now, -7 * USUAL_WEEKS), to: addDays(now, -7), weekdays: [weekdayOf(now)] },
     averageOver: AVERAGE_OVER[granularity],
     // Days and hours depend on the weekday; in longer buckets, weekdays even out.
     compareTo: granularity === 'HOUR' || granularity === 'DAY' ? 'PREVIOUS_WEEKS' : 'PREVIOUS_PERIOD',
