@@ -196,7 +196,7 @@ test('busy hours, active members, cohorts, codes and members are those of the AP
     activeUsers(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis) { daily weekly monthly isPartial }
     retention(periods: 11, timeZone: $timeZone, basis: $basis) { members periods { active rate } }
     tokenFunnel(filter: { range: LAST_30_DAYS }, timeZone: $timeZone) { issued used unused }
-    members(first: 15, orderBy: { field: LAST_VISIT_AT, direction: DESC }) { totalCount nodes { userId visits tokensIssued user { firstName lastName } } }`);
+    members(first: 15, filter: { isActive: true }, orderBy: { field: LAST_VISIT_AT, direction: DESC }) { totalCount nodes { userId visits tokensIssued user { firstName lastName } } }`);
   const [, ...week] = await rows(page, '#heatmap table');
   const cells = answer.heatmap.cells.map(({ average }) => (!average ? '0' : average < 0.95 ? tenth(average) : average < 9.95 ? one(average) : whole(Math.round(average))));
   assert.deepEqual(week.flatMap(([, ...hours]) => hours), cells);
@@ -285,13 +285,14 @@ test('the hour that daylight saving time repeats is there twice, and can be told
 
 test('members are searched, sorted, paged and divided into segments', LIMIT, async () => {
   const page = await open(browser(), gateway.base);
+  const segment = (name) => page.getByRole('group', { name: 'Segment' }).getByRole('button', { name: new RegExp(`^${name} \\d`) });
   const ids = async () => (await rows(page, '#members table')).slice(1).map(([id]) => Number(id));
   const after = async (what) => {
     const asked = page.waitForResponse((response) => response.url().includes('/graphql?documentId='));
     await what();
     await asked;
   };
-  const list = async (text) => (await query(`members(first: 30, timeZone: $timeZone, ${text}) { totalCount nodes { userId } } usage(basis: $basis) { totals { visits } }`)).members;
+  const list = async (text) => (await query(`members(first: 30, timeZone: $timeZone, ${text.includes('filter') ? text : `filter: { isActive: true }, ${text}`}) { totalCount nodes { userId } } usage(basis: $basis) { totals { visits } }`)).members;
   const shows = (expected) => page.waitForFunction((expected) => [...document.querySelectorAll('#members tbody th')].map((cell) => Number(cell.textContent)).join() === expected, expected.join());
   const byVisits = (await list('orderBy: { field: VISITS, direction: DESC }')).nodes.map(({ userId }) => userId);
   await page.locator('#members').getByRole('button', { name: 'Visits', exact: true }).click();
@@ -303,16 +304,27 @@ test('members are searched, sorted, paged and divided into segments', LIMIT, asy
   await shows(byVisits.slice(15));
   await page.getByRole('button', { name: 'Previous' }).click();
   await shows(byVisits.slice(0, 15));
-  await after(() => select(page, 'Segment').selectOption('LAPSING'));
+  await after(() => segment('Going quiet').click());
   const lapsing = await list('segment: LAPSING, orderBy: { field: VISITS, direction: DESC }');
   await shows(lapsing.nodes.map(({ userId }) => userId).slice(0, 15));
-  await select(page, 'Segment').selectOption('ALL');
+  assert.equal(await segment('Going quiet').getAttribute('aria-pressed'), 'true');
+  // Each segment says how many are in it: current members, or all.
+  const { segments } = await query('segments(timeZone: $timeZone) { segment members activeMembers } usage(basis: $basis) { totals { visits } }');
+  const sizes = (measure) => [segments.filter((each) => each.segment !== 'NEW').reduce((sum, each) => sum + each[measure], 0), ...segments.map((each) => each[measure])].map(whole);
+  assert.deepEqual(await texts(page, '#members .segments b'), sizes('activeMembers'));
+  assert.equal(Number(sizes('activeMembers')[3].replaceAll(',', '')), lapsing.totalCount);
+  await after(() => segment('All').click());
+  assert.ok((await rows(page, '#members table')).slice(1).every((row) => row.at(-1) === 'current'));
+  await after(() => page.getByLabel('Ended memberships too').check());
+  await page.waitForFunction((text) => document.querySelector('.pager').textContent.startsWith(text), sizes('members')[0]);
+  assert.deepEqual(await texts(page, '#members .segments b'), sizes('members'));
+  assert.equal(new URL(page.url()).searchParams.get('ended'), '1');
+  await after(() => page.getByLabel('Ended memberships too').uncheck());
   await page.getByLabel('Id', { exact: true }).fill('7');
   await page.keyboard.press('Enter');
   await shows([7]);
   assert.equal(new URL(page.url()).searchParams.get('member'), '7');
-  await page.goBack();
-  await page.goBack();
+  for (let step = 0; step < 4; step++) await page.goBack();
   await shows(lapsing.nodes.map(({ userId }) => userId).slice(0, 15));
   assert.ok((await ids()).length > 0);
   await close(page, 'dashboard-members');
@@ -593,7 +605,7 @@ test('names need a key: the rest is shown without, and says what is missing', LI
       assert.ok(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(key));
       await page.goBack();
       await page.locator('#members tbody tr').nth(14).waitFor();
-      await page.getByLabel('Segment').selectOption('ACTIVE');
+      await page.getByRole('button', { name: /^Active \d/ }).click();
       await page.waitForFunction(() => location.search.includes('ACTIVE') && document.querySelector('#query').href.includes('ACTIVE'));
     }
     // A wrong one is refused, whatever is asked.

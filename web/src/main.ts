@@ -89,7 +89,7 @@ function go(change: Partial<View>): void {
   if (address(next) === address(view)) return;
   view = next;
   history.pushState(null, '', address(view));
-  const isOfMembers = Object.keys(change).every((name) => ['segment', 'member', 'sort', 'direction', 'after', 'before'].includes(name));
+  const isOfMembers = Object.keys(change).every((name) => ['segment', 'ended', 'member', 'sort', 'direction', 'after', 'before'].includes(name));
   void (isOfMembers ? loadMembers() : load());
 }
 
@@ -251,6 +251,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
   if (data?.retention) retention.show(data.retention);
   if (data?.tokenFunnel) funnel.show(data.tokenFunnel);
+  if (data?.segments) members.count(data.segments);
   if (data?.members && hasMembers) members.show(data.members, view, go);
   if (!general.length) {
     part(usage.panel, errors, 'usage');

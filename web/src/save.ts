@@ -48,6 +48,7 @@ function pageAsSvg(): SVGSVGElement {
       drawn.style.cssText = 'display: block; width: 100%; height: 100%';
       copy.replaceWith(drawn);
     } else if (element instanceof HTMLOptionElement) copy.toggleAttribute('selected', element.selected);
+    else if (element instanceof HTMLInputElement && element.type === 'checkbox') copy.toggleAttribute('checked', element.checked);
     else if (element instanceof HTMLInputElement) copy.setAttribute('value', element.type === 'password' ? '' : element.value);
     else if (element.classList.contains('plot')) copy.closest<HTMLElement>('.panel')?.style.setProperty('--plot', `${element.clientHeight}px`);
     else if (element.classList.contains('scroll')) {

@@ -39,6 +39,8 @@ export interface View {
   /** The day on which weeks begin. */
   week: Weekday;
   segment: MemberSegment | 'ALL';
+  /** Whether members are listed whose membership has ended. */
+  ended: boolean;
   /** The id of a member; 0 for all. */
   member: number;
   sort: UserVisitsOrderField;
@@ -77,6 +79,7 @@ export const initial = (): View => ({
   zone: ownZone,
   week: WEEK_START,
   segment: 'ALL',
+  ended: false,
   member: 0,
   sort: 'LAST_VISIT_AT',
   direction: 'DESC',
@@ -108,6 +111,7 @@ export function read(search: string): View {
   if (isZone(zone)) view.zone = zone;
   view.week = oneOf('week', WEEKDAYS, view.week);
   view.segment = oneOf('segment', SEGMENTS, 'ALL');
+  view.ended = asked.get('ended') === '1';
   view.member = Number.parseInt(asked.get('member') ?? '', 10) || 0;
   view.sort = oneOf('sort', ORDERS, view.sort);
   view.direction = oneOf('direction', ['ASC', 'DESC'], view.direction);
@@ -119,13 +123,14 @@ export function read(search: string): View {
 /** The address of a view: whatever concerns the numbers, since whoever opens it may live in another zone. */
 export function address(view: View): string {
   const usual = initial();
-  const { range, from, to, by, basis, zone, week, segment, member, sort, direction, after, before } = view;
+  const { range, from, to, by, basis, zone, week, segment, ended, member, sort, direction, after, before } = view;
   const parameters = new URLSearchParams(range === 'CUSTOM' ? { from, to } : { range });
   if (by !== 'AUTO') parameters.set('by', by);
   parameters.set('basis', basis);
   parameters.set('zone', zone);
   if (isByWeek(view)) parameters.set('week', week);
   if (segment !== 'ALL') parameters.set('segment', segment);
+  if (ended) parameters.set('ended', '1');
   if (member) parameters.set('member', String(member));
   if (sort !== usual.sort || direction !== usual.direction) {
     parameters.set('sort', sort);
@@ -199,11 +204,12 @@ function datesOf({ range, from, to, zone, week }: View) {
 }
 
 /** The question behind a page of members. */
-export function ofMembers({ zone, segment, member, sort, direction, after, before }: View): MembersQueryVariables {
+export function ofMembers({ zone, segment, ended, member, sort, direction, after, before }: View): MembersQueryVariables {
   return {
     timeZone: zone,
     segment: segment === 'ALL' ? null : segment,
-    members: member ? { userIds: [member] } : null,
+    // Whoever is asked for by id is shown in any case.
+    members: member ? { userIds: [member] } : ended ? null : { isActive: true },
     orderBy: { field: sort, direction },
     ...(before ? { last: PAGE_SIZE, before } : { first: PAGE_SIZE, after: after || null }),
   };

@@ -1,7 +1,7 @@
 // Members, a page at a time.
-import type { MemberSegment, MembersQuery, UserVisitsOrderField } from '../documents';
+import type { DashboardQuery, MemberSegment, MembersQuery, UserVisitsOrderField } from '../documents';
 import { fill, h } from '../dom';
-import { NONE, count, instant, localDate } from '../format';
+import { NONE, count as text, instant, localDate } from '../format';
 import { rowsOf } from '../gateway';
 import { cell, type Sheet } from '../sheet';
 import { PAGE_SIZE, SEGMENTS, type View } from '../view';
@@ -10,6 +10,7 @@ import { Panel } from './panel';
 
 type Page = NonNullable<MembersQuery['members']>;
 type Member = Page['nodes'][number];
+type Sizes = NonNullable<DashboardQuery['segments']>;
 
 /** A member as REST has it. */
 interface Row {
@@ -26,6 +27,8 @@ interface Row {
 }
 
 let shown: View | undefined;
+/** How many members are in each segment. */
+let sizes: Sizes = [];
 export const panel = new Panel('members', sheet);
 const list = h('div');
 
@@ -41,6 +44,18 @@ const COLUMNS: [string, UserVisitsOrderField | null][] = [
   [words.members.membership, null],
 ];
 
+export function count(found: Sizes): void {
+  sizes = found;
+  if (shown && panel.body.contains(list)) update(shown);
+}
+
+/** Of all segments but the new members, who are in one of the others as well, come all members. */
+function sizeOf(segment: View['segment'], isWithEnded: boolean): number {
+  return sizes
+    .filter((each) => (segment === 'ALL' ? each.segment !== 'NEW' : each.segment === segment))
+    .reduce((sum, { members, activeMembers }) => sum + (isWithEnded ? members : activeMembers), 0);
+}
+
 export function show(page: Page, view: View, change: (to: Partial<View>) => void): void {
   shown = view;
   // What is being typed stays.
@@ -53,23 +68,31 @@ export function show(page: Page, view: View, change: (to: Partial<View>) => void
 
 function controls(change: (to: Partial<View>) => void): HTMLFormElement {
   const firstPage = { after: '', before: '' };
-  const segment = h(
-    'select',
-    { name: 'segment', onchange: () => change({ segment: segment.value as View['segment'], ...firstPage }) },
-    ...SEGMENTS.map((value) => h('option', { value }, words.segments[value])),
-  );
+  const segments = SEGMENTS.map((segment) => h('button', { type: 'button', value: segment, onclick: () => change({ segment, ...firstPage }) }));
+  const ended = h('input', { type: 'checkbox', name: 'ended', onchange: () => change({ ended: ended.checked, ...firstPage }) });
   const search = h('input', { type: 'search', name: 'member', inputmode: 'numeric', pattern: '[0-9]*', placeholder: words.members.any, size: 8, title: words.members.aNumber });
   const find = (event: Event) => {
     event.preventDefault();
     if (search.reportValidity()) change({ member: Math.min(Number(search.value), 2_147_483_647), ...firstPage });
   };
   search.addEventListener('change', find);
-  return h('form', { class: 'controls', 'aria-label': words.members.which, onsubmit: find }, h('label', {}, `${words.members.segment} `, segment), h('label', {}, `${words.members.id} `, search));
+  return h(
+    'form',
+    { class: 'controls', 'aria-label': words.members.which, onsubmit: find },
+    h('div', { class: 'segments', role: 'group', 'aria-label': words.members.segment }, ...segments),
+    h('label', {}, ended, words.members.endedToo),
+    h('label', {}, `${words.members.id} `, search),
+  );
 }
 
-function update({ segment, member }: View): void {
+function update({ segment, ended, member }: View): void {
   const form = panel.body.querySelector('form')!;
-  (form.elements.namedItem('segment') as HTMLSelectElement).value = segment;
+  for (const button of form.querySelectorAll<HTMLButtonElement>('.segments button')) {
+    const value = button.value as View['segment'];
+    button.replaceChildren(words.segments[value], ...(sizes.length ? [' ', h('b', {}, text(sizeOf(value, ended)))] : []));
+    button.setAttribute('aria-pressed', String(value === segment));
+  }
+  (form.elements.namedItem('ended') as HTMLInputElement).checked = ended;
   const search = form.elements.namedItem('member') as HTMLInputElement;
   if (document.activeElement !== search) search.value = member ? String(member) : '';
 }
@@ -102,7 +125,7 @@ function pager({ pageInfo, totalCount }: Page, change: (to: Partial<View>) => vo
   return h(
     'p',
     { class: 'pager' },
-    h('span', {}, words.members.count(totalCount, count(totalCount), PAGE_SIZE)),
+    h('span', {}, words.members.count(totalCount, text(totalCount), PAGE_SIZE)),
     turn(words.members.firstPage, { after: '', before: '' }, hasPreviousPage),
     turn(words.members.previousPage, { after: '', before: startCursor ?? '' }, hasPreviousPage),
     turn(words.members.nextPage, { after: endCursor ?? '', before: '' }, hasNextPage),
@@ -117,8 +140,8 @@ function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVis
     cell(String(userId), userId),
     cell(user ? `${user.firstName} ${user.lastName}` : NONE, user ? `${user.firstName} ${user.lastName}` : null),
     cell(words.segments[segment], segment),
-    cell(count(visits), visits),
-    cell(count(tokensIssued), tokensIssued),
+    cell(text(visits), visits),
+    cell(text(tokensIssued), tokensIssued),
     day(joinedAt),
     day(firstVisitAt),
     day(lastVisitAt),
@@ -130,8 +153,8 @@ function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVis
 async function sheet(): Promise<Sheet> {
   const columns = COLUMNS.map(([name]) => name);
   if (!shown) return { caption: words.page.members, columns, rows: [] };
-  const { zone, segment, member, sort, direction } = shown;
-  const asked = { time_zone: zone, order_by: sort, direction, ...(segment === 'ALL' ? {} : { segment }), ...(member ? { user_ids: String(member) } : {}) };
+  const { zone, segment, ended, member, sort, direction } = shown;
+  const asked = { time_zone: zone, order_by: sort, direction, ...(segment === 'ALL' ? {} : { segment }), ...(member ? { user_ids: String(member) } : ended ? {} : { is_active: 'true' }) };
   const rows = await rowsOf<Row>('members', asked);
   return { caption: words.page.members, columns, rows: rows.map((row) => cells(memberOf(row), zone)) };
 }
