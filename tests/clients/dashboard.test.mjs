@@ -217,6 +217,44 @@ test('busy hours, active members, cohorts, codes and members are those of the AP
   await close(page, 'dashboard-panels');
 });
 
+test('growth: who joined, came first, came again and stopped, by month', LIMIT, async () => {
+  const other = await Gateway.start();
+  // A hundred members who came half a year ago, and not in the three months after.
+  const then = new Date(Date.now() - 190 * 86_400_000).toISOString().replace('T', ' ').replace('Z', '');
+  other.write("INSERT INTO tokens (user_id, token, created_at, used_at) SELECT id, '------', ?1, ?1 FROM users WHERE id <= 100", then, 1);
+  const page = await open(browser(), other.base);
+  const [, ...shown] = await table(page, 'growth');
+  const { membership } = await ask(
+    other.base,
+    'query Q($timeZone: TimeZone!, $basis: TimeBasis!) { membership(filter: { range: LAST_365_DAYS }, timeZone: $timeZone, basis: $basis) { joined firstVisits returning stopped isPartial } }',
+    RANGE,
+  );
+  const expected = membership.slice(-12).map(({ joined, firstVisits, returning, stopped, isPartial }) => [...[joined, firstVisits, returning, stopped].map(whole), isPartial ? 'yes' : 'no']);
+  assert.equal(shown.length, 12);
+  assert.ok(membership.some(({ stopped }) => stopped > 0));
+  // The first of twelve is whole here, and may be cut where only the last 365 days are asked for.
+  assert.deepEqual(shown.slice(1).map(([, ...numbers]) => numbers), expected.slice(1));
+  assert.deepEqual(await drawn(page, 'growth', ['accent', 'down', 'average']), ['accent', 'down', 'average']);
+  await close(page, 'dashboard-growth');
+  await other.stop();
+});
+
+test('the chart can show new members on those who had come before', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?range=LAST_30_DAYS&by=WEEK');
+  assert.deepEqual(await drawn(page, 'usage', ['before']), ['before']);
+  await choose(page, 'Chart of', 'MEMBERS');
+  assert.equal(new URL(page.url()).searchParams.get('measure'), 'MEMBERS');
+  const { usage } = await query('usage(granularity: WEEK, filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) { buckets { newVisitors returningVisitors } }');
+  const [head, ...shown] = await table(page, 'usage');
+  assert.deepEqual(head.slice(-2), ['First time', 'Returning']);
+  assert.ok(usage.buckets.some(({ newVisitors }) => newVisitors > 0));
+  assert.deepEqual(shown.map((row) => row.slice(-2)), usage.buckets.map(({ newVisitors, returningVisitors }) => [whole(newVisitors), whole(returningVisitors)]));
+  assert.deepEqual(await drawn(page, 'usage', ['accent', 'average']), ['accent', 'average']);
+  const last = usage.buckets.at(-1);
+  assert.ok((await page.locator('#usage [role=slider]').getAttribute('aria-valuetext')).endsWith(`First time ${whole(last.newVisitors)} · Returning ${whole(last.returningVisitors)}`));
+  await close(page, 'dashboard-visitors');
+});
+
 test('what is chosen is in the address, can be shared, and going back works', LIMIT, async () => {
   const page = await open(browser(), gateway.base);
   const month = await number(page, 'Visits');

@@ -10,8 +10,13 @@ export interface Series {
   name: string;
   /** The custom property that has its colour. */
   color: string;
-  kind: 'bars' | 'behind' | 'line';
+  /** What is only said is not drawn. */
+  kind: 'bars' | 'behind' | 'line' | 'said';
+  /** Of two bars side by side: this one is left (-1) or right (1). */
+  side?: -1 | 1;
   values: (number | null)[];
+  /** How high it is drawn, where that is not what it says: what stands on something else. */
+  heights?: (number | null)[];
   /** Of another time than the bucket: what that is called. */
   times?: (string | null)[];
   format: (value: number | null) => string;
@@ -74,7 +79,7 @@ export class Chart {
   show(plot: Plot): void {
     this.#plot = plot;
     this.#legend.replaceChildren(
-      ...inWords(plot).map(({ name, color, kind }) => h('li', { class: `swatch ${kind} ${color}` }, name)),
+      ...inWords(plot).filter(({ kind }) => kind !== 'said').map(({ name, color, kind }) => h('li', { class: `swatch ${kind} ${color}` }, name)),
       ...(plot.isPartial.some(Boolean) ? [h('li', { class: 'swatch partial' }, words.chart.incomplete)] : []),
     );
     this.#draw();
@@ -104,8 +109,8 @@ export class Chart {
   }
 
   /** Bars whole, lines without what is incomplete. */
-  #bodies({ series, isPartial }: Plot): (number | null)[][] {
-    return series.map(({ kind, values }) => (kind === 'line' ? values.map((value, index) => (isPartial[index] ? null : value)) : values));
+  #bodies(plot: Plot): (number | null)[][] {
+    return drawn(plot).map(({ kind, values, heights }) => (kind === 'line' ? values.map((value, index) => (plot.isPartial[index] ? null : value)) : (heights ?? values)));
   }
 
   /** Of lines, incomplete buckets and what leads to them: dashed. Beyond them, the future has no values. */
@@ -134,7 +139,7 @@ export class Chart {
         fill,
         points: { show: false },
         // Types know of strings only, canvases take patterns as well.
-        paths: uPlot.paths.bars!({ size: isBehind ? [0.92, 90] : [0.56, 54], disp: { fill: { unit: 3, values: () => fills as string[] } } }),
+        paths: uPlot.paths.bars!({ size: isBehind ? [0.92, 90] : series.side ? [0.3, 27] : [0.56, 54], align: series.side ?? 0, disp: { fill: { unit: 3, values: () => fills as string[] } } }),
       };
     };
     const line = (series: Series, isTail = false): Partial<uPlot.Series> => ({
@@ -154,7 +159,7 @@ export class Chart {
         { splits: () => ticks, values: () => ticks.map((index) => plot.ticks[index] ?? ''), grid: { show: false }, ticks: { stroke: color('line'), size: 5 }, stroke: color('quiet'), font, size: 34 },
         { incrs: [1, 2, 5, 10, 20, 50, ...[1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8].flatMap((power) => [power, 2 * power, 5 * power])], values: (_, splits) => splits.map(compact), grid: { stroke: color('line'), width: 1 }, ticks: { show: false }, stroke: color('quiet'), font, size: 48 },
       ],
-      series: [{}, ...plot.series.map((series) => (series.kind === 'line' ? line(series) : bars(series))), ...lines(plot).map((series) => line(series, true))],
+      series: [{}, ...drawn(plot).map((series) => (series.kind === 'line' ? line(series) : bars(series))), ...lines(plot).map((series) => line(series, true))],
       hooks: { setCursor: [(drawn) => this.#read(drawn.cursor.idx ?? null)] },
     };
   }
@@ -190,6 +195,8 @@ export class Chart {
 
 /** The places of values between none. */
 const lone = (values: (number | null)[]) => values.flatMap((value, at) => (value !== null && [values[at - 1], values[at + 1]].every((next) => next === null || next === undefined) ? [at] : []));
+
+const drawn = ({ series }: Plot) => series.filter(({ kind }) => kind !== 'said');
 
 const lines = (plot: Plot) => (plot.isPartial.some(Boolean) ? plot.series.filter(({ kind }) => kind === 'line') : []);
 

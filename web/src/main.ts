@@ -1,11 +1,12 @@
 // The page: one question for all of it, asked anew when the view changes and when the data does.
 import './style.css';
-import { Dashboard, type DashboardQuery, type Granularity, Live as LiveDocument, Members, Today } from './documents';
+import { Dashboard, type DashboardQuery, Live as LiveDocument, Members, Today } from './documents';
 import { byId, h } from './dom';
 import { instant } from './format';
 import { type Answer, type Connection, Live, type Problem, ask, key, sentence } from './gateway';
 import * as active from './panels/active';
 import * as funnel from './panels/funnel';
+import * as growth from './panels/growth';
 import * as heatmap from './panels/heatmap';
 import * as members from './panels/members';
 import type { Panel } from './panels/panel';
@@ -15,7 +16,7 @@ import * as usage from './panels/usage';
 import * as verdict from './panels/verdict';
 import { savePng } from './save';
 import { words } from './words';
-import { BASES, GRANULARITIES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today as todayIn, variables } from './view';
+import { BASES, GRANULARITIES, MEASURES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today as todayIn, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
 const REST = { least: 1_000, times: 4, afterProblem: 10_000 };
@@ -42,6 +43,7 @@ const option = (value: string, text: string) => h('option', { value }, text);
 function fillControls(): void {
   field('range').replaceChildren(...([...RANGES, 'CUSTOM'] as const).map((value) => option(value, words.ranges[value])));
   field('basis').replaceChildren(...BASES.map((value) => option(value, words.bases[value])));
+  field('measure').replaceChildren(...MEASURES.map((value) => option(value, words.measures[value])));
   field('by').replaceChildren(...(['AUTO', ...GRANULARITIES] as const).map((value) => option(value, words.granularities[value])));
 }
 
@@ -55,7 +57,7 @@ function fillZones(): void {
 const zoneOption = (zone: string) => option(zone, zone.replaceAll('_', ' '));
 
 function showControls(): void {
-  for (const name of ['range', 'from', 'to', 'by', 'basis'] as const) field(name).value = view[name];
+  for (const name of ['range', 'from', 'to', 'by', 'measure', 'basis'] as const) field(name).value = view[name];
   const zone = field('zone') as HTMLSelectElement;
   if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(zoneOption(view.zone));
   zone.value = view.zone;
@@ -177,12 +179,13 @@ const live = new Live(tell);
 
 function follow(signal: AbortSignal): void {
   live.clear();
-  const { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo } = variables(view, false);
+  const { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo, withVisitors } = variables(view, false);
+  const asked = view;
   let isFirstToday = true;
-  live.follow(LiveDocument, { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo }, ({ usage: found }) => {
+  live.follow(LiveDocument, { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo, withVisitors }, ({ usage: found }) => {
     if (signal.aborted || !found) return;
     // What differs from the rest of the page makes that be asked for.
-    if (showUsage(found, granularity, timeZone)) later(signal);
+    if (showUsage(found, asked)) later(signal);
     fresh();
   });
   live.follow(Today, { timeZone }, () => {
@@ -216,28 +219,28 @@ setTimeout(function turn() {
 let shownUsage = '';
 /** What the numbers on the page are of; members apart. */
 let shownRange = '';
-const rangeOf = ({ range, from, to, by, basis, zone }: View) => [range, from, to, by, basis, zone].join();
+const rangeOf = ({ range, from, to, by, measure, basis, zone }: View) => [range, from, to, by, measure, basis, zone].join();
 
 /** Whether there was something new to show. */
-function showUsage(found: usage.Usage, granularity: Granularity, zone: string): boolean {
-  const text = JSON.stringify([found, granularity, zone]);
+function showUsage(found: usage.Usage, asked: View): boolean {
+  const text = JSON.stringify([found, rangeOf(asked)]);
   const isNew = text !== shownUsage;
-  if (isNew) usage.show(found, granularity, zone, recordedFrom);
+  if (isNew) usage.show(found, asked, recordedFrom);
   shownUsage = text;
-  shownRange = rangeOf(view);
+  shownRange = rangeOf(asked);
   return isNew;
 }
 
 /** Shows an answer; its members only if nobody turned their page meanwhile. */
 function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): void {
-  const { granularity, timeZone } = variables(view, withMembers);
+  const timeZone = view.zone;
   const isEmpty = Object.values(data ?? {}).every((report) => report === null);
   // Of what befell everything, one word is enough.
   const general = isEmpty ? errors : errors.filter(({ path }) => !path?.length);
   const refused = errors.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'FORBIDDEN');
   const notice = byId('notice');
   if (data?.heatmap) recordedFrom = data.heatmap.recordedFrom ?? null;
-  if (data?.usage) showUsage(data.usage, granularity, timeZone);
+  if (data?.usage) showUsage(data.usage, view);
   const isStale = shownRange !== '' && shownRange !== rangeOf(view);
   document.body.classList.toggle('stale', isStale);
   notice.hidden = general.length === 0;
@@ -249,6 +252,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   if (data?.today && data.usual && data.heatmap) today.show(data.today, data.usual, timeZone, recordedFrom);
   if (data?.heatmap) heatmap.show(data.heatmap, view.week);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
+  if (data?.membership) growth.show(data.membership, timeZone);
   if (data?.retention) retention.show(data.retention);
   if (data?.tokenFunnel) funnel.show(data.tokenFunnel);
   if (data?.segments) members.count(data.segments);
@@ -257,6 +261,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
     part(usage.panel, errors, 'usage');
     part(heatmap.panel, errors, 'heatmap');
     part(active.panel, errors, 'activeUsers');
+    part(growth.panel, errors, 'membership');
     part(retention.panel, errors, 'retention');
     part(funnel.panel, errors, 'tokenFunnel');
     if (withMembers && hasMembers) part(members.panel, errors, 'members');

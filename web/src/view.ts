@@ -28,12 +28,18 @@ export const ORDERS: UserVisitsOrderField[] = ['USER_ID', 'VISITS', 'TOKENS_ISSU
 
 export const PAGE_SIZE = 15;
 
+/** What the main chart can show. */
+export const MEASURES = ['VISITS', 'MEMBERS'] as const;
+export type Measure = (typeof MEASURES)[number];
+
 export interface View {
   range: PageRange | 'CUSTOM';
   /** Local dates, both included; of a custom range. */
   from: string;
   to: string;
   by: Granularity | 'AUTO';
+  /** What the main chart shows: visits, or members who came for the first time beside those who had come before. */
+  measure: Measure;
   basis: TimeBasis;
   zone: string;
   /** The day on which weeks begin. */
@@ -75,6 +81,7 @@ export const initial = (): View => ({
   from: '',
   to: '',
   by: 'AUTO',
+  measure: 'VISITS',
   basis: 'USED_AT',
   zone: ownZone,
   week: WEEK_START,
@@ -106,6 +113,7 @@ export function read(search: string): View {
   if (isDate(from) && isDate(to) && from <= to) Object.assign(view, { range: 'CUSTOM', from, to });
   else view.range = oneOf<PageRange>('range', RANGES, 'LAST_30_DAYS');
   view.by = oneOf<View['by']>('by', GRANULARITIES, 'AUTO');
+  view.measure = oneOf('measure', MEASURES, view.measure);
   view.basis = oneOf('basis', BASES, view.basis);
   const zone = asked.get('zone') ?? '';
   if (isZone(zone)) view.zone = zone;
@@ -123,9 +131,10 @@ export function read(search: string): View {
 /** The address of a view: whatever concerns the numbers, since whoever opens it may live in another zone. */
 export function address(view: View): string {
   const usual = initial();
-  const { range, from, to, by, basis, zone, week, segment, ended, member, sort, direction, after, before } = view;
+  const { range, from, to, by, measure, basis, zone, week, segment, ended, member, sort, direction, after, before } = view;
   const parameters = new URLSearchParams(range === 'CUSTOM' ? { from, to } : { range });
   if (by !== 'AUTO') parameters.set('by', by);
+  if (measure !== usual.measure) parameters.set('measure', measure);
   parameters.set('basis', basis);
   parameters.set('zone', zone);
   if (isByWeek(view)) parameters.set('week', week);
@@ -191,7 +200,7 @@ export const USUAL_WEEKS = 8;
 
 /** The gateway counts active members over so many days at most. */
 const MOST_ACTIVE_DAYS = 1_100;
-/** Cohorts are those of the year up to the end of the range. */
+/** Cohorts and growth are those of the year up to the end of the range. */
 const COHORT_MONTHS = 12;
 
 /** The range for reports that know of weeks from Monday on only. */
@@ -225,11 +234,14 @@ export function variables(view: View, withMembers: boolean): DashboardQueryVaria
   const now = today(zone);
   const last = isCustom && to < now ? to : now;
   const granularity = granularityOf(view);
+  const year = { from: iso(Date.UTC(Number(last.slice(0, 4)), Number(last.slice(5, 7)) - COHORT_MONTHS, 1)), to: last };
   return {
     filter,
     dates,
     activeFilter: isCustom ? { from: from > earliest ? from : earliest, to } : dates,
-    cohorts: { from: iso(Date.UTC(Number(last.slice(0, 4)), Number(last.slice(5, 7)) - COHORT_MONTHS, 1)), to: last },
+    cohorts: year,
+    months: year,
+    withVisitors: view.measure === 'MEMBERS',
     granularity,
     weekStart: isByWeek(view) ? week : null,
     week,

@@ -1,28 +1,30 @@
 // Visits over time, the period before behind them; and their totals.
-import { Chart } from '../chart';
+import { Chart, type Series } from '../chart';
 import type { DashboardQuery, Granularity } from '../documents';
 import { byId, h } from '../dom';
 import { NONE, SMALL, bucketName, bucketValue, change, count, date, dateRange, decimal, difference, percent, tickName } from '../format';
 import { cell, type Sheet, yesNo } from '../sheet';
-import { AVERAGE_OVER, today } from '../view';
+import { AVERAGE_OVER, type View, granularityOf, today } from '../view';
 import { words } from '../words';
 import { Panel } from './panel';
 import { tickLevels } from './ticks';
 
 export type Usage = NonNullable<DashboardQuery['usage']>;
 
-let shown: { usage: Usage; granularity: Granularity; zone: string } | undefined;
+let shown: { usage: Usage; view: View } | undefined;
 const panel = new Panel('usage', sheet);
 const chart = new Chart(panel.body, words.page.usage, sheet, { clientWidth: 680, clientHeight: 170 });
 
 export { panel };
 
 /** `recordedFrom` is the day of the first door code ever. */
-export function show(usage: Usage, granularity: Granularity, zone: string, recordedFrom: string | null): void {
-  shown = { usage, granularity, zone };
+export function show(usage: Usage, view: View, recordedFrom: string | null): void {
+  shown = { usage, view };
+  const { zone, measure } = view;
+  const granularity = granularityOf(view);
   const { buckets, previous, totals } = usage;
   const before = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
-  panel.note(isRecorded(usage, recordedFrom) ? words.usage.note(granularity, before) : words.usage.noteAlone(granularity));
+  panel.note(measure === 'MEMBERS' ? words.usage.membersNote(granularity) : isRecorded(usage, recordedFrom) ? words.usage.note(granularity, before) : words.usage.noteAlone(granularity));
   const isPartial = buckets.map((bucket) => bucket.isPartial);
   chart.show({
     names: buckets.map(({ startMillis }) => bucketName(startMillis, granularity, zone)),
@@ -30,7 +32,7 @@ export function show(usage: Usage, granularity: Granularity, zone: string, recor
     tickLevels: tickLevels(buckets.map(({ startMillis }) => startMillis), granularity, zone),
     isPartial,
     empty: totals.visits || previous.totals.visits ? null : words.usage.empty,
-    series: [
+    series: measure === 'MEMBERS' ? ofMembers(usage) : [
       { name: words.usage.before, color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
       { name: words.usage.visits, color: 'accent', kind: 'bars', values: buckets.map(({ visits }) => visits ?? null), format: count },
       {
@@ -44,6 +46,19 @@ export function show(usage: Usage, granularity: Granularity, zone: string, recor
   });
   showTotals(usage, before, (usage.to ?? '') >= today(zone), recordedFrom);
 }
+
+/** New members stand on those who had come before. */
+const ofMembers = ({ buckets }: Usage): Series[] => [
+  {
+    name: words.usage.newMembers,
+    color: 'average',
+    kind: 'bars',
+    values: buckets.map(({ newVisitors }) => newVisitors ?? null),
+    heights: buckets.map(({ uniqueVisitors }) => uniqueVisitors ?? null),
+    format: count,
+  },
+  { name: words.usage.returning, color: 'accent', kind: 'bars', values: buckets.map(({ returningVisitors }) => returningVisitors ?? null), format: count },
+];
 
 /** Whether the period before was recorded from its beginning. */
 const isRecorded = ({ previous }: Usage, recordedFrom: string | null) => recordedFrom !== null && recordedFrom <= previous.from;
@@ -88,12 +103,15 @@ export const direction = (ratio: number | null | undefined) => (!ratio ? 'level'
 
 function sheet(): Sheet {
   const said = words.usage;
-  const { usage, granularity, zone } = shown ?? {};
-  if (!usage || !granularity || !zone) return { caption: words.page.usage, columns: [], rows: [] };
+  if (!shown) return { caption: words.page.usage, columns: [], rows: [] };
+  const { usage, view } = shown;
+  const { zone } = view;
+  const granularity = granularityOf(view);
+  const isOfMembers = view.measure === 'MEMBERS';
   return {
     caption: words.page.usage,
-    columns: [said.unit(granularity), said.visits, said.issued, said.average(granularity, AVERAGE_OVER[granularity]), said.before, said.then, said.incomplete],
-    rows: usage.buckets.map(({ startMillis, visits, tokensIssued, rollingAverage, isPartial }, index) => {
+    columns: [said.unit(granularity), said.visits, said.issued, said.average(granularity, AVERAGE_OVER[granularity]), said.before, said.then, said.incomplete, ...(isOfMembers ? [said.newMembers, said.returning] : [])],
+    rows: usage.buckets.map(({ startMillis, visits, tokensIssued, newVisitors, returningVisitors, rollingAverage, isPartial }, index) => {
       const before = usage.previous.buckets[index];
       const then = before?.startMillis;
       return [
@@ -104,6 +122,7 @@ function sheet(): Sheet {
         then === null || then === undefined ? cell(NONE, null) : cell(bucketName(then, granularity, zone), bucketValue(then, granularity, zone)),
         cell(count(before?.visits), before?.visits ?? null),
         yesNo(isPartial),
+        ...(isOfMembers ? [newVisitors, returningVisitors].map((value) => cell(count(value), value ?? null)) : []),
       ];
     }),
   };
