@@ -217,6 +217,39 @@ test('busy hours, active members, cohorts, codes and members are those of the AP
   await close(page, 'dashboard-panels');
 });
 
+test('a cut week or month is drawn as cut, and says how many of its days there are', LIMIT, async () => {
+  const iso = (millis) => new Date(millis).toISOString().slice(0, 10);
+  const said = async (page, key) => {
+    await page.getByRole('slider', { name: /^Visits over time/ }).focus();
+    await page.keyboard.press(key);
+    return page.locator('#usage .readout').textContent();
+  };
+  // From a Thursday to a Tuesday.
+  const today = Math.floor(Date.now() / 86_400_000) * 86_400_000;
+  const thursday = today - (((new Date(today).getUTCDay() + 3) % 7) + 28) * 86_400_000;
+  const page = await open(browser(), gateway.base, `/?from=${iso(thursday)}&to=${iso(thursday + 19 * 86_400_000)}&by=WEEK`);
+  assert.match(await said(page, 'Home'), /^Week of [^(]+ \(4 of 7 days\): /);
+  assert.match(await said(page, 'ArrowRight'), /^Week of [^(]+: /);
+  assert.match(await said(page, 'End'), /^Week of [^(]+ \(2 of 7 days\): /);
+  assert.match(await page.locator('#totals .note').textContent(), /Today not included\.$/);
+  await close(page, 'dashboard-cut');
+  const [year, month] = [new Date().getUTCFullYear(), new Date().getUTCMonth()];
+  const [from, end, to] = [Date.UTC(year, month - 1, -9), Date.UTC(year, month - 1, 0), Date.UTC(year, month, 0)].map(iso);
+  const months = await open(browser(), gateway.base, `/?from=${from}&to=${to}&by=MONTH`);
+  assert.ok((await said(months, 'Home')).includes(` (10 of ${Number(end.slice(8))} days): `));
+  assert.deepEqual(await drawn(months, 'usage', ['accent']), ['accent']);
+  await close(months, 'dashboard-cut-months');
+});
+
+test('a range that reaches into the future says how much is still to come', LIMIT, async () => {
+  const day = (ahead) => new Intl.DateTimeFormat('sv-SE', { timeZone: ZONE }).format(Date.now() + ahead * 86_400_000);
+  for (const [from, to, sentence] of [[-2, 7, /7 of these 10 days are still to come\.$/], [-2, 1, /1 of these 4 days is still to come\.$/], [2, 4, /3 of these 3 days are still to come\.$/], [-6, 0, /its last hours are still to come\.$/]]) {
+    const page = await open(browser(), gateway.base, `/?from=${day(from)}&to=${day(to)}&zone=${ZONE}`);
+    assert.match(await page.locator('#totals .note').textContent(), sentence);
+    await close(page, 'dashboard-to-come');
+  }
+});
+
 test('growth: who joined, came first, came again and stopped, by month', LIMIT, async () => {
   const other = await Gateway.start();
   // A hundred members who came half a year ago, and not in the three months after.

@@ -30,6 +30,8 @@ export interface Plot {
   tickLevels: number[][];
   /** Buckets that are not over, or of which the range has only a part. */
   isPartial: boolean[];
+  /** How much there is of these, in words. */
+  parts?: (string | null)[];
   series: Series[];
   /** What stands where nothing can be drawn. */
   empty: string | null;
@@ -185,7 +187,7 @@ export class Chart {
     if (!plot) return;
     const at = index ?? plot.names.length - 1;
     const values = inWords(plot).map(({ name, values, times, format }) => `${times?.[at] ?? name} ${format(values[at] ?? null)}`);
-    const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ` (${words.chart.incomplete})` : ''}: ${values.join(' · ')}`;
+    const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ` (${plot.parts?.[at] ?? words.chart.incomplete})` : ''}: ${values.join(' · ')}`;
     this.#readout.textContent = index === null ? '' : text;
     for (const [name, value] of [['now', at], ['min', 0], ['max', Math.max(plot.names.length - 1, 0)], ['text', text]] as const) {
       this.#canvas.setAttribute(`aria-value${name}`, String(value));

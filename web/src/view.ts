@@ -97,8 +97,18 @@ export const initial = (): View => ({
 const DAY = 86_400_000;
 const iso = (millis: number) => new Date(millis).toISOString().slice(0, 10);
 const isDate = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && iso(Date.parse(text)) === text;
-const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / DAY + 1;
+/** How many days there are from one date to another, both included. */
+export const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / DAY + 1;
 export const addDays = (date: string, days: number) => iso(Date.parse(date) + days * DAY);
+
+const MONTHS: Partial<Record<Granularity, number>> = { MONTH: 1, QUARTER: 3, YEAR: 12 };
+
+/** The last date of a bucket of whole days that begins with this one. */
+export function lastOf(start: string, granularity: Granularity): string {
+  const months = MONTHS[granularity];
+  const [year, month] = [Number(start.slice(0, 4)), Number(start.slice(5, 7))];
+  return months ? iso(Date.UTC(year, month - 1 + months, 0)) : addDays(start, granularity === 'WEEK' ? 6 : 0);
+}
 
 /** Today's local date. */
 export const today = (zone: string) => localDate(Date.now(), zone);

@@ -2,9 +2,9 @@
 import { Chart, type Series } from '../chart';
 import type { DashboardQuery, Granularity } from '../documents';
 import { byId, h } from '../dom';
-import { NONE, SMALL, bucketName, bucketValue, change, count, date, dateRange, decimal, difference, percent, tickName } from '../format';
+import { NONE, SMALL, bucketName, bucketValue, change, count, date, dateRange, decimal, difference, localDate, percent, tickName } from '../format';
 import { cell, type Sheet, yesNo } from '../sheet';
-import { AVERAGE_OVER, type View, granularityOf, today } from '../view';
+import { AVERAGE_OVER, type View, daysBetween, granularityOf, lastOf, today } from '../view';
 import { words } from '../words';
 import { Panel } from './panel';
 import { tickLevels } from './ticks';
@@ -31,10 +31,11 @@ export function show(usage: Usage, view: View, recordedFrom: string | null): voi
     ticks: buckets.map(({ startMillis }) => tickName(startMillis, granularity, zone)),
     tickLevels: tickLevels(buckets.map(({ startMillis }) => startMillis), granularity, zone),
     isPartial,
+    parts: partsOf(usage, granularity, zone),
     empty: totals.visits || previous.totals.visits ? null : words.usage.empty,
     series: measure === 'MEMBERS' ? ofMembers(usage) : [
       { name: words.usage.before, color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
-      { name: words.usage.visits, color: 'accent', kind: 'bars', values: buckets.map(({ visits }) => visits ?? null), format: count },
+      { name: words.usage.visits, color: 'accent', kind: 'bars', values: buckets.map(({ startMillis, visits }) => (startMillis > Date.now() ? visits || null : (visits ?? null))), format: count },
       {
         name: words.usage.average(granularity, AVERAGE_OVER[granularity]),
         color: 'average',
@@ -44,7 +45,27 @@ export function show(usage: Usage, view: View, recordedFrom: string | null): voi
       },
     ],
   });
-  showTotals(usage, before, (usage.to ?? '') >= today(zone), recordedFrom);
+  showTotals(usage, before, zone, recordedFrom);
+}
+
+/** Of buckets longer than days that are cut or not over: how many of their days there are. */
+function partsOf({ from, to, buckets }: Usage, granularity: Granularity, zone: string): (string | null)[] {
+  const now = today(zone);
+  return buckets.map(({ startMillis, isPartial }) => {
+    if (!isPartial || !from || !to || granularity === 'HOUR' || granularity === 'DAY') return null;
+    const start = localDate(startMillis, zone);
+    const end = lastOf(start, granularity);
+    const [first] = [start, from].sort().slice(-1) as [string];
+    const [last] = [end, to, now].sort() as [string];
+    return words.chart.days(Math.max(daysBetween(first, last), 0), daysBetween(start, end));
+  });
+}
+
+/** What there is to say of a range that is not over, and of one that ends before today. */
+function duration({ from, to }: Usage, zone: string): string {
+  const now = today(zone);
+  if (!from || !to || to === now) return words.usage.underWay;
+  return to < now ? words.usage.withoutToday : words.usage.toCome(from > now ? daysBetween(from, to) : daysBetween(now, to) - 1, daysBetween(from, to));
 }
 
 /** New members stand on those who had come before. */
@@ -76,7 +97,7 @@ function countTile(measure: 'visits' | 'uniqueVisitors' | 'tokensIssued', name: 
   return { name, total: count(totals[measure]), ratio: isSmall ? more : share, text: words.usage.from(isSmall ? difference(more) : change(share), count(then)) };
 }
 
-function showTotals(usage: Usage, before: string, isUnderWay: boolean, recordedFrom: string | null): void {
+function showTotals(usage: Usage, before: string, zone: string, recordedFrom: string | null): void {
   const { totals, previous } = usage;
   const isCompared = isRecorded(usage, recordedFrom);
   const points = previous.change.conversionRate ?? null;
@@ -95,7 +116,7 @@ function showTotals(usage: Usage, before: string, isUnderWay: boolean, recordedF
     ...tiles.map(({ name, total, ratio, text }) =>
       h('div', { class: 'tile' }, h('h3', {}, name), h('p', { class: 'number' }, total), isCompared ? h('p', { class: `change ${direction(ratio)}` }, text) : ''),
     ),
-    h('p', { class: 'note' }, [isCompared ? words.usage.compared(before) : recordedFrom ? words.usage.recordedSince(date(recordedFrom), before) : '', isUnderWay ? words.usage.underWay : words.usage.withoutToday].filter(Boolean).join(' ')),
+    h('p', { class: 'note' }, [isCompared ? words.usage.compared(before) : recordedFrom ? words.usage.recordedSince(date(recordedFrom), before) : '', duration(usage, zone)].filter(Boolean).join(' ')),
   );
 }
 

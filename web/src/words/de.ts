@@ -113,6 +113,7 @@ export const de: Words = {
     asTable: (name) => `${name}, als Tabelle`,
     theTable: (name) => `${name}, die Tabelle`,
     incomplete: 'unvollständig',
+    days: (days, all) => `${days} von ${all} Tagen`,
     yes: 'ja',
     no: 'nein',
   },
@@ -164,6 +165,7 @@ export const de: Words = {
     compared: (before) => `Verglichen mit ${before}.`,
     recordedSince: (date, before) => `Aufgezeichnet wird seit ${date}: über ${before} ist nichts bekannt.`,
     underWay: 'Dieser Zeitraum ist nicht vorbei: seine letzten Stunden kommen noch.',
+    toCome: (days, all) => `${days} von diesen ${all} Tagen ${days === 1 ? 'kommt' : 'kommen'} noch.`,
     withoutToday: 'Ohne heute.',
   },
   heatmap: {

@@ -111,6 +111,7 @@ export const en = {
     asTable: (name: string) => `${name}, as a table`,
     theTable: (name: string) => `${name}, the table`,
     incomplete: 'incomplete',
+    days: (days: number, all: number) => `${days} of ${all} days`,
     yes: 'yes',
     no: 'no',
   },
@@ -162,6 +163,7 @@ export const en = {
     compared: (before: string) => `Compared with ${before}.`,
     recordedSince: (date: string, before: string) => `Recorded since ${date}: nothing is known of ${before}.`,
     underWay: 'This range is not over: its last hours are still to come.',
+    toCome: (days: number, all: number) => `${days} of these ${all} days ${days === 1 ? 'is' : 'are'} still to come.`,
     withoutToday: 'Today not included.',
   },
   heatmap: {
