@@ -250,6 +250,22 @@ test('a range that reaches into the future says how much is still to come', LIMI
   }
 });
 
+test('last year can stand beside this one', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?range=LAST_30_DAYS');
+  const before = await page.locator('.totals .note').textContent();
+  await choose(page, 'Compared with', 'YEAR');
+  assert.equal(new URL(page.url()).searchParams.get('compare'), 'YEAR');
+  const { usage } = await query(`usage(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: $basis, gaps: ZERO) {
+    previous(compareTo: PREVIOUS_YEAR) { from to buckets { visits } totals { visits } } }`);
+  const [head, ...shown] = await table(page, 'usage');
+  assert.equal(head[4], 'Last year');
+  assert.deepEqual(shown.map((row) => row[5]), usage.previous.buckets.map(({ visits }) => (visits === null ? '–' : whole(visits))));
+  const note = await page.locator('.totals .note').textContent();
+  assert.notEqual(note, before);
+  assert.ok(note.includes(usage.previous.from.slice(0, 4)), note);
+  await close(page, 'dashboard-last-year');
+});
+
 test('growth: who joined, came first, came again and stopped, by month', LIMIT, async () => {
   const other = await Gateway.start();
   // A hundred members who came half a year ago, and not in the three months after.

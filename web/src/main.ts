@@ -16,7 +16,7 @@ import * as usage from './panels/usage';
 import * as verdict from './panels/verdict';
 import { savePng } from './save';
 import { words } from './words';
-import { BASES, GRANULARITIES, MEASURES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today as todayIn, variables } from './view';
+import { BASES, COMPARISONS, GRANULARITIES, MEASURES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today as todayIn, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
 const REST = { least: 1_000, times: 4, afterProblem: 10_000 };
@@ -44,6 +44,7 @@ function fillControls(): void {
   field('range').replaceChildren(...([...RANGES, 'CUSTOM'] as const).map((value) => option(value, words.ranges[value])));
   field('basis').replaceChildren(...BASES.map((value) => option(value, words.bases[value])));
   field('measure').replaceChildren(...MEASURES.map((value) => option(value, words.measures[value])));
+  field('compare').replaceChildren(...COMPARISONS.map((value) => option(value, words.comparisons[value])));
   field('by').replaceChildren(...(['AUTO', ...GRANULARITIES] as const).map((value) => option(value, words.granularities[value])));
 }
 
@@ -57,7 +58,7 @@ function fillZones(): void {
 const zoneOption = (zone: string) => option(zone, zone.replaceAll('_', ' '));
 
 function showControls(): void {
-  for (const name of ['range', 'from', 'to', 'by', 'measure', 'basis'] as const) field(name).value = view[name];
+  for (const name of ['range', 'from', 'to', 'by', 'measure', 'compare', 'basis'] as const) field(name).value = view[name];
   const zone = field('zone') as HTMLSelectElement;
   if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(zoneOption(view.zone));
   zone.value = view.zone;
@@ -219,7 +220,7 @@ setTimeout(function turn() {
 let shownUsage = '';
 /** What the numbers on the page are of; members apart. */
 let shownRange = '';
-const rangeOf = ({ range, from, to, by, measure, basis, zone }: View) => [range, from, to, by, measure, basis, zone].join();
+const rangeOf = ({ range, from, to, by, measure, compare, basis, zone }: View) => [range, from, to, by, measure, compare, basis, zone].join();
 
 /** Whether there was something new to show. */
 function showUsage(found: usage.Usage, asked: View): boolean {

@@ -32,6 +32,10 @@ export const PAGE_SIZE = 15;
 export const MEASURES = ['VISITS', 'MEMBERS'] as const;
 export type Measure = (typeof MEASURES)[number];
 
+/** What a range can be compared with: the period before it, or the same dates a year before. */
+export const COMPARISONS = ['BEFORE', 'YEAR'] as const;
+export type ComparedWith = (typeof COMPARISONS)[number];
+
 export interface View {
   range: PageRange | 'CUSTOM';
   /** Local dates, both included; of a custom range. */
@@ -40,6 +44,7 @@ export interface View {
   by: Granularity | 'AUTO';
   /** What the main chart shows: visits, or members who came for the first time beside those who had come before. */
   measure: Measure;
+  compare: ComparedWith;
   basis: TimeBasis;
   zone: string;
   /** The day on which weeks begin. */
@@ -82,6 +87,7 @@ export const initial = (): View => ({
   to: '',
   by: 'AUTO',
   measure: 'VISITS',
+  compare: 'BEFORE',
   basis: 'USED_AT',
   zone: ownZone,
   week: WEEK_START,
@@ -124,6 +130,7 @@ export function read(search: string): View {
   else view.range = oneOf<PageRange>('range', RANGES, 'LAST_30_DAYS');
   view.by = oneOf<View['by']>('by', GRANULARITIES, 'AUTO');
   view.measure = oneOf('measure', MEASURES, view.measure);
+  view.compare = oneOf('compare', COMPARISONS, view.compare);
   view.basis = oneOf('basis', BASES, view.basis);
   const zone = asked.get('zone') ?? '';
   if (isZone(zone)) view.zone = zone;
@@ -141,10 +148,11 @@ export function read(search: string): View {
 /** The address of a view: whatever concerns the numbers, since whoever opens it may live in another zone. */
 export function address(view: View): string {
   const usual = initial();
-  const { range, from, to, by, measure, basis, zone, week, segment, ended, member, sort, direction, after, before } = view;
+  const { range, from, to, by, measure, compare, basis, zone, week, segment, ended, member, sort, direction, after, before } = view;
   const parameters = new URLSearchParams(range === 'CUSTOM' ? { from, to } : { range });
   if (by !== 'AUTO') parameters.set('by', by);
   if (measure !== usual.measure) parameters.set('measure', measure);
+  if (compare !== usual.compare) parameters.set('compare', compare);
   parameters.set('basis', basis);
   parameters.set('zone', zone);
   if (isByWeek(view)) parameters.set('week', week);
@@ -259,7 +267,7 @@ export function variables(view: View, withMembers: boolean): DashboardQueryVaria
     usual: { from: addDays(now, -7 * USUAL_WEEKS), to: addDays(now, -7), weekdays: [weekdayOf(now)] },
     averageOver: AVERAGE_OVER[granularity],
     // Days and hours depend on the weekday; in longer buckets, weekdays even out.
-    compareTo: granularity === 'HOUR' || granularity === 'DAY' ? 'PREVIOUS_WEEKS' : 'PREVIOUS_PERIOD',
+    compareTo: view.compare === 'YEAR' ? 'PREVIOUS_YEAR' : granularity === 'HOUR' || granularity === 'DAY' ? 'PREVIOUS_WEEKS' : 'PREVIOUS_PERIOD',
     withMembers,
     ...ofMembers(view),
   };

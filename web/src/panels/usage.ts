@@ -20,11 +20,11 @@ export { panel };
 /** `recordedFrom` is the day of the first door code ever. */
 export function show(usage: Usage, view: View, recordedFrom: string | null): void {
   shown = { usage, view };
-  const { zone, measure } = view;
+  const { zone, measure, compare } = view;
   const granularity = granularityOf(view);
   const { buckets, previous, totals } = usage;
   const before = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
-  panel.note(measure === 'MEMBERS' ? words.usage.membersNote(granularity) : isRecorded(usage, recordedFrom) ? words.usage.note(granularity, before) : words.usage.noteAlone(granularity));
+  panel.note(measure === 'MEMBERS' ? words.usage.membersNote(granularity) : isRecorded(usage, recordedFrom) ? words.usage.note[compare](granularity, before) : words.usage.noteAlone[compare](granularity));
   const isPartial = buckets.map((bucket) => bucket.isPartial);
   chart.show({
     names: buckets.map(({ startMillis }) => bucketName(startMillis, granularity, zone)),
@@ -34,7 +34,7 @@ export function show(usage: Usage, view: View, recordedFrom: string | null): voi
     parts: partsOf(usage, granularity, zone),
     empty: totals.visits || previous.totals.visits ? null : words.usage.empty,
     series: measure === 'MEMBERS' ? ofMembers(usage) : [
-      { name: words.usage.before, color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
+      { name: words.comparisons[compare], color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
       { name: words.usage.visits, color: 'accent', kind: 'bars', values: buckets.map(({ startMillis, visits }) => (startMillis > Date.now() ? visits || null : (visits ?? null))), format: count },
       {
         name: words.usage.average(granularity, AVERAGE_OVER[granularity]),
@@ -131,7 +131,7 @@ function sheet(): Sheet {
   const isOfMembers = view.measure === 'MEMBERS';
   return {
     caption: words.page.usage,
-    columns: [said.unit(granularity), said.visits, said.issued, said.average(granularity, AVERAGE_OVER[granularity]), said.before, said.then, said.incomplete, ...(isOfMembers ? [said.newMembers, said.returning] : [])],
+    columns: [said.unit(granularity), said.visits, said.issued, said.average(granularity, AVERAGE_OVER[granularity]), words.comparisons[view.compare], said.then, said.incomplete, ...(isOfMembers ? [said.newMembers, said.returning] : [])],
     rows: usage.buckets.map(({ startMillis, visits, tokensIssued, newVisitors, returningVisitors, rollingAverage, isPartial }, index) => {
       const before = usage.previous.buckets[index];
       const then = before?.startMillis;
