@@ -11,6 +11,7 @@ mod misspelt;
 pub mod observability;
 pub mod reports;
 pub mod server;
+pub mod space;
 
 use std::{
     cell::RefCell,
@@ -31,6 +32,7 @@ use self::{
     observability::ObservabilityConfig,
     reports::ReportsConfig,
     server::ServerConfig,
+    space::SpaceConfig,
 };
 
 /// The whole configuration.
@@ -50,6 +52,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Metrics and traces.
     pub observability: ObservabilityConfig,
+    /// The space itself.
+    pub space: SpaceConfig,
 }
 
 #[cfg(any(test, fuzzing))]
@@ -78,6 +82,7 @@ impl Config {
             observability: ObservabilityConfig::read(environment, server.address),
             reports: ReportsConfig::read(environment),
             server,
+            space: SpaceConfig::read(environment),
         };
         if config.server.request_timeout <= config.database.statement_timeout {
             environment.reject(

@@ -20,6 +20,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
@@ -69,6 +70,8 @@ pub struct Gateway {
     pub authenticator: Authenticator,
     /// The budgets of callers.
     pub rate: RateLimit,
+    /// The dashboard, with the name of the space.
+    pub(in crate::http) dashboard: Bytes,
     /// The number of trusted proxies in front of the gateway.
     pub proxy_hops: usize,
     /// Whether this port uses TLS.
@@ -125,6 +128,7 @@ impl Gateway {
             config: Arc::new(config.graphql.clone()),
             authenticator: Authenticator::new(&config.access, reports.clock())?,
             rate: RateLimit::new(config.access.rate_limit),
+            dashboard: pages::dashboard_of(&config.space),
             proxy_hops: config.access.proxy_hops,
             is_encrypted: config.server.tls.is_some(),
             load: Load::new(&config.server),

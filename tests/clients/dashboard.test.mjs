@@ -266,6 +266,23 @@ test('last year can stand beside this one', LIMIT, async () => {
   await close(page, 'dashboard-last-year');
 });
 
+test('the space has its name in the title, and its desks beside the busiest hour', LIMIT, async () => {
+  const other = await Gateway.start({ SPACE_NAME: 'Haus <Süd> & Co', CAPACITY: '40' });
+  try {
+    const page = await open(browser(), other.base);
+    assert.equal(await page.title(), 'Haus <Süd> & Co');
+    assert.equal(await page.getByRole('heading', { level: 1 }).textContent(), 'Haus <Süd> & Co');
+    const peak = Math.max(...(await ask(other.base, 'query Q($timeZone: TimeZone!) { heatmap(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: USED_AT) { cells { average } } }', { timeZone: ZONE })).heatmap.cells.map(({ average }) => average));
+    const note = await page.locator('#heatmap .note').textContent();
+    assert.ok(note.includes(`Busiest hour: ${peak < 9.95 ? one(peak) : whole(Math.round(peak))} arrivals, ${percent(peak / 40)} of 40 desks`), note);
+    await page.emulateMedia({ media: 'print' });
+    assert.ok(await page.getByRole('heading', { level: 1 }).isVisible());
+    await close(page, 'dashboard-named');
+  } finally {
+    await other.stop();
+  }
+});
+
 test('growth: who joined, came first, came again and stopped, by month', LIMIT, async () => {
   const other = await Gateway.start();
   // A hundred members who came half a year ago, and not in the three months after.

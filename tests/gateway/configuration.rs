@@ -146,6 +146,7 @@ fn the_example_of_a_configuration_is_accepted() {
 /// Variables whose example is not the default. The default of `DB_SSLMODE` is the driver's `prefer`.
 const NO_DEFAULT: [&str; 19] = [
     "API_KEYS_FILE",
+    "CAPACITY",
     "CORS_ORIGINS",
     "DATABASE_URL",
     "DB_PASSWORD",
@@ -162,6 +163,7 @@ const NO_DEFAULT: [&str; 19] = [
     "OIDC_JWKS_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "PERSISTED_DOCUMENTS_DIR",
+    "SPACE_NAME",
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
 ];

@@ -144,6 +144,21 @@ async fn graphql_is_executed_by_post_and_get() {
 }
 
 #[tokio::test]
+async fn the_dashboard_has_the_name_and_the_desks_of_the_space() {
+    let settings = [("SPACE_NAME", "Süd <b>&\"'"), ("CAPACITY", "40")];
+    let named = TestGateway::configured(&settings).await.get("/").await;
+    let other = TestGateway::configured(&[]).await.get("/").await;
+    assert_eq!(named.body.matches(">Süd &lt;b&gt;&amp;\"'<").count(), 2, "the title and the heading");
+    assert!(
+        named.body.contains("<html lang=\"en\" data-capacity=\"40\"") && !named.body.contains("Coworking analytics")
+    );
+    assert!(other.body.contains(">Coworking analytics<") && !other.body.contains("data-capacity"));
+    let policy = named.header("content-security-policy");
+    assert_eq!(policy, other.header("content-security-policy"));
+    assert!(policy.contains("style-src 'sha256-"), "{policy}");
+}
+
+#[tokio::test]
 async fn browsers_are_shown_the_page_and_its_files() {
     let gateway = TestGateway::empty(Backend::Sqlite).await;
     let browser = Request::get("/graphql").header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");

@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 
 use axum::{
+    body::{Body, Bytes},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
@@ -13,7 +15,10 @@ use base64::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::http::{body, error::Failure};
+use crate::{
+    config::space::SpaceConfig,
+    http::{Gateway, body, error::Failure},
+};
 
 /// The content security policy of `GraphiQL`: it may run its own scripts and send requests to this service. Its scripts
 /// set styles, so inline styles are allowed.
@@ -74,8 +79,25 @@ const FILES: [Asset; 9] = [
 pub(in crate::http) const DASHBOARD_DOCUMENTS: &str = include_str!("dashboard/documents.json");
 
 /// The dashboard.
-pub(in crate::http) async fn dashboard() -> Response {
-    page(DASHBOARD, DASHBOARD_POLICY.clone())
+pub(in crate::http) async fn dashboard(State(gateway): State<Gateway>) -> Response {
+    page(gateway.dashboard, DASHBOARD_POLICY.clone())
+}
+
+/// How the dashboard begins, and its title, which is also its heading.
+const START: &str = "<html lang=\"en\"";
+const TITLE: &str = " data-words=\"title\">Coworking analytics<";
+
+/// The dashboard of this space: under its name, with its number of desks.
+pub(in crate::http) fn dashboard_of(space: &SpaceConfig) -> Bytes {
+    let mut html = DASHBOARD.to_owned();
+    if let Some(name) = &space.name {
+        let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        html = html.replace(TITLE, &format!(">{name}<"));
+    }
+    if let Some(capacity) = space.capacity {
+        html = html.replacen(START, &format!("{START} data-capacity=\"{capacity}\""), 1);
+    }
+    html.into()
 }
 
 /// The page of `GraphiQL`.
@@ -83,7 +105,7 @@ pub(in crate::http) async fn graphiql() -> Response {
     page(GRAPHIQL, HeaderValue::from_static(GRAPHIQL_POLICY))
 }
 
-fn page(html: &'static str, policy: HeaderValue) -> Response {
+fn page(html: impl Into<Body>, policy: HeaderValue) -> Response {
     let mut response = body("text/html; charset=utf-8", html);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);

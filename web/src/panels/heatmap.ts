@@ -1,7 +1,7 @@
 // Visits by day of the week and hour.
 import type { DashboardQuery, Weekday } from '../documents';
 import { fill, h, heatCell } from '../dom';
-import { count, date, decimal, hourName, small, weekdayName, weekdays } from '../format';
+import { count, date, decimal, hourName, percent, small, weekdayName, weekdays } from '../format';
 import { cell, type Sheet } from '../sheet';
 import { words } from '../words';
 import { Panel } from './panel';
@@ -17,7 +17,7 @@ export function show(heatmap: Heatmap, weekStart: Weekday): void {
   const peak = heatmap.cells.find(({ average }) => average === most);
   panel.note(
     heatmap.visits && peak
-      ? words.heatmap.busiest(weekdayName(peak.weekday, 'long'), hourName(peak.hour, 'full'), rounded(peak.average), date(later(heatmap)))
+      ? [words.heatmap.busiest(weekdayName(peak.weekday, 'long'), hourName(peak.hour, 'full'), rounded(peak.average), date(later(heatmap))), ofDesks(peak.average ?? 0)].join(' ').trim()
       : words.heatmap.empty,
   );
   const hours = Array.from({ length: 24 }, (_, hour) => hour);
@@ -51,6 +51,11 @@ export function show(heatmap: Heatmap, weekStart: Weekday): void {
   );
   if (isFirst && peak) scrollTo(peak.hour);
 }
+
+const capacity = Number(document.documentElement.dataset.capacity ?? 0);
+
+/** Which part of the desks the arrivals of an hour would take. Who left is not known. */
+const ofDesks = (arrivals: number) => (capacity ? words.heatmap.desks(rounded(arrivals), percent(arrivals / capacity), count(capacity)) : '');
 
 /** Averages are over recorded days of the range. */
 const later = ({ from, recordedFrom }: Heatmap) => [from ?? '', recordedFrom ?? ''].sort()[1]!;

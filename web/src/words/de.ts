@@ -178,6 +178,7 @@ export const de: Words = {
   heatmap: {
     busiest: (weekday, hour, visits, since) =>
       `Zu erwartende Besuche in jeder Stunde. Am stärksten: ${weekday.toLowerCase()}s ab ${hour} mit im Mittel ${visits} Besuchen: ihre Besuche, geteilt durch wie oft diese Stunde seit ${since} kam.`,
+    desks: (arrivals, part, desks) => `Stärkste Stunde: ${arrivals} Ankünfte, ${part} von ${desks} Plätzen; wer gegangen ist, ist nicht bekannt.`,
     empty: 'Keine Besuche in diesem Zeitraum.',
     cell: (weekday, hour, average, visits) => `${weekday}, ${hour}: im Mittel ${average}, insgesamt ${visits}`,
     name: 'Volle Stunden',

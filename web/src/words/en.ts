@@ -176,6 +176,7 @@ export const en = {
   heatmap: {
     busiest: (weekday: string, hour: string, visits: string, since: string) =>
       `Visits to expect in each hour. Busiest: ${weekday}s from ${hour}, with ${visits} visits on average: its visits, divided by how often that hour came since ${since}.`,
+    desks: (arrivals: string, part: string, desks: string) => `Busiest hour: ${arrivals} arrivals, ${part} of ${desks} desks; departures are not known.`,
     empty: 'No visits in this range.',
     cell: (weekday: string, hour: string, average: string, visits: string) => `${weekday}, ${hour}: ${average} on average, ${visits} in all`,
     name: 'Busy hours',
