@@ -162,6 +162,20 @@ const isWhite = (...rgb) => rgb.every((value) => value > 250);
 const isBlue = (red, _, blue) => blue > red + 40;
 const EVERYWHERE = [0, 0, 1, 1];
 
+test('the page of a month is printed on two pages at most, with all of its parts', LIMIT, async () => {
+  for (const [width, format] of [[1280, 'A4'], [390, 'Letter']]) {
+    const page = await open(browser(), gateway.base, '/?view=month', { viewport: { width, height: 900 } });
+    await page.emulateMedia({ media: 'print' });
+    for (const id of ['verdict', 'totals', 'usage', 'days', 'heatmap', 'top']) assert.ok(await page.locator(`#${id}`).isVisible(), id);
+    for (const id of ['months', 'controls', 'growth']) assert.ok(await page.locator(`#${id}`).isHidden(), id);
+    await page.emulateMedia({ media: null });
+    const printed = await pages(await page.pdf({ format }));
+    assert.ok(printed.length <= 2, `${printed.length} pages`);
+    assert.ok(part(printed[0], EVERYWHERE, isBlue) > 0.02, 'charts and tables have their colours');
+    await close(page, `dashboard-month-printed-${width}`);
+  }
+});
+
 test('a month is printed on two pages: light, nothing cut, in colours', LIMIT, async () => {
   for (const [colorScheme, width, format] of [['dark', 2560, 'A4'], ['light', 390, 'A4'], ['light', 1280, 'Letter']]) {
     const page = await open(browser(), gateway.base, '/?range=LAST_MONTH', { colorScheme, viewport: { width, height: 900 } });

@@ -283,6 +283,54 @@ test('the space has its name in the title, and its desks beside the busiest hour
   }
 });
 
+test('a month has a page of its own, with a link that stays', LIMIT, async () => {
+  const [year, month] = [new Date().getUTCFullYear(), new Date().getUTCMonth()];
+  const iso = (back, day) => new Date(Date.UTC(year, month - back + (day ? 0 : 1), day)).toISOString().slice(0, 10);
+  const [from, to] = [iso(1, 1), iso(1, 0)];
+  const link = `/?view=month&month=${from.slice(0, 7)}&basis=USED_AT&zone=${encodeURIComponent(ZONE)}`;
+  const page = await open(browser(), gateway.base, link);
+  const name = (day) => new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', month: 'long', year: 'numeric' }).format(Date.parse(day));
+  const { usage, heatmap, membership } = await query(`usage(filter: { from: "${from}", to: "${to}" }, timeZone: $timeZone, basis: $basis, gaps: ZERO) {
+    totals { visits newVisitors returningVisitors } buckets { label visits } previous(compareTo: PREVIOUS_WEEKS) { from current { totals { visits } } totals { visits } } }
+    heatmap { recordedFrom }
+    membership(filter: { from: "${from}", to: "${to}" }, timeZone: $timeZone, basis: $basis) { joined stopped }`);
+  const headline = (start, visits, { from, current, totals }) => {
+    const [now, then] = [current.totals.visits, totals.visits];
+    const isCompared = heatmap.recordedFrom <= from && Math.min(now, then) >= 20 && now !== then;
+    return `${name(start)}: ${isCompared ? `${percent(Math.abs(now / then - 1))} ${now > then ? 'more' : 'fewer'} visits than before` : `${whole(visits)} visits`}`;
+  };
+  assert.equal(await page.locator('#verdict h2').textContent(), headline(from, usage.totals.visits, usage.previous));
+  assert.ok((await page.title()).startsWith(name(from)));
+  assert.equal(await number(page, 'Visits'), usage.totals.visits);
+  assert.deepEqual((await texts(page, '#days td b')), usage.buckets.map(({ visits }) => whole(visits)));
+  const most = Math.max(...usage.buckets.map(({ visits }) => visits));
+  const figures = Object.fromEntries(await page.locator('#top dl div').evaluateAll((all) => all.map((each) => [...each.children].map(({ textContent }) => textContent))));
+  assert.ok(figures['Busiest day'].endsWith(`: ${whole(most)} visits`), figures['Busiest day']);
+  assert.deepEqual(
+    ['First time', 'Returning', 'Joined', 'Stopped coming'].map((each) => figures[each]),
+    [usage.totals.newVisitors, usage.totals.returningVisitors, membership[0].joined, membership[0].stopped].map(whole),
+  );
+  for (const id of ['usage', 'heatmap']) assert.ok(await page.locator(`#${id}`).isVisible());
+  for (const id of ['controls', 'members', 'funnel', 'today']) assert.ok(await page.locator(`#${id}`).isHidden(), id);
+  await page.evaluate(axe.source);
+  assert.deepEqual(await page.evaluate(async () => (await window.axe.run()).violations.map(({ id }) => id)), []);
+  // This month, as far as it is over, and without one after it.
+  const present = await open(browser(), gateway.base, `/?view=month&basis=USED_AT&zone=${encodeURIComponent(ZONE)}`);
+  const { usage: soFar } = await query('usage(filter: { range: THIS_MONTH }, timeZone: $timeZone, basis: $basis) { from totals { visits } previous(compareTo: PREVIOUS_WEEKS) { from current { totals { visits } } totals { visits } } }');
+  assert.equal(await present.locator('#verdict h2').textContent(), headline(soFar.from, soFar.totals.visits, soFar.previous));
+  assert.equal(await present.locator('#months a').count(), 2);
+  await close(present, 'dashboard-this-month');
+  await page.getByRole('link', { name: name(iso(2, 1)) }).click();
+  await answered(page);
+  assert.equal(new URL(page.url()).searchParams.get('month'), iso(2, 1).slice(0, 7));
+  await page.getByRole('link', { name: 'This month on the dashboard' }).click();
+  await page.locator('#members').waitFor();
+  assert.equal(new URL(page.url()).searchParams.get('from'), iso(2, 1));
+  await page.getByRole('link', { name: 'Month as a page' }).click();
+  await page.locator('#days td b').first().waitFor();
+  await close(page, 'dashboard-month');
+});
+
 test('growth: who joined, came first, came again and stopped, by month', LIMIT, async () => {
   const other = await Gateway.start();
   // A hundred members who came half a year ago, and not in the three months after.
@@ -607,6 +655,9 @@ test('a German page has no English sentence left', LIMIT, async () => {
   assert.equal(await page.locator('html').getAttribute('lang'), 'de-AT');
   await check(page);
   await close(page, 'dashboard-german-page');
+  const month = await open(browser(), gateway.base, '/?view=month', { locale: 'de-DE' });
+  await check(month);
+  await close(month, 'dashboard-german-month');
   // The link's language, with the same calendar whatever else it asks for; it stays in the address.
   const linked = await open(browser(), gateway.base, '/?lang=de-u-ca-persian&from=2001-01-01&to=2001-01-31');
   await check(linked);

@@ -9,6 +9,7 @@ import * as funnel from './panels/funnel';
 import * as growth from './panels/growth';
 import * as heatmap from './panels/heatmap';
 import * as members from './panels/members';
+import * as month from './panels/month';
 import type { Panel } from './panels/panel';
 import * as retention from './panels/retention';
 import * as today from './panels/today';
@@ -63,6 +64,8 @@ function showControls(): void {
   if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(zoneOption(view.zone));
   zone.value = view.zone;
   byId('zone-unknown').hidden = hasOwnZone || view.zone !== ownZone;
+  document.body.classList.toggle('month', view.month !== '');
+  month.link(view);
   form.classList.toggle('custom', view.range === 'CUSTOM');
   for (const choice of (field('by') as HTMLSelectElement).options) choice.disabled = choice.value !== 'AUTO' && !isDrawable(view, choice.value as never);
   byId<HTMLAnchorElement>('query').href = `/graphiql#${new URLSearchParams({ query: Dashboard.text, variables: JSON.stringify(variables(view, withMembers), null, 2) })}`;
@@ -124,7 +127,7 @@ async function refresh(signal: AbortSignal): Promise<void> {
   isAsking = true;
   const asked = view;
   lastAsked = performance.now();
-  const answer = await ask(Dashboard, variables(asked, withMembers), signal).catch(() => undefined);
+  const answer = await ask(Dashboard, variables(asked, withMembers && !asked.month), signal).catch(() => undefined);
   // Something else is looked at by now.
   if (!answer || signal.aborted) return;
   took = performance.now() - lastAsked;
@@ -220,7 +223,7 @@ setTimeout(function turn() {
 let shownUsage = '';
 /** What the numbers on the page are of; members apart. */
 let shownRange = '';
-const rangeOf = ({ range, from, to, by, measure, compare, basis, zone }: View) => [range, from, to, by, measure, compare, basis, zone].join();
+const rangeOf = ({ range, from, to, month, by, measure, compare, basis, zone }: View) => [range, from, to, month, by, measure, compare, basis, zone].join();
 
 /** Whether there was something new to show. */
 function showUsage(found: usage.Usage, asked: View): boolean {
@@ -248,7 +251,8 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   notice.replaceChildren(...general.slice(0, 1).map(explain), isStale ? ` ${words.problem.stale}` : '');
   needsKey = isEmpty && refused !== undefined;
   showConnection();
-  if (data?.thisMonth && data.thisWeek) verdict.show(data.thisMonth, data.thisWeek, recordedFrom);
+  if (data && view.month) month.show(data, view, recordedFrom);
+  else if (data?.thisMonth && data.thisWeek) verdict.show(data.thisMonth, data.thisWeek, recordedFrom);
   else if (!age) verdict.unknown();
   if (data?.today && data.usual && data.heatmap) today.show(data.today, data.usual, timeZone, recordedFrom);
   if (data?.heatmap) heatmap.show(data.heatmap, view.week);

@@ -41,6 +41,8 @@ export interface View {
   /** Local dates, both included; of a custom range. */
   from: string;
   to: string;
+  /** The month, `YYYY-MM`, that has the page to itself; empty for the dashboard. */
+  month: string;
   by: Granularity | 'AUTO';
   /** What the main chart shows: visits, or members who came for the first time beside those who had come before. */
   measure: Measure;
@@ -85,6 +87,7 @@ export const initial = (): View => ({
   range: 'LAST_30_DAYS',
   from: '',
   to: '',
+  month: '',
   by: 'AUTO',
   measure: 'VISITS',
   compare: 'BEFORE',
@@ -142,15 +145,21 @@ export function read(search: string): View {
   view.direction = oneOf('direction', ['ASC', 'DESC'], view.direction);
   view.after = asked.get('after') ?? '';
   view.before = view.after ? '' : (asked.get('before') ?? '');
-  return view;
+  if (asked.get('view') !== 'month') return view;
+  const month = asked.get('month') ?? '';
+  return ofMonth(view, isDate(`${month}-01`) ? month : today(view.zone).slice(0, 7));
+
 }
+
+/** The page of a month, by its days. */
+export const ofMonth = (view: View, month: string): View => ({ ...view, month, range: 'CUSTOM', from: `${month}-01`, to: lastOf(`${month}-01`, 'MONTH'), by: 'DAY', measure: 'VISITS' });
 
 /** The address of a view: whatever concerns the numbers, since whoever opens it may live in another zone. */
 export function address(view: View): string {
   const usual = initial();
-  const { range, from, to, by, measure, compare, basis, zone, week, segment, ended, member, sort, direction, after, before } = view;
-  const parameters = new URLSearchParams(range === 'CUSTOM' ? { from, to } : { range });
-  if (by !== 'AUTO') parameters.set('by', by);
+  const { range, from, to, month, by, measure, compare, basis, zone, week, segment, ended, member, sort, direction, after, before } = view;
+  const parameters = new URLSearchParams(month ? { view: 'month', month } : range === 'CUSTOM' ? { from, to } : { range });
+  if (by !== 'AUTO' && !month) parameters.set('by', by);
   if (measure !== usual.measure) parameters.set('measure', measure);
   if (compare !== usual.compare) parameters.set('compare', compare);
   parameters.set('basis', basis);
@@ -259,7 +268,7 @@ export function variables(view: View, withMembers: boolean): DashboardQueryVaria
     activeFilter: isCustom ? { from: from > earliest ? from : earliest, to } : dates,
     cohorts: year,
     months: year,
-    withVisitors: view.measure === 'MEMBERS',
+    withVisitors: view.measure === 'MEMBERS' || view.month !== '',
     granularity,
     weekStart: isByWeek(view) ? week : null,
     week,

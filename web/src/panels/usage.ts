@@ -82,7 +82,7 @@ const ofMembers = ({ buckets }: Usage): Series[] => [
 ];
 
 /** Whether the period before was recorded from its beginning. */
-const isRecorded = ({ previous }: Usage, recordedFrom: string | null) => recordedFrom !== null && recordedFrom <= previous.from;
+export const isRecorded = ({ previous }: Usage, recordedFrom: string | null) => recordedFrom !== null && recordedFrom <= previous.from;
 
 /** What the counterparts of the buckets are called. */
 const thenNames = ({ previous }: Usage, granularity: Granularity, zone: string) =>
