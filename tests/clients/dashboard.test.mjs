@@ -178,7 +178,7 @@ test('small numbers are not percentages, and what was not recorded is not compar
     for (const back of [2, 9, 9]) other.issue(`${day(back)} 10:00:00`);
     const page = await open(browser(), other.base, '?range=LAST_7_DAYS&basis=ISSUED_AT&zone=UTC');
     assert.deepEqual(await texts(page, '.tile .change'), []);
-    assert.match(await page.locator('#totals .note').textContent(), /^Recorded since .*: nothing is known of/);
+    assert.match(await page.locator('#totals .note').textContent(), /^Recorded since .*, so not the whole of .*: nothing is compared\./);
     assert.match(await page.locator('#verdict p').textContent(), /Recorded since .*: there is nothing before to compare with\./);
     other.issue(`${day(70)} 10:00:00`);
     await page.reload();

@@ -170,7 +170,7 @@ export const de: Words = {
       YEAR: (by, before) => `${EACH[by]} und dasselbe ein Jahr zuvor: ${before}.`,
     },
     noteAlone: {
-      BEFORE: (by) => `${EACH[by]}. Im Zeitraum davor wurde nichts aufgezeichnet.`,
+      BEFORE: (by) => `${EACH[by]}. Der Zeitraum davor wurde nicht ganz aufgezeichnet.`,
       YEAR: (by) => `${EACH[by]}. Das Jahr davor wurde nicht ganz aufgezeichnet.`,
     },
     membersNote: (by) => `${EACH[by]}: Mitglieder, die zum allerersten Mal kamen, über denen, die schon da waren.`,
@@ -189,7 +189,7 @@ export const de: Words = {
     points: (points, then) => `${points} Prozentpunkte gegenüber ${then}`,
     nothing: 'nichts zum Vergleichen',
     compared: (before) => `Verglichen mit ${before}.`,
-    recordedSince: (date, before) => `Aufgezeichnet wird seit ${date}: über ${before} ist nichts bekannt.`,
+    recordedSince: (date, before) => `Aufgezeichnet wird seit ${date}, also nicht den ganzen Zeitraum ${before}: verglichen wird nichts.`,
     underWay: 'Dieser Zeitraum ist nicht vorbei: seine letzten Stunden kommen noch.',
     toCome: (days, all) => `${days} von diesen ${all} Tagen ${days === 1 ? 'kommt' : 'kommen'} noch.`,
     withoutToday: 'Ohne heute.',

@@ -168,7 +168,7 @@ export const en = {
       YEAR: (by: Granularity, before: string) => `Each ${UNIT[by]}, and the same ${UNIT[by]} a year before: ${before}.`,
     },
     noteAlone: {
-      BEFORE: (by: Granularity) => `Each ${UNIT[by]}. Nothing was recorded in the period before.`,
+      BEFORE: (by: Granularity) => `Each ${UNIT[by]}. Not all of the period before was recorded.`,
       YEAR: (by: Granularity) => `Each ${UNIT[by]}. Not all of the year before was recorded.`,
     },
     membersNote: (by: Granularity) => `Each ${UNIT[by]}: members who came for the first time ever, on top of those who had come before.`,
@@ -187,7 +187,7 @@ export const en = {
     points: (points: string, then: string) => `${points} points from ${then}`,
     nothing: 'nothing to compare with',
     compared: (before: string) => `Compared with ${before}.`,
-    recordedSince: (date: string, before: string) => `Recorded since ${date}: nothing is known of ${before}.`,
+    recordedSince: (date: string, before: string) => `Recorded since ${date}, so not the whole of ${before}: nothing is compared.`,
     underWay: 'This range is not over: its last hours are still to come.',
     toCome: (days: number, all: number) => `${days} of these ${all} days ${days === 1 ? 'is' : 'are'} still to come.`,
     withoutToday: 'Today not included.',
