@@ -125,7 +125,7 @@ test('today stands beside the same weekday of eight weeks, up to the same hour',
     if (hour !== hourIn()) continue;
     assert.ok(said.includes(`${whole(today.totals.visits)} visit`) && said.includes(`the mean of the last 8 ${weekday}s`), said);
     assert.equal(shown[`Usual on ${weekday}s by ${two(hour)}`], `${one(usual)}, today ${whole(byNow)}`);
-    assert.equal(shown['Expected by the end of the day'], whole(Math.max(Math.round(expected), today.totals.visits)));
+    assert.equal(shown['Expected today'], whole(Math.max(Math.round(expected), today.totals.visits)));
     assert.equal(shown[`Since ${two(hour)}`], whole(today.totals.visits - byNow));
     if (hour) assert.equal(shown[`From ${two(hour - 1)} to ${two(hour)}`], whole(byNow - until(today.buckets, hour - 1)));
   }
@@ -146,7 +146,7 @@ test('a day is expected from its beginning, by proportion only where much is usu
     const shows = async (expected, note) => {
       await page.reload();
       await answered(page);
-      assert.equal((await facts(page))['Expected by the end of the day'], expected);
+      assert.equal((await facts(page))['Expected today'], expected);
       assert.match(await page.locator('#today .note').textContent(), note);
     };
     other.write('DELETE FROM tokens WHERE id > ?', 0, 1);

@@ -146,7 +146,7 @@ export const de: Words = {
     since: (from) => `Seit ${from}`,
     usual: (weekday, hour) => `${weekday}s üblich bis ${hour}`,
     beside: (usual, now) => `${usual}, heute ${now}`,
-    expected: 'Erwartet bis zum Ende des Tages',
+    expected: 'Heute erwartet',
     mean: (weekday, days) => (days === 1 ? `Üblich: der ${weekday} davor.` : `Üblich: das Mittel der letzten ${days} ${weekday}e.`),
     noUsual: (weekday) => `Es gibt noch keinen üblichen ${weekday}: davor wurde keiner aufgezeichnet.`,
   },

@@ -144,7 +144,7 @@ export const en = {
     since: (from: string) => `Since ${from}`,
     usual: (weekday: string, hour: string) => `Usual on ${weekday}s by ${hour}`,
     beside: (usual: string, now: string) => `${usual}, today ${now}`,
-    expected: 'Expected by the end of the day',
+    expected: 'Expected today',
     mean: (weekday: string, days: number) => (days === 1 ? `Usual: the ${weekday} before.` : `Usual: the mean of the last ${days} ${weekday}s.`),
     noUsual: (weekday: string) => `There is no usual ${weekday} yet: none before was recorded.`,
   },
