@@ -257,7 +257,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   if (data?.today && data.usual && data.heatmap) today.show(data.today, data.usual, timeZone, recordedFrom);
   if (data?.heatmap) heatmap.show(data.heatmap, view.week);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
-  if (data?.membership) growth.show(data.membership, timeZone);
+  if (data?.membership) growth.show(data.membership, timeZone, recordedFrom);
   if (data?.retention) retention.show(data.retention);
   if (data?.tokenFunnel) funnel.show(data.tokenFunnel);
   if (data?.segments) members.count(data.segments);

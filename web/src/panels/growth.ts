@@ -1,20 +1,39 @@
 // Growth and churn: who joined, came first, came again and stopped, by month.
 import { Chart } from '../chart';
 import type { DashboardQuery } from '../documents';
-import { bucketName, bucketValue, count, tickName } from '../format';
+import { bucketName, bucketValue, count, localDate, tickName } from '../format';
 import { cell, type Sheet, yesNo } from '../sheet';
+import { addDays, lastOf } from '../view';
 import { words } from '../words';
 import { Panel } from './panel';
 import { tickLevels } from './ticks';
 
-type Months = NonNullable<DashboardQuery['membership']>;
+type Month = NonNullable<DashboardQuery['membership']>[number];
+/** What is not known is null. */
+interface Known extends Pick<Month, 'startMillis' | 'joined' | 'isPartial'> {
+  first: number | null;
+  returning: number | null;
+  stopped: number | null;
+}
 
-let shown: { months: Months; zone: string } = { months: [], zone: 'UTC' };
+/** Who did not come for so many days has stopped. */
+const STOPPED_AFTER = 90;
+
+let shown: { months: Known[]; zone: string } = { months: [], zone: 'UTC' };
 const said = words.growth;
 export const panel = new Panel('growth', sheet);
 const chart = new Chart(panel.body, words.page.growth, sheet, { clientWidth: 680, clientHeight: 120 });
 
-export function show(months: Months, zone: string): void {
+/** `recordedFrom` is the day of the first door code ever: nobody could come before it, nor stop until long after it. */
+export function known({ startMillis, joined, firstVisits, returning, stopped, isPartial }: Month, zone: string, recordedFrom: string | null): Known {
+  const end = lastOf(localDate(startMillis, zone), 'MONTH');
+  const isKnown = recordedFrom !== null && end >= recordedFrom;
+  const canStop = isKnown && end > addDays(recordedFrom, STOPPED_AFTER);
+  return { startMillis, joined, isPartial, first: isKnown ? firstVisits : null, returning: isKnown ? returning : null, stopped: canStop ? stopped : null };
+}
+
+export function show(found: Month[], zone: string, recordedFrom: string | null): void {
+  const months = found.map((month) => known(month, zone, recordedFrom));
   shown = { months, zone };
   const starts = months.map(({ startMillis }) => startMillis);
   chart.show({
@@ -22,11 +41,11 @@ export function show(months: Months, zone: string): void {
     ticks: starts.map((start) => tickName(start, 'MONTH', zone)),
     tickLevels: tickLevels(starts, 'MONTH', zone),
     isPartial: months.map(({ isPartial }) => isPartial),
-    empty: months.some(({ joined, active, stopped }) => joined + active + stopped) ? null : said.empty,
+    empty: found.some(({ joined, active, stopped }) => joined + active + stopped) ? null : said.empty,
     series: [
       { name: said.joined, color: 'accent', kind: 'bars', side: -1, values: months.map(({ joined }) => joined), format: count },
       { name: said.stopped, color: 'down', kind: 'bars', side: 1, values: months.map(({ stopped }) => stopped), format: count },
-      { name: said.first, color: 'average', kind: 'line', values: months.map(({ firstVisits }) => firstVisits), format: count },
+      { name: said.first, color: 'average', kind: 'line', values: months.map(({ first }) => first), format: count },
       // So many more that the others could not be told apart.
       { name: said.returning, color: 'third', kind: 'said', values: months.map(({ returning }) => returning), format: count },
     ],
@@ -38,9 +57,9 @@ function sheet(): Sheet {
   return {
     caption: words.page.growth,
     columns: [words.granularities.MONTH, said.joined, said.first, said.returning, said.stopped, said.incomplete],
-    rows: months.map(({ startMillis, joined, firstVisits, returning, stopped, isPartial }) => [
+    rows: months.map(({ startMillis, joined, first, returning, stopped, isPartial }) => [
       cell(bucketName(startMillis, 'MONTH', zone), bucketValue(startMillis, 'MONTH', zone)),
-      ...[joined, firstVisits, returning, stopped].map((value) => cell(count(value), value)),
+      ...[joined, first, returning, stopped].map((value) => cell(count(value), value)),
       yesNo(isPartial),
     ]),
   };

@@ -5,6 +5,7 @@ import { NONE, SMALL, count, date, dateRange, decimal, hourName, localDate, perc
 import { cell, type Sheet } from '../sheet';
 import { type View, addDays, address, ofMonth, today } from '../view';
 import { words } from '../words';
+import { known } from './growth';
 import { Panel } from './panel';
 import { direction, isRecorded } from './usage';
 
@@ -77,7 +78,8 @@ export function show({ usage, heatmap, membership }: DashboardQuery, view: View,
   const peak = heatmap.cells.reduce((best, each) => ((each.average ?? 0) > (best?.average ?? 0) ? each : best), heatmap.cells[0]);
   const byWeekday = week.map((weekday) => ({ weekday, average: heatmap.cells.reduce((sum, each) => sum + (each.weekday === weekday ? (each.average ?? 0) : 0), 0) }));
   const best = byWeekday.reduce((most, each) => (each.average > most.average ? each : most));
-  const growth = membership?.find(({ startMillis }) => localDate(startMillis, view.zone) === view.from);
+  const found = membership?.find(({ startMillis }) => localDate(startMillis, view.zone) === view.from);
+  const growth = found && known(found, view.zone, recordedFrom);
   figures = [
     [said.busiestDay, busiest ? said.on(date(busiest.day, { weekday: 'long', day: 'numeric', month: 'long' }), said.visits(most, count(most))) : NONE],
     [said.busiestWeekday, best.average ? said.on(weekdayName(best.weekday, 'long'), said.expected(decimal(best.average))) : NONE],
