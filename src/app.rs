@@ -33,7 +33,7 @@ use crate::{
     },
     jobs::{fold_metrics, rollup, usage_log},
     metrics::Metrics,
-    reports::{Defaults, Reports},
+    reports::{self, Defaults, Reports},
     seed::{self, SeedError, Size},
     shutdown::{Ending, Signals, StopSignal},
 };
@@ -171,12 +171,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// The connection that keeps the rollup up to date; `None` unless the database is PostgreSQL and rollups are on.
+/// The connection that keeps the rollup up to date; `None` when rollups are off.
 async fn maintenance(config: &DatabaseConfig) -> Result<Option<Database>, DbErr> {
-    if !(config.rollups && matches!(config.target, DatabaseTarget::Postgres(_))) {
+    if !config.rollups {
         return Ok(None);
     }
-    Database::connect(&DatabaseConfig { max_connections: 1, ..config.clone() }, Access::Maintain).await.map(Some)
+    Database::connect(&DatabaseConfig { max_connections: 1, ..config.clone() }, Access::Keep).await.map(Some)
 }
 
 /// Checks the database while the first requests run, since the service starts without waiting for it.
@@ -200,7 +200,8 @@ fn listen_for_metrics(address: SocketAddr, is_required: bool) -> io::Result<Opti
     }
 }
 
-/// Creates and migrates the embedded database, and fills it with sample data when it is new.
+/// Creates and migrates the embedded database, and fills it with sample data when it is new. It has a rollup unless
+/// rollups are off.
 async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -> Result<(), DbErr> {
     let database = Database::connect(config, Access::Maintain).await?;
     migration::up(database.connection()).await?;
@@ -208,6 +209,9 @@ async fn prepare_embedded(config: &DatabaseConfig, path: &Path, clock: &Clock) -
         Ok(()) => info!(path = %path.display(), "sample database created, with invented members"),
         Err(SeedError::NotEmpty) => {}
         Err(SeedError::Database(error)) => return Err(error),
+    }
+    if config.rollups && reports::rollup::status(database.connection()).await?.is_none() {
+        reports::rollup::create(database.connection(), Duration::ZERO).await?;
     }
     database.connection().close_by_ref().await
 }

@@ -61,7 +61,7 @@ enum Command {
         #[command(subcommand)]
         step: Option<MigrateStep>,
     },
-    /// Manage the rollup: counts that make reports on large PostgreSQL tables fast
+    /// Manage the rollup: counts that make reports on large tables fast
     Rollup {
         #[command(subcommand)]
         step: RollupStep,

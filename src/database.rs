@@ -42,8 +42,10 @@ const SQLITE_STEPS_PER_CHECK: i32 = 10_000;
 pub enum Access {
     /// Reports: nothing can be written, and statements are cancelled at the statement timeout.
     Report,
-    /// Migrations and sample data: may write, without a statement timeout.
+    /// Migrations and sample data: may write, without a statement timeout. Creates an SQLite file that is missing.
     Maintain,
+    /// The rollup of a database that is there: as `Maintain`.
+    Keep,
 }
 
 /// A pool of connections, and the state of the database behind it. Cheap to clone.
@@ -303,6 +305,16 @@ async fn sqlite_pool(
     let pool = SqlitePoolOptions::new().acquire_timeout(config.acquire_timeout);
     if access == Access::Maintain {
         return pool.max_connections(1).connect_with(options).await;
+    }
+    if access == Access::Keep {
+        return pool
+            .max_connections(1)
+            .before_acquire(move |_, known| {
+                let is_current = file.is_read_by(known.age);
+                Box::pin(async move { Ok(is_current) })
+            })
+            .connect_with(options)
+            .await;
     }
     let limit = config.statement_timeout;
     pool.max_connections(config.max_connections)

@@ -17,6 +17,9 @@ use sea_orm::{
 /// The table of applied migrations, with the time of each (seconds since 1970, UTC).
 const APPLIED: &str = "seaql_migrations";
 
+/// Makes the indexes on the times of `tokens` in SQLite, where they are missing.
+pub const TIMES_IN_SQLITE: &str = include_str!("indexes.sqlite.sql");
+
 /// A migration of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Migration {

@@ -4,7 +4,7 @@
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr};
 
 pub(crate) async fn apply(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
-    each(transaction, include_str!("indexes.sqlite.sql")).await
+    each(transaction, crate::TIMES_IN_SQLITE).await
 }
 
 pub(crate) async fn undo(transaction: &DatabaseTransaction) -> Result<(), DbErr> {

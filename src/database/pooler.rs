@@ -128,14 +128,14 @@ impl Link {
             Access::Report => format!(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {settings}; SET LOCAL statement_timeout = {limit}; SET LOCAL jit = off"
             ),
-            Access::Maintain => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}"),
+            Access::Maintain | Access::Keep => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}"),
         }
         .into();
         let link = self;
         let options = match access {
             Access::Report => options,
             // A connection that is too old is closed when it comes back, and its transaction would be lost.
-            Access::Maintain => options.max_lifetime(None),
+            Access::Maintain | Access::Keep => options.max_lifetime(None),
         };
         options
             .after_connect({
@@ -146,7 +146,7 @@ impl Link {
                         match (link.mode_of_new().await, access) {
                             (PoolMode::Transaction, _) => open(connection, &begin).await,
                             (PoolMode::Session, Access::Report) => set_up(connection, limit).await,
-                            (PoolMode::Session, Access::Maintain) => Ok(()),
+                            (PoolMode::Session, Access::Maintain | Access::Keep) => Ok(()),
                         }
                     })
                 }

@@ -177,13 +177,11 @@ impl Session {
                 && parts.months
             {
                 check_months(calendar, from, to)?;
-                let mut left = places.as_slice();
                 for month in calendar.between(from, to) {
-                    let own = left.partition_point(|(place, _)| place.within <= Some(month));
-                    let (places, later) = left.split_at(own);
+                    let begin = places.partition_point(|(place, _)| place.within < Some(month));
+                    let end = places.partition_point(|(place, _)| place.within <= Some(month));
                     let (first, last) = calendar.dates(month);
-                    heatmap.months.push(now.heatmap(Some(first.max(from)), Some(last.min(to)), places));
-                    left = later;
+                    heatmap.months.push(now.heatmap(Some(first.max(from)), Some(last.min(to)), &places[begin..end]));
                 }
             }
             Ok(heatmap)

@@ -10,7 +10,7 @@ use super::{
     Argument, Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity, Week},
     checked_size,
-    dialect::{Local, from_users},
+    dialect::{Local, Width, from_users, packed},
     filter::{TimeBasis, TokenFilter, UserFilter},
     ids::{ById, unpacked},
     made,
@@ -292,7 +292,7 @@ impl Session {
         with.cte(cte("cohorts", cohorts));
         Query::select()
             .column("cohort")
-            .expr_as(Expr::cust("string_agg(int4send(user_id), '')"), "members")
+            .expr_as(packed(self.backend(), Width::Four, &[Expr::col("user_id")], None), "members")
             .from("cohorts")
             .group_by_col("cohort")
             .with_cte(with)

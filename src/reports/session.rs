@@ -245,13 +245,17 @@ impl Session {
             return Ok(None);
         }
         match self.query_all(statement).await {
-            // A failed statement ends a shared snapshot, so no other statement can be sent in it.
-            Err(Error::Database(error)) if !self.shares => {
+            Err(Error::Database(error)) if self.outlives_failures() => {
                 self.distrust_rollup(&error);
                 Ok(None)
             }
             rows => rows.map(Some),
         }
+    }
+
+    /// Whether another statement can be sent after one that failed. On PostgreSQL, that one ends a shared snapshot.
+    pub(super) fn outlives_failures(&self) -> bool {
+        !self.shares || self.backend() == DbBackend::Sqlite
     }
 
     /// Stops reading the rollup, since a statement on it failed.

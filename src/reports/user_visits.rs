@@ -196,9 +196,10 @@ impl Session {
     /// The members to list, as the table `members`.
     fn listed(&self, filter: &UserVisitsFilter, parts: UserVisitsParts, from_rollup: bool) -> WithClause {
         let mut with = WithClause::new();
-        let mut counted = self.counted(filter, parts);
+        let mut counted = self.counted(filter, parts, from_rollup);
         if from_rollup {
-            let (stretches, around) = rollup::around_log(counted, filter.users.ids(), None, kept_columns(parts));
+            let (stretches, around) =
+                rollup::around_log(self.backend(), counted, filter.users.ids(), None, kept_columns(parts));
             with.cte(stretches);
             counted = around;
         }
@@ -207,8 +208,8 @@ impl Session {
         with
     }
 
-    /// Door codes grouped by member.
-    fn counted(&self, filter: &UserVisitsFilter, parts: UserVisitsParts) -> SelectStatement {
+    /// Door codes grouped by member; for [`rollup::around_log`] if `from_rollup`.
+    fn counted(&self, filter: &UserVisitsFilter, parts: UserVisitsParts, from_rollup: bool) -> SelectStatement {
         let (backend, now) = (self.backend(), self.now().naive_utc());
         let (issued_at, used_at) = (Expr::col(token::Column::CreatedAt), Expr::col(token::Column::UsedAt));
         let local = |column: &Expr| Local::of(backend, column.clone(), filter.range, filter.zone, now);
@@ -232,6 +233,7 @@ impl Session {
         };
         let mut select = Query::select();
         match filter.basis {
+            _ if from_rollup => rollup::from_tokens_in_log(&mut select, backend),
             TimeBasis::IssuedAt => from_tokens(&mut select, backend, &[&local(&issued_at)]),
             TimeBasis::UsedAt => from_tokens(&mut select, backend, &[&local(&issued_at), &local(&used_at)]),
         }
@@ -324,9 +326,9 @@ impl UserVisitsParts {
 /// The columns of [`Session::counted`], from the rollup.
 fn kept_columns(parts: UserVisitsParts) -> &'static [(&'static str, &'static str)] {
     const ALL: [(&str, &str); 5] = [
-        ("used::BIGINT", name::VISITS),
-        ("issued::BIGINT", name::ISSUED),
-        ("(issued - used)::BIGINT", name::UNUSED),
+        ("CAST(used AS BIGINT)", name::VISITS),
+        ("CAST(issued AS BIGINT)", name::ISSUED),
+        ("CAST(issued - used AS BIGINT)", name::UNUSED),
         ("first_visit_at", name::FIRST),
         ("last_visit_at", name::LAST),
     ];

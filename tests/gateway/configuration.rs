@@ -144,7 +144,7 @@ fn the_example_of_a_configuration_is_accepted() {
 }
 
 /// Variables whose example is not the default. The default of `DB_SSLMODE` is the driver's `prefer`.
-const NO_DEFAULT: [&str; 19] = [
+const NO_DEFAULT: [&str; 21] = [
     "API_KEYS_FILE",
     "CAPACITY",
     "CORS_ORIGINS",

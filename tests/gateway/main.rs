@@ -36,6 +36,7 @@ mod pooler;
 mod random_documents;
 mod reports;
 mod rollup;
+mod rollup_sqlite;
 mod rollup_tables;
 mod schema;
 mod subscriptions;

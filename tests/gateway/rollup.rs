@@ -48,12 +48,12 @@ on_postgres!(
 /// 15-minute steps.
 const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"];
 
-async fn connect(database: &TestDatabase) -> DatabaseConnection {
+pub async fn connect(database: &TestDatabase) -> DatabaseConnection {
     let config = config(&database.url, &[("DB_MAX_CONNECTIONS", "1")]);
     Database::connect(&config.database, Access::Maintain).await.unwrap().connection().clone()
 }
 
-async fn refresh_to_the_end(connection: &DatabaseConnection) {
+pub async fn refresh_to_the_end(connection: &DatabaseConnection) {
     while rollup::refresh(connection).await.unwrap() != Progress::Done {}
 }
 
@@ -69,7 +69,7 @@ async fn rolled_up() -> TestGateway {
 
 /// What is asked: the door codes that count.
 #[derive(Debug, Clone, Default)]
-struct Asked {
+pub struct Asked {
     zone: &'static str,
     is_by_use: bool,
     dates: Option<(&'static str, &'static str)>,
@@ -80,12 +80,12 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(zone: &'static str, basis: &str) -> Self {
+    pub fn of(zone: &'static str, basis: &str) -> Self {
         Self { zone, is_by_use: basis == "USED_AT", ..Self::default() }
     }
 
     /// Half of the questions have conditions.
-    fn at_random(random: &mut fastrand::Rng) -> Self {
+    pub fn at_random(random: &mut fastrand::Rng) -> Self {
         const DATES: [(&str, &str); 4] = [
             ("2024-03-01", "2024-03-31"),
             ("1969-07-20", "2009-11-01"),
@@ -179,7 +179,7 @@ impl Asked {
 }
 
 /// Every report in one snapshot, from the rollup and from the door codes; each with the number of days.
-async fn asked_twice(gateway: &TestGateway, asked: &Asked) -> [(Vec<String>, usize); 2] {
+pub async fn asked_twice(gateway: &TestGateway, asked: &Asked) -> [(Vec<String>, usize); 2] {
     let session = gateway.reports.snapshot_session();
     let kept = asked.answers(&session).await;
     [kept, asked.answers(&session.from_door_codes()).await]
@@ -265,7 +265,7 @@ struct Truncates {
 }
 
 /// The first lines that differ in two lists of answers, because answers are long.
-fn difference(kept: &[String], counted: &[String]) -> String {
+pub fn difference(kept: &[String], counted: &[String]) -> String {
     let lines = |answers: &[String]| answers.join("\n").lines().map(str::to_owned).collect::<Vec<_>>();
     let (kept, counted) = (lines(kept), lines(counted));
     let at = kept.iter().zip(&counted).position(|(left, right)| left != right).unwrap_or_default();
@@ -273,7 +273,7 @@ fn difference(kept: &[String], counted: &[String]) -> String {
     format!("the rollup says\n{}\nand the door codes\n{}", around(&kept), around(&counted))
 }
 
-async fn assert_same(gateway: &TestGateway, asked: &Asked) -> (Vec<String>, usize) {
+pub async fn assert_same(gateway: &TestGateway, asked: &Asked) -> (Vec<String>, usize) {
     let [kept, counted] = asked_twice(gateway, asked).await;
     assert!(kept == counted, "{asked:?}: {}", difference(&kept.0, &counted.0));
     kept
@@ -341,8 +341,9 @@ async fn reports_read_the_rollup_where_it_is_up_to_date() {
     let asked = Asked::of("UTC", "ISSUED_AT");
     let [(kept, _), (counted, _)] = asked_twice(&gateway, &asked).await;
     let same: Vec<_> = kept.iter().zip(&counted).map(|(kept, counted)| kept == counted).collect();
-    // The table of cohorts by first visit begins with the days; by joining, and the first date, need not change.
-    assert!(same.iter().filter(|same| **same).count() <= 2, "{same:?}");
+    // The table of cohorts by first visit begins with the days; by joining, the first date, and a forecast from other weeks
+    // need not change.
+    assert!(same.iter().filter(|same| **same).count() <= 3, "{same:?}");
     // Where the log says so, the door codes are read.
     rollup::rebuild(&gateway.database.owner).await.unwrap();
     assert_same(&gateway, &Asked::of("UTC", "ISSUED_AT")).await;
@@ -450,8 +451,6 @@ async fn services_fill_and_refresh_it_and_answers_are_fresh() {
     assert!(services[0].log().contains("reports read the rollup"), "{}", services[0].log());
     let (code, out, err) = run(folder.path(), &quick, &["rollup", "drop"]);
     assert_eq!((code, out.as_str()), (0, "no rollup\n"), "{err}");
-    let (code, out, err) = run(folder.path(), &[("LOG_FORMAT", "json")], &["rollup", "create"]);
-    assert!(code == 1 && out.is_empty() && err.contains("rollups are for PostgreSQL"), "{err}");
 }
 
 async fn roles_use_what_they_may() {

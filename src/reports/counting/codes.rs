@@ -13,7 +13,7 @@ use crate::reports::{
     filter::{TimeBasis, TokenFilter},
     ids::{Ids, OpenSets, unpacked},
     moment::{Clock, Moment},
-    rollup::{self, Columns, Day, NO_WAIT, Numbers, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
+    rollup::{self, Columns, Day, Numbers, SLOT_SECONDS, SLOTS, Slot, Wanted, kind, seconds_between},
     selection::user_condition,
 };
 
@@ -73,7 +73,7 @@ impl Session {
         // Which door codes match is decided by their members.
         let columns = Wanted { members: wanted.members || !filter.users.is_everybody(), ..wanted };
         let users_id = known.as_ref().map(|(users_id, _)| users_id.as_str());
-        let statement = rollup::codes(bounds, since, columns, matching, users_id);
+        let statement = rollup::codes(self.backend(), bounds, since, columns, matching, users_id);
         let seconds = |end: Option<NaiveDateTime>, open| end.map_or(open, |end| end.and_utc().timestamp());
         let mut reading = Reading {
             session: self,
@@ -101,7 +101,7 @@ impl Session {
                 Ok(false)
             }
             // What was passed already would count twice.
-            Err(Error::Database(error)) if !self.shares && !reading.is_begun => {
+            Err(Error::Database(error)) if self.outlives_failures() && !reading.is_begun => {
                 self.distrust_rollup(&error);
                 Ok(false)
             }
@@ -202,7 +202,7 @@ impl Reading<'_> {
                     self.day = Some((at.date(), None));
                 }
                 let (numbers, slot) = match row.try_get_by_index::<Option<i32>>(8)? {
-                    None => packed(number, row)?,
+                    None => Slot::packed(number, row)?,
                     Some(member) => {
                         let mut slot = Slot::default();
                         if number == kind::USE {
@@ -325,28 +325,6 @@ impl Reading<'_> {
             self.slot(moment, numbers, &mut slot, take);
         }
     }
-}
-
-/// The door codes of a slot, as the database packed them: how many, and where they are wanted, which.
-fn packed(number: i32, row: &QueryResult) -> Result<(Numbers, Slot), Error> {
-    let bytes = |column| row.try_get_by_index::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
-    let ids = |column| bytes(column).map(|bytes| unpacked(&bytes).collect::<Vec<i32>>());
-    let waits = bytes(5)?;
-    let waits = waits.chunks_exact(8).filter_map(|wait| wait.try_into().ok()).map(i64::from_be_bytes);
-    let slot = Slot {
-        used: ids(4)?,
-        waits: waits.map(|wait| (wait != NO_WAIT).then_some(wait)).collect(),
-        unused: ids(6)?,
-        came: ids(7)?,
-    };
-    let counts = bytes(3)?;
-    let counts: Vec<_> = unpacked(&counts).map(|count| usize::try_from(count).unwrap_or(0)).collect();
-    let numbers = match counts[..] {
-        [came] if number == kind::USE => Numbers { came, ..Numbers::default() },
-        [used, unused] => Numbers { used, unused, ..Numbers::default() },
-        _ => slot.numbers(),
-    };
-    Ok((numbers, slot))
 }
 
 fn damaged(date: NaiveDate) -> Error {

@@ -20,33 +20,78 @@ use crate::reports::{
 
 /// The first and last instant that reports show: the years 1 to 9999 in UTC. Other values, such as infinity, lie on no
 /// date and in no range; where an instant is shown, they are null.
-const FIRST: NaiveDateTime = NaiveDate::from_ymd_opt(1, 1, 1).unwrap().and_time(NaiveTime::MIN);
-const LAST: NaiveDateTime =
+pub(in crate::reports) const FIRST: NaiveDateTime = NaiveDate::from_ymd_opt(1, 1, 1).unwrap().and_time(NaiveTime::MIN);
+pub(in crate::reports) const LAST: NaiveDateTime =
     NaiveDate::from_ymd_opt(9999, 12, 31).unwrap().and_hms_micro_opt(23, 59, 59, 999_999).unwrap();
 
 /// Selects from the door codes. On SQLite, only times near one of these ranges are converted, or all without a range;
 /// the statement has to select the range itself.
 pub(in crate::reports) fn from_tokens(select: &mut SelectStatement, backend: DbBackend, ranges: &[&Local]) {
-    match backend {
-        DbBackend::Sqlite => {
-            let times = [token::Column::CreatedAt, token::Column::UsedAt];
-            let others = [token::Column::Id, token::Column::UserId];
-            let mut rows = comparable(token::Entity, &others, &times);
-            let near: Option<Vec<_>> = ranges.iter().map(|local| local.near()).collect();
-            // A condition with OR would scan the table; each of these reads a part of an index.
-            let mut near = near.unwrap_or_default().into_iter().flatten().map(|condition| {
-                Query::select().column(token::Column::Id).from(token::Entity).cond_where(condition).take()
-            });
-            if let Some(mut ids) = near.next() {
-                for more in near {
-                    ids.union(UnionType::All, more);
-                }
-                rows.and_where(Expr::col(token::Column::Id).in_subquery(ids));
-            }
-            select.from_subquery(rows, token::Entity.table_name())
-        }
-        _ => select.from(token::Entity),
-    };
+    if backend != DbBackend::Sqlite {
+        select.from(token::Entity);
+        return;
+    }
+    let near: Option<Vec<_>> = ranges.iter().map(|local| local.near()).collect();
+    // A condition with OR would scan the table; each of these reads a part of an index.
+    let near = near.unwrap_or_default().into_iter().flatten();
+    from_tokens_that(select, ids_of_any(near).map(|ids| Expr::col(token::Column::Id).in_subquery(ids)));
+}
+
+/// Selects from the door codes in SQLite that meet a condition on what is stored.
+pub(in crate::reports) fn from_tokens_that(select: &mut SelectStatement, condition: Option<Expr>) {
+    let times = [token::Column::CreatedAt, token::Column::UsedAt];
+    let others = [token::Column::Id, token::Column::UserId];
+    let mut rows = comparable(token::Entity, &others, &times);
+    rows.cond_where(Cond::all().add_option(condition));
+    select.from_subquery(rows, token::Entity.table_name());
+}
+
+/// Selects from the door codes in SQLite whose times in a column can lie within these bounds, as [`from_tokens`] does.
+pub(in crate::reports) fn from_tokens_near(select: &mut SelectStatement, column: token::Column, bounds: UtcBounds) {
+    let near = near(&Expr::col(column), bounds).into_iter().flatten();
+    from_tokens_that(select, ids_of_any(near).map(|ids| Expr::col(token::Column::Id).in_subquery(ids)));
+}
+
+/// The ids of the door codes that meet any of these conditions; `None` without a condition.
+fn ids_of_any(conditions: impl Iterator<Item = Condition>) -> Option<SelectStatement> {
+    let mut each = conditions
+        .map(|condition| Query::select().column(token::Column::Id).from(token::Entity).cond_where(condition).take());
+    let mut ids = each.next()?;
+    for more in each {
+        ids.union(UnionType::All, more);
+    }
+    Some(ids)
+}
+
+/// The ids of the door codes in SQLite whose times in a column can lie on one of the UTC dates that the table `days`
+/// lists as `day`. Most are on the date that their text begins with; a text may also begin with up to four days before
+/// (`2023-02-31 24:00`), or with no date.
+pub(in crate::reports) fn ids_on_days(column: token::Column) -> SelectStatement {
+    let name = column.as_str();
+    let on = Expr::cust(format!(
+        "tokens.{name} >= date(day, '-4 days') AND tokens.{name} < day || '~' \
+         AND (tokens.{name} >= day OR substr(tokens.{name}, 9, 2) > '28' OR instr(tokens.{name}, '24:'))"
+    ));
+    let mut ids = Query::select();
+    ids.column((token::Entity, token::Column::Id)).from("days").cross_join(token::Entity).and_where(on);
+    let odd = Query::select()
+        .column(token::Column::Id)
+        .from(token::Entity)
+        .and_where(is_odd(&Expr::col(column)))
+        .and_where(Expr::cust("EXISTS (SELECT 1 FROM days)"))
+        .take();
+    ids.union(UnionType::All, odd);
+    ids
+}
+
+/// The UTC date on which reports see what a column of SQLite holds, as SQL; null for most of what is no instant.
+pub(in crate::reports) fn utc_date(column: &str) -> String {
+    format!("strftime('%Y-%m-%d', substr({}, 1, 19), '+0 seconds')", plain(column))
+}
+
+/// What a column of SQLite holds, with a space before the time of day, and without a zone that says UTC.
+fn plain(column: &str) -> String {
+    format!("rtrim(replace(replace({column}, 'T', ' '), '+00:00', ''), 'Z')")
 }
 
 /// Selects from the members.
@@ -71,8 +116,9 @@ fn comparable_users() -> SelectStatement {
 }
 
 /// SQLite stores instants as text, and other programs write it in other forms. This subquery converts them to one form
-/// that sorts by time, `2024-03-01 09:30:00.000000`. Texts that are not an instant sort last. `LIMIT` keeps SQLite from
-/// merging the subquery, so each value is converted once.
+/// that sorts by time, `2024-03-01 09:30:00.000000`. Texts that are not an instant sort last; words, such as `now`, are
+/// none, though SQLite takes some for the present. `LIMIT` keeps SQLite from merging the subquery, so each value is
+/// converted once.
 fn comparable<E: EntityTrait, C: IdenStatic + IntoColumnRef + Copy>(
     table: E,
     others: &[C],
@@ -82,18 +128,20 @@ fn comparable<E: EntityTrait, C: IdenStatic + IntoColumnRef + Copy>(
     rows.columns(others.iter().copied()).from(table).limit(i64::MAX.unsigned_abs());
     for time in times {
         let column = time.as_str();
-        let text = format!("rtrim(replace(replace({column}, 'T', ' '), '+00:00', ''), 'Z')");
+        let text = plain(column);
         let fraction = format!(
             "CASE substr({text}, 20, 1) WHEN '.' THEN substr(substr({text}, 21, 6) || '000000', 1, 6) ELSE '000000' END"
         );
         // Most values already have this form, except for trailing zeros. `datetime` checks the value, and leaves out
-        // the fraction.
-        let is_usual =
-            |lengths: &str| format!("length({column}) {lengths} AND datetime({column}) = substr({column}, 1, 19)");
+        // the fraction; with a change, even by nothing, it takes 24:00 for 0:00 of the next day.
+        let is_usual = |lengths: &str| {
+            format!("length({column}) {lengths} AND datetime({column}, '+0 seconds') = substr({column}, 1, 19)")
+        };
         let comparable = format!(
             "CASE WHEN {column} IS NULL THEN NULL WHEN {} THEN {column} \
-             WHEN {} THEN {column} || substr('.000000', length({column}) - 18) ELSE \
-             coalesce(strftime('%Y-%m-%d %H:%M:%S', substr({text}, 1, 19)) || '.' || {fraction}, '~') END",
+             WHEN {} THEN {column} || substr('.000000', length({column}) - 18) \
+             WHEN {text} GLOB '[A-Za-z]*' THEN '~' ELSE \
+             coalesce(strftime('%Y-%m-%d %H:%M:%S', substr({text}, 1, 19), '+0 seconds') || '.' || {fraction}, '~') END",
             is_usual("= 26"),
             is_usual("IN (19, 23)"),
         );
@@ -124,6 +172,62 @@ pub(in crate::reports) async fn begin_snapshot(connection: &DatabaseConnection) 
         DbBackend::Sqlite => connection.begin().await,
         _ => connection.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await,
     }
+}
+
+/// The texts in SQLite that can be an instant within these bounds, judged as they are stored, as two conditions; `None`
+/// without bounds. A form of an instant with a `-` in the fifth place begins with its date, or with up to four days before
+/// (`2023-02-31 24:00`). Texts without can be any instant.
+fn near(column: &Expr, bounds: UtcBounds) -> Option<[Condition; 2]> {
+    let day = |instant: NaiveDateTime| instant.format("%Y-%m-%d").to_string();
+    let from = bounds.from.and_then(|from| from.checked_sub_days(Days::new(4))).filter(|from| *from >= FIRST);
+    let to = bounds.to.and_then(|to| to.checked_add_days(Days::new(2))).filter(|to| *to <= LAST);
+    if from.is_none() && to.is_none() {
+        return None;
+    }
+    let is_within = Cond::all()
+        .add_option(from.map(|from| column.clone().gte(day(from))))
+        .add_option(to.map(|to| column.clone().lt(day(to))));
+    Some([is_within, Cond::all().add(is_odd(column))])
+}
+
+/// Whether a text in SQLite does not begin with a date, in the words of the index that has those.
+fn is_odd(column: &Expr) -> Expr {
+    Expr::cust_with_expr("substr(?, 5, 1) <> '-'", column.clone())
+}
+
+/// How many bytes a number takes in a list of [`packed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::reports) enum Width {
+    Four,
+    Eight,
+}
+
+/// The numbers of all rows in one list of bytes, the highest byte of each first. With a condition, of the rows that
+/// meet it. Null when there are none.
+pub(in crate::reports) fn packed(backend: DbBackend, width: Width, numbers: &[Expr], condition: Option<&str>) -> Expr {
+    let bytes = |number: usize| match (backend, width) {
+        (DbBackend::Sqlite, Width::Four) => format!("printf('%08X', ${number} & 4294967295)"),
+        (DbBackend::Sqlite, Width::Eight) => format!("printf('%016X', ${number})"),
+        (_, Width::Four) => format!("int4send((${number})::INTEGER)"),
+        (_, Width::Eight) => format!("int8send(${number})"),
+    };
+    let bytes = (1..=numbers.len()).map(bytes).collect::<Vec<_>>().join(" || ");
+    let filter = condition.map(|condition| format!(" FILTER (WHERE {condition})")).unwrap_or_default();
+    let sql = match backend {
+        DbBackend::Sqlite => format!("unhex(group_concat({bytes}, ''){filter})"),
+        _ => format!("string_agg({bytes}, ''){filter}"),
+    };
+    custom(backend, &sql, numbers)
+}
+
+/// How many rows meet each of the conditions, packed as [`packed`] does.
+pub(in crate::reports) fn packed_counts(backend: DbBackend, conditions: &[&str]) -> Expr {
+    let count = |condition: &&str| match backend {
+        DbBackend::Sqlite => format!("printf('%08X', count(*) FILTER (WHERE {condition}))"),
+        _ => format!("int4send((count(*) FILTER (WHERE {condition}))::INTEGER)"),
+    };
+    let counts = conditions.iter().map(count).collect::<Vec<_>>().join(" || ");
+    Expr::cust(if backend == DbBackend::Sqlite { format!("unhex({counts})") } else { counts })
 }
 
 /// The local calendar of a UTC column, as SQL.
@@ -179,23 +283,9 @@ impl Local {
             .add_option(date(self.range.to()).map(|(date, to)| date.lte(to)))
     }
 
-    /// The texts in SQLite that can be an instant in the range, judged as they are stored, as two conditions; `None` for a
-    /// range without ends. A form of an instant with a `-` in the fifth place begins with its date, or with up to four days before
-    /// (`2023-02-31 24:00`). Texts without can be any instant.
+    /// The texts in SQLite that can be an instant in the range.
     fn near(&self) -> Option<[Condition; 2]> {
-        let bounds = self.range.bounds(self.zone);
-        let day = |instant: NaiveDateTime| instant.format("%Y-%m-%d").to_string();
-        let from = bounds.from.and_then(|from| from.checked_sub_days(Days::new(4))).filter(|from| *from >= FIRST);
-        let to = bounds.to.and_then(|to| to.checked_add_days(Days::new(2))).filter(|to| *to <= LAST);
-        if from.is_none() && to.is_none() {
-            return None;
-        }
-        let is_within = Cond::all()
-            .add_option(from.map(|from| self.column.clone().gte(day(from))))
-            .add_option(to.map(|to| self.column.clone().lt(day(to))));
-        // In the words of the index that has them.
-        let is_odd = Expr::cust_with_expr("substr(?, 5, 1) <> '-'", self.column.clone());
-        Some([is_within, Cond::all().add(is_odd)])
+        near(&self.column, self.range.bounds(self.zone))
     }
 
     /// Whether the column is in none of these stretches of dates.

@@ -147,7 +147,7 @@ impl<P: Ord + Copy> OpenSets<P> {
     }
 }
 
-/// Ids that the database packed, four bytes each (`int4send`).
+/// Ids that the database packed, four bytes each.
 pub(in crate::reports) fn unpacked(bytes: &[u8]) -> impl Iterator<Item = i32> {
     bytes.chunks_exact(4).filter_map(|id| id.try_into().ok()).map(i32::from_be_bytes)
 }

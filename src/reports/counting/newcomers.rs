@@ -73,7 +73,11 @@ impl Session {
             TimeBasis::UsedAt => (token::Column::UsedAt, "first_visit_at"),
         };
         let mut direct = Query::select();
-        from_tokens(&mut direct, self.backend(), &[]);
+        if from_rollup {
+            rollup::from_tokens_in_log(&mut direct, self.backend());
+        } else {
+            from_tokens(&mut direct, self.backend(), &[]);
+        }
         direct
             .column(token::Column::UserId)
             .expr_as(Func::min(readable(self.backend(), &Expr::col(at))), "first_visit")
@@ -86,7 +90,8 @@ impl Session {
         let conditions = users.restricts_users().then_some((users, zone));
         let matching = users_matching(self.backend(), conditions, self.now().naive_utc());
         if from_rollup {
-            let (stretches, all) = rollup::around_log(direct, users.ids(), matching, &[(kept, "first_visit")]);
+            let columns = [(kept, "first_visit")];
+            let (stretches, all) = rollup::around_log(self.backend(), direct, users.ids(), matching, &columns);
             return (Some(stretches), all);
         }
         (None, direct.cond_where(Cond::all().add_option(matching)).take())

@@ -5,10 +5,11 @@ use std::cmp::Ordering;
 
 use sea_orm::sea_query::{Expr, Query, WithClause};
 
-use super::{UserVisitsParts, kept_columns, read_member};
+use super::{UserVisitsParts, kept_columns, name, read_member};
 use crate::reports::{
     Error, Session,
     codes::Codes,
+    dialect::{Width, packed},
     filter::UserVisitsFilter,
     ids::ById,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
@@ -105,21 +106,25 @@ impl Session {
         let parts = UserVisitsParts::default();
         let conditions = filter.users.restricts_users().then_some((&filter.users, filter.zone));
         let matching = users_matching(self.backend(), conditions, self.now().naive_utc());
-        let counted = self.counted(filter, parts);
-        let (stretches, counted) = rollup::around_log(counted, filter.users.ids(), matching, kept_columns(parts));
+        let counted = self.counted(filter, parts, true);
+        let (stretches, counted) =
+            rollup::around_log(self.backend(), counted, filter.users.ids(), matching, kept_columns(parts));
         let mut members = Query::select();
-        members.expr_as(Expr::cust(PACKED), "members").from_subquery(counted, "counted");
+        let numbers = [name::USER_ID, name::VISITS, name::ISSUED, name::UNUSED].map(Expr::col);
+        members
+            .expr_as(packed(self.backend(), Width::Four, &numbers, None), "members")
+            .from_subquery(counted, "counted");
         let mut with = WithClause::new();
         with.cte(stretches);
         let Some(rows) = self.query_rollup(&members.with_cte(with).take()).await? else { return Ok(None) };
-        let packed = rows.first().map_or(Ok(None), |row| row.try_get::<Option<Vec<u8>>>("", "members"))?;
+        let bytes = rows.first().map_or(Ok(None), |row| row.try_get::<Option<Vec<u8>>>("", "members"))?;
         let member = |bytes: &[u8]| {
             let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
             let user_id = number(0)?.cast_signed();
             Some(Counted { user_id, visits: number(4)?, issued: number(8)?, unused: number(12)? })
         };
-        let packed = packed.unwrap_or_default();
-        Ok(Some(packed.chunks_exact(16).filter_map(member).filter(|row| is_listed(filter, row)).collect()))
+        let bytes = bytes.unwrap_or_default();
+        Ok(Some(bytes.chunks_exact(16).filter_map(member).filter(|row| is_listed(filter, row)).collect()))
     }
 
     /// The same rows with everything, from the tables.
@@ -137,10 +142,6 @@ impl Session {
         self.query_all(&statement).await?.iter().map(|row| read_member(row, parts)).collect()
     }
 }
-
-/// Each member's id and counts, in four numbers of four bytes.
-const PACKED: &str = "string_agg(int4send(user_id) || int4send(visits::INTEGER) || int4send(tokens_issued::INTEGER) \
-                      || int4send(tokens_unused::INTEGER), '')";
 
 /// Sets the ranks of `rows` among all members.
 pub(super) fn rank(rows: &mut [UserVisits], members: &[Counted]) {

@@ -78,6 +78,11 @@ impl Service {
     }
 
     /// Starts an ended service again, in the same folder, without variables.
+    /// The folder in which it runs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub async fn start_again(mut self) -> Self {
         let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
         let service = Self::spawn_in(folder, &[]);

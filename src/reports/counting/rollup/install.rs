@@ -12,6 +12,7 @@ use super::{
     faults::{BEGIN_ANEW, Check, EVERYTHING, faults},
     place::Place,
     refresh::{self, refresh},
+    sqlite,
 };
 use crate::database::words;
 
@@ -51,13 +52,17 @@ const SERVES: &str = "SELECT EXISTS (
 const BRIEFLY: &str = "SET LOCAL lock_timeout = '5s'";
 
 /// Makes the rollup, and takes the first step of a refresh. Reads are exact all the time; later refreshes fill the
-/// rest. `patience` is how long building an index may wait for open transactions on the table `tokens`.
+/// rest. `patience` is how long building an index may wait for open transactions on the table `tokens`; on SQLite,
+/// nothing waits.
 ///
 /// # Errors
 /// When there is a rollup already, the tables cannot be followed, or what the database says. Then nothing is left
 /// behind, unless the undo fails, which is logged.
 pub async fn create(connection: &DatabaseConnection, patience: Duration) -> Result<(), DbErr> {
-    let place = place(connection).await?;
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return sqlite::create(connection).await;
+    }
+    let place = Place::of(connection).await?;
     if exists(connection, &place).await? {
         let problem = "there is a rollup already; `rollup refresh` brings it up to date, `rollup rebuild` counts anew, \
                        `rollup upgrade` makes its triggers anew";
@@ -86,7 +91,10 @@ async fn undo(connection: &DatabaseConnection, place: &Place, indexes: &[String]
 /// # Errors
 /// When there is no rollup, the tables cannot be followed, or what the database says.
 pub async fn upgrade(connection: &DatabaseConnection, patience: Duration) -> Result<(), DbErr> {
-    let place = place(connection).await?;
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return sqlite::upgrade(connection).await;
+    }
+    let place = Place::of(connection).await?;
     if !exists(connection, &place).await? {
         return Err(DbErr::Custom("there is no rollup; `rollup create` makes one".to_owned()));
     }
@@ -215,9 +223,12 @@ fn query_error(error: sqlx::Error) -> DbErr {
 /// Marks everything as out of date; the next refreshes count it again.
 ///
 /// # Errors
-/// When there is no rollup, the database is not PostgreSQL, or what it says.
+/// When there is no rollup, or what the database says.
 pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    let place = place(connection).await?;
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return sqlite::rebuild(connection).await;
+    }
+    let place = Place::of(connection).await?;
     if !exists(connection, &place).await? {
         return Err(DbErr::Custom("there is no rollup; `rollup create` makes one".to_owned()));
     }
@@ -230,7 +241,10 @@ pub async fn rebuild(connection: &DatabaseConnection) -> Result<(), DbErr> {
 /// # Errors
 /// What the database says.
 pub async fn drop_all(connection: &DatabaseConnection, notice: Duration) -> Result<(), DbErr> {
-    let place = place(connection).await?;
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return sqlite::drop_all(connection, notice).await;
+    }
+    let place = Place::of(connection).await?;
     if !exists(connection, &place).await? {
         return Ok(());
     }
@@ -264,11 +278,4 @@ async fn patiently(connection: &DatabaseConnection, place: &Place, scripts: &[&s
         transaction.execute_unprepared(&place.sql(script)).await?;
     }
     transaction.commit().await
-}
-
-async fn place(connection: &DatabaseConnection) -> Result<Place, DbErr> {
-    if connection.get_database_backend() != DbBackend::Postgres {
-        return Err(DbErr::Custom("rollups are for PostgreSQL; SQLite answers from the tokens directly".to_owned()));
-    }
-    Place::of(connection).await
 }

@@ -1,6 +1,7 @@
 //! The rollup: kept beside the door codes, so that answers do not get slower as their number grows. It has the door codes
 //! of each day in few bytes, by 15 minutes of UTC, of which the days of every current time zone consist, and counts by
-//! member. PostgreSQL only, and only after `coworking-analytics rollup create`; see `docs/architecture.md`.
+//! member. Only after `coworking-analytics rollup create`, except in the sample database, which has one from the start; see
+//! `docs/architecture.md`. Most of these files are about PostgreSQL; `sqlite` has what SQLite does otherwise.
 
 mod count;
 mod days;
@@ -9,6 +10,7 @@ mod install;
 mod place;
 mod read;
 mod refresh;
+mod sqlite;
 mod verify;
 
 use std::sync::{
@@ -21,7 +23,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQu
 
 pub(in crate::reports) use self::{
     days::{Columns, Numbers, Row as Day, SLOT_SECONDS, SLOTS, Slot, seconds_between},
-    read::{NO_WAIT, Wanted, around_log, codes, kind},
+    read::{Wanted, around_log, codes, from_tokens_in_log, kind},
 };
 use self::{faults::Check, place::Place};
 pub use self::{
@@ -64,11 +66,11 @@ pub struct Status {
     pub generation: i64,
     /// When the last refresh ended; `None` before the first.
     pub refreshed_at: Option<DateTime<Utc>>,
-    /// Rows in the log: stretches of time, and members, that are counted from the door codes for each answer. Counted
+    /// Rows in the log: stretches of time (on SQLite, days), and members, that are counted from the door codes for each answer. Counted
     /// up to 100,000.
     pub log_rows: i64,
-    /// Whether the tables changed without the triggers, or a long stretch is out of date (more than 10 days, or 20,000
-    /// members), as before the first refreshes.
+    /// Whether the tables changed without the triggers, or much is out of date (more than 10 days, or on PostgreSQL 20,000
+    /// members in one stretch), as before the first refreshes.
     pub is_behind: bool,
     /// Why the rollup is not used until an operator does something, as a sentence; `None` when there is no such reason.
     pub trouble: Option<String>,
@@ -121,7 +123,10 @@ impl Rollup {
 /// # Errors
 /// What the database says.
 pub async fn status(connection: &DatabaseConnection) -> Result<Option<Status>, DbErr> {
-    if connection.get_database_backend() != DbBackend::Postgres || !may(connection, "SELECT").await? {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return sqlite::status(connection).await;
+    }
+    if !may(connection, "SELECT").await? {
         return Ok(None);
     }
     if let Some(trouble) = stranger(connection).await? {
@@ -187,12 +192,12 @@ pub async fn unsafe_rollups(connection: &DatabaseConnection) -> Result<Vec<Strin
     rows.iter().map(|row| row.try_get("", "sentence")).collect()
 }
 
-/// Whether this role may refresh the rollup on this server; never on a standby.
+/// Whether this role may refresh the rollup on this server; never on a standby. On SQLite, a refresh itself finds out.
 ///
 /// # Errors
 /// What the database says.
 pub async fn is_refreshable(connection: &DatabaseConnection) -> Result<bool, DbErr> {
-    Ok(connection.get_database_backend() == DbBackend::Postgres && may(connection, "INSERT").await?)
+    Ok(connection.get_database_backend() == DbBackend::Sqlite || may(connection, "INSERT").await?)
 }
 
 async fn may(connection: &DatabaseConnection, privilege: &str) -> Result<bool, DbErr> {

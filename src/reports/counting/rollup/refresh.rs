@@ -12,6 +12,7 @@ use super::{
     count::{count_days, count_members, run},
     faults::{Check, begin_anew, faults},
     place::Place,
+    sqlite,
 };
 
 /// The result of one step.
@@ -152,6 +153,9 @@ pub(super) async fn is_followed(step: &impl ConnectionTrait, place: &Place) -> R
 /// # Errors
 /// What the database says; then nothing was changed.
 pub async fn refresh(connection: &DatabaseConnection) -> Result<Progress, DbErr> {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return sqlite::refresh(connection).await;
+    }
     let place = Place::of(connection).await?;
     let step = begin(connection, AccessMode::ReadWrite).await?;
     // One step at a time, across all processes. The lock comes before the snapshot, which it does not take. Waiting for

@@ -1,12 +1,13 @@
 //! Counts parts of the rollup again and compares, which finds errors of any cause.
 
-use sea_orm::{AccessMode, ConnectionTrait as _, DatabaseConnection, DbErr};
+use sea_orm::{AccessMode, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr};
 
 use super::{
     count::{differing_members, differing_slots},
     faults::EVERYTHING,
     place::Place,
     refresh::{Part, begin, is_followed, next_slots, next_users},
+    sqlite,
 };
 
 /// How much is compared at once.
@@ -19,11 +20,11 @@ pub enum Portion {
 }
 
 impl Portion {
-    fn days(self) -> &'static str {
-        if self == Self::Small { "1 day" } else { "8 days" }
+    pub(super) fn days(self) -> i64 {
+        if self == Self::Small { 1 } else { 8 }
     }
 
-    fn members(self) -> i64 {
+    pub(super) fn members(self) -> i64 {
         if self == Self::Small { 2_000 } else { 20_000 }
     }
 }
@@ -55,6 +56,9 @@ pub async fn verify(
     position: &mut Position,
     portion: Portion,
 ) -> Result<Vec<String>, DbErr> {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return sqlite::verify(connection, position, portion).await;
+    }
     let place = Place::of(connection).await?;
     let step = begin(connection, AccessMode::ReadOnly).await?;
     if is_followed(&step, &place).await? != Some(true) {
@@ -69,7 +73,7 @@ pub async fn verify(
     if begins || position.slots_until.is_some() {
         let from = position.slots_until.as_deref().unwrap_or("0001-01-01");
         let pending = format!("(tsmultirange(tsrange('{from}', NULL)) - coalesce(range_agg(slots), '{{}}'))");
-        let part = next_slots(&step, &place, &pending, portion.days()).await?;
+        let part = next_slots(&step, &place, &pending, &format!("{} days", portion.days())).await?;
         differences.extend(differing_slots(&step, &place, &part.work).await?);
         position.slots_until = after(part);
     }
