@@ -39,7 +39,7 @@ pub use self::{
     error::Error,
     forecast::{Backtest, Forecast, ForecastDay},
     frequency::Frequency,
-    heatmap::{Heatmap, HeatmapCell, HeatmapParts, HeatmapSum},
+    heatmap::{Heatmap, HeatmapCell, HeatmapParts, HeatmapSum, MAX_HEATMAP_MONTHS},
     here::Here,
     legacy::LegacyDailyUsage,
     members::{MemberSegment, Thresholds},
