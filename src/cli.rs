@@ -1,6 +1,11 @@
 //! The command line: commands, arguments and exit codes.
 
-use std::{fmt::Write as _, io::Write as _, process::ExitCode, time::Duration};
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
@@ -369,11 +374,17 @@ async fn keep_rollup(config: &Config, step: RollupStep) -> ExitCode {
 
 /// Refreshes to the end, with progress in the log.
 async fn refresh(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let mut told: Option<Instant> = None;
     loop {
         match rollup::refresh(connection).await? {
             Progress::Done | Progress::Barred => return Ok(()),
             Progress::Busy => info!("another process is refreshing: waiting for it"),
-            Progress::Underway { slots_until, users_until } => info!(slots_until, users_until, "filling the rollup"),
+            Progress::Underway { slots_until, users_until } => {
+                if told.is_none_or(|told| told.elapsed() >= rollup::TOLD_EVERY) {
+                    info!(slots_until, users_until, "filling the rollup");
+                    told = Some(Instant::now());
+                }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps the rollup up to date if this role may do so, and checks whether reports should read it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -81,8 +81,12 @@ async fn keep_once(
     if status.as_ref().is_none_or(|status| status.trouble.is_some()) || !rollup::is_refreshable(connection).await? {
         return Ok(status);
     }
+    let mut told = Instant::now();
     while let Progress::Underway { slots_until, users_until } = rollup::refresh(connection).await? {
-        info!(slots_until, users_until, "filling the rollup");
+        if told.elapsed() >= rollup::TOLD_EVERY {
+            info!(slots_until, users_until, "filling the rollup");
+            told = Instant::now();
+        }
     }
     // A small portion each time; all of the rollup is verified within hours.
     let differences = rollup::verify(connection, position, Portion::Small).await?;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
 use coworking_analytics::reports::rollup::{self, Portion, Position, Progress};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 
@@ -422,8 +423,19 @@ async fn the_sample_has_one() {
         let service = Service::start(&variables).await;
         if rollups == "on" {
             service.wait_for_log("reports read the rollup from now on").await;
+            let log = service.log();
+            let told = log.lines().filter(|line| line.contains("filling the rollup"));
+            let told: Vec<DateTime<Utc>> = told.map(instant_of).collect();
+            let is_seldom = |pair: &[DateTime<Utc>]| pair[1] - pair[0] >= TimeDelta::seconds(4);
+            assert!(told.windows(2).all(is_seldom), "hundreds of steps are not hundreds of lines: {log}");
         }
         let (_, out, err) = run(service.folder(), &[], &["rollup", "status"]);
         assert!(out.starts_with(expected), "{out}{err}");
     }
+}
+
+/// The time of a line of the log.
+fn instant_of(line: &str) -> DateTime<Utc> {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    line["timestamp"].as_str().unwrap().parse().unwrap()
 }

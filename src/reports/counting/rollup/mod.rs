@@ -13,9 +13,12 @@ mod refresh;
 mod sqlite;
 mod verify;
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -58,6 +61,9 @@ struct Matching {
 
 /// Of how many conditions the members are kept; each takes a bit for each member.
 const MATCHING_MAX: usize = 8;
+
+/// How often the log tells the progress of refreshes, which take many short steps.
+pub const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The state of a database's rollup.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
