@@ -1,9 +1,11 @@
 //! Metrics for Prometheus. All metrics and labels are named here. Callers cannot choose a label's value, so the number
 //! of time series is bounded.
 
-use std::time::Duration;
+use std::{cell::RefCell, collections::HashMap, time::Duration};
 
-use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
@@ -146,8 +148,28 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
         "POST" => "POST",
         _ => "other",
     };
-    counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status.to_string()).increment(1);
-    histogram!(REQUEST_SECONDS, "route" => route.to_owned()).record(took);
+    ROUTES.with_borrow_mut(|routes| {
+        if !routes.contains_key(route) {
+            let seconds = histogram!(REQUEST_SECONDS, "route" => route.to_owned());
+            routes.insert(route.to_owned(), Route { seconds, requests: HashMap::new() });
+        }
+        let Some(answered) = routes.get_mut(route) else { return };
+        answered.seconds.record(took);
+        let labelled =
+            || counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status.to_string());
+        answered.requests.entry((method, status)).or_insert_with(labelled).increment(1);
+    });
+}
+
+/// The metrics of a route, by method and status.
+struct Route {
+    seconds: Histogram,
+    requests: HashMap<(&'static str, u16), Counter>,
+}
+
+thread_local! {
+    /// What would take longer to find than to change. There are as many as patterns of routes.
+    static ROUTES: RefCell<HashMap<String, Route>> = RefCell::default();
 }
 
 /// Counts a GraphQL request that was executed or refused.

@@ -16,19 +16,19 @@ pub(crate) mod fuzzing {
     pub use super::rest::fuzzing::{csv, query_strings};
 }
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{ops::Deref, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Bytes,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use futures_util::FutureExt as _;
 use tokio::{sync::Semaphore, time::timeout};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 pub use self::{
     connections::admission::{Peer, Terms},
@@ -53,9 +53,20 @@ const GRAPHQL: &str = "/graphql";
 /// The path of GraphQL over WebSockets.
 const GRAPHQL_SOCKET: &str = "/graphql/ws";
 
-/// What handlers share. Cheap to clone.
+/// What handlers share. Cheap to clone, which every request does several times.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct Gateway(Arc<Shared>);
+
+impl Deref for Gateway {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What a [`Gateway`] consists of.
+pub struct Shared {
     /// Executes GraphQL documents.
     pub executor: Executor,
     /// The cache of answers.
@@ -117,7 +128,7 @@ impl Gateway {
     /// When the folder of persisted documents, or the configuration of access, cannot be used.
     pub fn new(reports: Reports, config: &Config, ending: Ending) -> Result<Self, GatewayError> {
         let exports_max = Database::heavy_places(config.database.max_connections).saturating_sub(1).max(1);
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             exports: Arc::new(Semaphore::new(exports_max)),
             exports_max,
             export_shares: Shares::new(exports_max, (2 * config.server.address_percent).min(100)),
@@ -138,7 +149,7 @@ impl Gateway {
             request_timeout: config.server.request_timeout,
             readiness_timeout: config.server.readiness_timeout,
             busy_timeout: config.database.statement_timeout.max(ops::probes::BUSY),
-        })
+        })))
     }
 }
 
@@ -175,39 +186,46 @@ fn graphql_routes(gateway: &Gateway) -> Router<Gateway> {
     }
 }
 
-/// The layers around every route. The log is the outermost one, so that it sees the answers of the others.
+/// What is around every route: one layer, since each would cost every request two boxes.
 fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
-    let sniff = HeaderValue::from_static("nosniff");
-    // 180 days. Only where this port uses TLS: behind a proxy, the header is the proxy's to send.
-    let transport = gateway.is_encrypted.then(|| HeaderValue::from_static("max-age=15552000"));
-    let transport = move |_: &Response| transport.clone();
-    // Whole answers say how long they hold; nothing else may outlive its cause in a cache.
-    let no_store = HeaderValue::from_static("no-store");
-    routes
-        .layer(middleware::from_fn_with_state(gateway.clone(), limit_time))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, sniff))
-        .layer(SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, transport))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
-        .layer(middleware::from_fn(log::requests))
-        .with_state(gateway)
+    routes.layer(middleware::from_fn_with_state(gateway.clone(), around)).with_state(gateway)
 }
 
-async fn limit_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let headers = request.headers().clone();
-    let answer = timeout(gateway.request_timeout, next.run(request)).await;
-    answer.unwrap_or_else(|_| refused(&gateway, &path, &headers, &Failure::TimedOut))
+/// The log is the outermost, so that it sees what becomes of requests that take too long, or whose handler panics.
+async fn around(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    log::requests(request, async |request| {
+        let media_type = graphql_type(&request);
+        let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let mut response = match timeout(gateway.request_timeout, answered).await {
+            Ok(Ok(response)) => response,
+            // The panic was logged where it happened.
+            Ok(Err(_panic)) => Failure::Internal.into_response(),
+            Err(_) => refused(&gateway, media_type, &Failure::TimedOut),
+        };
+        let headers = response.headers_mut();
+        headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+        // Whole answers say how long they hold; nothing else may outlive its cause in a cache.
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        // 180 days. Only where this port uses TLS: behind a proxy, the header is the proxy's to send.
+        if gateway.is_encrypted {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=15552000"));
+        }
+        response
+    })
+    .await
 }
 
-/// The response to a request that reached no handler, or whose handler took too long.
-fn refused(gateway: &Gateway, path: &str, headers: &HeaderMap, failure: &Failure) -> Response {
-    if path == GRAPHQL { graphql::refused(gateway, headers, failure) } else { failure.response() }
+/// The media type in which a request for GraphQL accepts errors; none for others.
+fn graphql_type(request: &Request) -> Option<graphql::MediaType> {
+    (request.uri().path() == GRAPHQL).then(|| graphql::media_type(request.headers()))
 }
 
-/// The response after a panic, which is logged where it happens.
-fn panicked(_cause: Box<dyn Any + Send>) -> Response {
-    Failure::Internal.into_response()
+/// The response to a request that reached no handler, or whose handler took too long; for GraphQL, in this media type.
+fn refused(gateway: &Gateway, media_type: Option<graphql::MediaType>, failure: &Failure) -> Response {
+    match media_type {
+        Some(media_type) => graphql::fail(gateway, media_type, failure),
+        None => failure.response(),
+    }
 }
 
 async fn no_such_path(uri: Uri) -> Response {

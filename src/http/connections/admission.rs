@@ -11,7 +11,7 @@ use axum::{
 
 use crate::{
     access::{Caller, Denied, Identity, Meter},
-    http::{Gateway, error::Failure, refused},
+    http::{Gateway, error::Failure, graphql_type, refused},
     metrics,
 };
 
@@ -114,7 +114,7 @@ pub(in crate::http) async fn admit(State(gateway): State<Gateway>, request: Requ
         }
         Err(failure) => {
             metrics::request_refused(failure.reason());
-            refused(&gateway, request.uri().path(), request.headers(), &failure)
+            refused(&gateway, graphql_type(&request), &failure)
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 use axum::{
     extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method},
-    middleware::Next,
     response::Response,
 };
 use tracing::{Instrument as _, Span, debug, debug_span, info, info_span, warn};
@@ -25,7 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_LENGTH: usize = 128;
 
 /// Logs, counts, times and traces each request. Successful probes are logged at debug level; probes are not traced.
-pub(in crate::http) async fn requests(mut request: Request, next: Next) -> Response {
+pub(in crate::http) async fn requests(mut request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
     let started = Instant::now();
     let _in_flight = Counted::request();
     let id = request.headers().get(REQUEST_ID).filter(|id| is_presentable(id)).cloned().unwrap_or_else(new_id);
@@ -39,7 +38,7 @@ pub(in crate::http) async fn requests(mut request: Request, next: Next) -> Respo
     let trace_id = traces::trace_id(&trace);
     let line = info_span!(target: UNTRACED, "request", request_id = id.to_str().unwrap_or_default(), trace_id);
     let answered = async {
-        let mut response = next.run(request).await;
+        let mut response = answer(request).await;
         traces::tell(&trace, response.headers_mut());
         let status = response.status().as_u16();
         let took = started.elapsed();
@@ -66,6 +65,9 @@ pub(in crate::http) async fn requests(mut request: Request, next: Next) -> Respo
 /// The request's span, which continues the caller's trace if there is one.
 fn trace_span(method: &Method, route: &str, headers: &HeaderMap) -> Span {
     let span = debug_span!("http", "otel.name" = format!("{method} {route}"), "otel.kind" = "server");
+    if span.is_disabled() {
+        return span;
+    }
     span.set_attribute("http.request.method", method.to_string());
     span.set_attribute("http.route", route.to_owned());
     traces::join(&span, headers);
@@ -77,7 +79,10 @@ fn is_presentable(id: &HeaderValue) -> bool {
 }
 
 fn new_id() -> HeaderValue {
-    HeaderValue::from_str(&Uuid::new_v4().to_string()).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    // An id has to be unlike others, not secret, which would cost a call of the system.
+    let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+        .unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
 fn shortened(name: &str) -> String {

@@ -22,7 +22,7 @@ pub(super) enum Form {
 
 /// The media type of a single answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) enum MediaType {
+pub(in crate::http) enum MediaType {
     /// `application/graphql-response+json`: the body is a GraphQL response, whatever the status.
     GraphqlJson,
     /// `application/json`, which older clients ask for.

@@ -26,13 +26,17 @@ use serde::Serialize;
 use tracing::{Instrument as _, debug_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-pub(super) use self::{accept::preferred, cross_site::cors, socket::connect};
 use self::{
-    accept::{MediaType, Wanted},
+    accept::Wanted,
     answering::Answering,
     parameters::{Parameters, Posted},
     persisted::{Found, Refused},
     status::{Outcome, status},
+};
+pub(super) use self::{
+    accept::{MediaType, preferred},
+    cross_site::cors,
+    socket::connect,
 };
 pub use self::{
     live::Live,
@@ -289,7 +293,7 @@ async fn body(outcome: Outcome, response: async_graphql::Response) -> Bytes {
 }
 
 /// The response to a request that failed before GraphQL.
-fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
+pub(super) fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
     let outcome = match failure {
         Failure::BadJson(_) => Some(Outcome::NoJson),
         Failure::BadParameters(_) => Some(Outcome::NoRequest),
@@ -303,9 +307,9 @@ fn fail(gateway: &Gateway, accepted: MediaType, failure: &Failure) -> Response {
     vary(response)
 }
 
-/// The response to a request that was not admitted, or that took too long in any step.
-pub(super) fn refused(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> Response {
-    fail(gateway, accept::negotiate(headers).map_or(MediaType::Json, Wanted::media_type), failure)
+/// The media type of the response to a request that is not admitted, or takes too long in any step.
+pub(super) fn media_type(headers: &HeaderMap) -> MediaType {
+    accept::negotiate(headers).map_or(MediaType::Json, Wanted::media_type)
 }
 
 /// Declares the headers that answers depend on.

@@ -80,7 +80,7 @@ pub(in crate::http) const DASHBOARD_DOCUMENTS: &str = include_str!("dashboard/do
 
 /// The dashboard.
 pub(in crate::http) async fn dashboard(State(gateway): State<Gateway>) -> Response {
-    page(gateway.dashboard, DASHBOARD_POLICY.clone())
+    page(gateway.dashboard.clone(), DASHBOARD_POLICY.clone())
 }
 
 /// How the dashboard begins, and its title, which is also its heading.
