@@ -2,7 +2,10 @@
 
 use chrono::{NaiveDate, NaiveDateTime};
 use entity::token;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
+use sea_orm::{
+    DbBackend,
+    sea_query::{Expr, ExprTrait as _, Func},
+};
 
 use crate::reports::{
     Error, Session,
@@ -59,8 +62,10 @@ impl Session {
 
     /// The dates of the first and the last door code that counts; only used ones if `only_used`.
     async fn extremes(&self, filter: &TokenFilter, only_used: bool) -> Result<Dates, Error> {
-        // The first and the last of all door codes are at the ends of an index; of those that meet a condition, not.
-        if (!filter.users.is_everybody() || !filter.weekdays.is_every_day())
+        // The first and the last of all door codes are at the ends of an index; of those that meet a condition, not, nor
+        // of times that are normalized when they are read.
+        let is_at_an_end = filter.users.is_everybody() && filter.weekdays.is_every_day();
+        if (!is_at_an_end || self.backend() == DbBackend::Sqlite)
             && let Some(dates) = self.kept_extremes(filter, only_used).await?
         {
             return Ok(dates);
