@@ -104,6 +104,7 @@ release:
 
 # Measures the release binary and prints a Markdown table. ARGS="--only 5,6 --seconds 5" measures less.
 bench: release
+	cargo build --release --locked --example bare
 	@python3 -B -m bench.run $(ARGS)
 
 # Causes faults in what the release binary depends on, under load; ARGS="--quick" or ARGS="--only stopped,cut" for less.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bench.settings import Settings
+from bench.settings import ROOT, Settings, Unmeasurable
 
 
 class Gateway:
@@ -102,6 +102,12 @@ class Gateway:
             measured.append(time.perf_counter() - begun)
         return measured
 
+    def processor_seconds(self) -> float:
+        """Processor time of the gateway's process so far."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self, field: str) -> int:
         """Memory in bytes: VmRSS is resident now, VmHWM the peak so far."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
@@ -109,6 +115,36 @@ class Gateway:
                 if line.startswith(field + ":"):
                     return int(line.split()[1]) * 1024
         raise RuntimeError(f"no {field} of the gateway")
+
+
+class Bare:
+    """A handler of axum with nothing around it, on the path of the health check: examples/bare.rs."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    def __enter__(self) -> "Bare":
+        binary = ROOT / "target/release/examples/bare"
+        if not binary.is_file():
+            raise Unmeasurable("needs `cargo build --release --example bare`")
+        self.process = subprocess.Popen([binary], env={"APP_PORT": str(self.port)}, stdin=subprocess.DEVNULL)
+        begun = time.monotonic()
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return self
+            except OSError:
+                if time.monotonic() - begun > 10:
+                    self.__exit__()
+                    raise
+                time.sleep(0.01)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
 
 
 def body(query: str) -> str:

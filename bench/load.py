@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from bench.cluster import Cluster
-from bench.gateway import Gateway, body
+from bench.gateway import Bare, Gateway, body
 from bench.settings import HERE, ROOT, run
 
 # Each run of wrk sends different variations of a query.
@@ -42,7 +42,7 @@ def install() -> None:
         run([ROOT / "scripts/install.sh", "wrk"])
 
 
-def wrk(gateway: Gateway, connections: int, seconds: int, query: str | None, tolerant: bool = False) -> Load:
+def wrk(gateway: Gateway | Bare, connections: int, seconds: int, query: str | None, tolerant: bool = False) -> Load:
     """Posts the query, or gets the health check if there is none. Failed requests raise unless tolerated."""
     environment = {**os.environ, "BENCH_OFFSET": str(next(_offsets))}
     environment.pop("BENCH_BODY", None)
@@ -75,6 +75,18 @@ def inserted(process: subprocess.Popen[str]) -> tuple[int, float]:
     if process.returncode != 0 or not count or not rate:
         raise RuntimeError(f"pgbench failed: {errors.strip()}")
     return int(count[1]), float(rate[1])
+
+
+def selected(cluster: Cluster, database: str, statement: str, seconds: int) -> float:
+    """How often a second PostgreSQL answers a prepared statement, on as many connections as the gateway has."""
+    how = f"-n -M prepared -c 10 -j 2 -T {seconds} -f /dev/stdin -h {cluster.host} -p {cluster.port} -U writer {database}"
+    environment = {**os.environ, "PGPASSWORD": "writer"}
+    command = ["pgbench", *how.split()]
+    done = subprocess.run(command, env=environment, input=statement, text=True, check=False, capture_output=True)
+    rate = re.search(r"tps = ([\d.]+)", done.stdout)
+    if done.returncode != 0 or not rate:
+        raise RuntimeError(f"pgbench failed: {done.stderr.strip()}")
+    return float(rate[1])
 
 
 def paced(gateway: Gateway, query: str, rate: int, connections: int, seconds: int) -> list[float]:

@@ -1,6 +1,7 @@
 // Opens the dashboard in Chromium, again and again, and prints in JSON when it was painted and when it had its numbers, in
 // milliseconds from the beginning of the navigation: for visitors who come for the first time (`first`), for whom the
 // answer is kept; for those who come back while nothing changed (`again`); and for a question that nobody asked (`asked`).
+// `numbers` is when the totals are there, `all` when the rest of the page is.
 import { launch } from '../tests/clients/browser.mjs';
 
 const [base, samples, zone, from, to] = process.argv.slice(2);
@@ -16,13 +17,23 @@ async function newPage() {
       requestAnimationFrame(() => setTimeout(() => (window.hasNumbers = performance.now())));
       observer.disconnect();
     }).observe(document, { childList: true, subtree: true });
+    let isAsking = false;
+    new MutationObserver(() => {
+      const was = isAsking;
+      isAsking = document.body.hasAttribute('aria-busy');
+      if (was && !isAsking) requestAnimationFrame(() => setTimeout(() => (window.hasAll ??= performance.now())));
+    }).observe(document, { attributes: true, attributeFilter: ['aria-busy'], subtree: true });
   });
   return page;
 }
 
 async function measured(page) {
-  await page.waitForFunction(() => window.hasNumbers, null, { timeout: 60_000 });
-  return page.evaluate(() => ({ painted: performance.getEntriesByName('first-contentful-paint')[0].startTime, numbers: window.hasNumbers }));
+  await page.waitForFunction(() => window.hasNumbers && window.hasAll, null, { timeout: 60_000 });
+  return page.evaluate(() => ({
+    painted: performance.getEntriesByName('first-contentful-paint')[0].startTime,
+    numbers: window.hasNumbers,
+    all: window.hasAll,
+  }));
 }
 
 const browser = await launch();

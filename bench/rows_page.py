@@ -13,6 +13,7 @@ KINDS = {
     "first": "who comes first, the answer kept",
     "again": "who comes back, nothing changed",
     "asked": "a range that nobody asked for",
+    "year": "a range that nobody asked for",
 }
 
 
@@ -28,12 +29,21 @@ def page(settings: Settings, cluster: Cluster) -> Iterator[Row]:
             span = (str(last - timedelta(days=29)), str(last))
             command = ["node", HERE / "page.mjs", gateway.url(""), str(settings.samples), "Europe/Berlin", *span]
             found = json.loads(run(command))
+            say(f"opens the dashboard on a year of {tokens(size)}")
+            command[-2] = str(last - timedelta(days=364))
+            found["year"] = json.loads(run(command))["asked"]
         for kind, what in KINDS.items():
-            painted, shown = (median(each[name] / 1000 for each in found[kind]) for name in ("painted", "numbers"))
+            times = (median(each[name] / 1000 for each in found[kind]) for name in ("painted", "numbers", "all"))
+            painted, shown, whole = times
             numbers[kind, size] = shown
             is_large = size == settings.large
-            name = f"the dashboard, 30 days, {tokens(size)}, rollup: {what}"
-            bar = "painted within 300 ms" if is_large else ""
+            name = f"the dashboard, {'365' if kind == 'year' else '30'} days, {tokens(size)}, rollup: {what}"
+            most = {"asked": 0.4, "year": 0.7}.get(kind)
+            bar = "" if not is_large else f"numbers within {milliseconds(most)}" if most else "painted within 300 ms"
+            is_met = shown <= most if most else painted < 0.3
             ratio = f"{shown / numbers[kind, settings.small]:.2f}×" if is_large else ""
-            measured = f"painted after {milliseconds(painted)}, with its numbers after {milliseconds(shown)}"
-            yield Row(name, measured, ratio, bar, painted < 0.3 if is_large else None)
+            measured = (
+                f"painted after {milliseconds(painted)}, with its numbers after {milliseconds(shown)},"
+                f" all of it after {milliseconds(whole)}"
+            )
+            yield Row(name, measured, ratio, bar, is_met if is_large else None)

@@ -9,7 +9,8 @@ between runs; rollups are created again when the binary changes. The table is on
 standard error. Rows: 1 dailyUsage, 2 its last 30 days, 3 userVisits, 4 writes, 5 a repeated query, 6 the
 same while door codes are written, 7 lists that were not requested before, 8 memory, 9 start, 10 the limits
 of a pod, 11 the other reports and their plans, 12 the dashboard in Chromium, 13 every report with every
-filter, 14 the same on SQLite, 15 the same on a hundred million tokens (only with --huge).
+filter, 14 the same on SQLite, 15 the same on a hundred million tokens (only with --huge), 16 questions that
+are asked of the database each time.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from bench import load, rows_every, rows_load, rows_page, rows_process, rows_questions, rows_reports
+from bench import load, rows_every, rows_load, rows_page, rows_process, rows_questions, rows_reports, rows_sqlite
 from bench.cluster import Cluster, fingerprint
 from bench.settings import ROOT, Row, Settings, Unmeasurable, run, say, tokens
 
@@ -43,8 +44,9 @@ ROWS = {
     11: ("further reports", rows_questions.questions),
     12: ("the dashboard", rows_page.page),
     13: ("every report with every filter", rows_every.every),
-    14: ("the same on SQLite", rows_every.on_sqlite),
+    14: ("the same on SQLite", rows_sqlite.on_sqlite),
     15: ("the same on a hundred million tokens", rows_every.huge),
+    16: ("asked of the database each time", rows_load.asked_each_time),
 }
 
 
