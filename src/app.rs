@@ -101,7 +101,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let max_connections = files::raise(config.server.max_connections, sessions);
     let database = Database::connect(&config.database, Access::Report).await.map_err(failure)?;
     let defaults = Defaults::of(&config.reports);
-    let reports = Reports::new(database.clone(), clock).with_defaults(defaults);
+    let reports = Reports::new(database.clone(), clock).with_defaults(defaults).with_notes(&config.space.notes);
     let maintenance = maintenance(&config.database).await.map_err(failure)?;
     let ending = Ending::default();
     let Ending { draining, stop, closing, tasks: jobs } = ending.clone();

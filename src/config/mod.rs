@@ -8,6 +8,7 @@ pub mod graphql;
 pub mod limits;
 pub mod log;
 mod misspelt;
+pub mod notes;
 pub mod observability;
 pub mod reports;
 pub mod server;

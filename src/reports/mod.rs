@@ -14,6 +14,7 @@ mod frequency;
 mod heatmap;
 mod members;
 mod membership;
+mod notes;
 mod retention;
 mod token_funnel;
 mod usage;

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    config::notes::Note,
     database::{Database, HeavyPlace, PoolState, words},
     metrics,
 };
@@ -39,6 +40,7 @@ pub struct Reports {
     rollup: Rollup,
     versions: Versions,
     defaults: Defaults,
+    notes: Arc<[Note]>,
 }
 
 /// What the reader of rows waits for before it takes the next row; an error ends the answer.
@@ -59,6 +61,7 @@ pub struct Session {
     has_asked: AtomicBool,
     pub(super) defaults: Defaults,
     pub(super) used: Used,
+    pub(super) notes: Arc<[Note]>,
     /// What was counted over whole ranges.
     pub(super) totals: Mutex<Vec<(TokenFilter, Measures, Counts)>>,
 }
@@ -76,13 +79,19 @@ impl Reports {
     pub fn new(database: Database, clock: Clock) -> Self {
         let rollup = Rollup::default();
         let versions = Versions::of(database.clone(), rollup.clone());
-        Self { database, clock, rollup, versions, defaults: Defaults::default() }
+        Self { database, clock, rollup, versions, defaults: Defaults::default(), notes: Arc::default() }
     }
 
     /// The same, with these defaults for what questions leave out.
     #[must_use]
     pub fn with_defaults(self, defaults: Defaults) -> Self {
         Self { defaults, ..self }
+    }
+
+    /// The same, with these notes on dates.
+    #[must_use]
+    pub fn with_notes(self, notes: &[Note]) -> Self {
+        Self { notes: notes.into(), ..self }
     }
 
     /// The version of the data, found by a check that begins after this call; `None` when it cannot be found now.
@@ -139,6 +148,7 @@ impl Reports {
             has_asked: AtomicBool::new(false),
             defaults: self.defaults,
             used: Used::default(),
+            notes: Arc::clone(&self.notes),
             totals: Mutex::default(),
         })
     }
@@ -207,6 +217,7 @@ impl Session {
             has_asked: AtomicBool::new(false),
             defaults: self.defaults,
             used: Used::default(),
+            notes: Arc::clone(&self.notes),
             totals: Mutex::default(),
         })
     }

@@ -1,9 +1,10 @@
 // What people see at /: the API's own numbers, in a real browser.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import axe from 'axe-core';
 import pixelmatch from 'pixelmatch';
 import { PNG } from 'pngjs';
@@ -281,6 +282,65 @@ test('the space has its name in the title, and its desks beside the busiest hour
   } finally {
     await other.stop();
   }
+});
+
+test('notes on dates are marked on the charts, read out, listed, printed and saved', LIMIT, async (test) => {
+  const day = (back) => new Intl.DateTimeFormat('sv-SE', { timeZone: ZONE }).format(Date.now() - back * 86_400_000);
+  const name = (date) => new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'short', year: 'numeric' }).format(Date.parse(date));
+  const folder = await mkdtemp(join(tmpdir(), 'notes-'));
+  test.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'notes.txt');
+  await writeFile(file, `${day(3)}..${day(2)} <b>party</b> & co\n${day(8)} closed\n${day(40)} long ago\n`);
+  const other = await Gateway.start({ NOTES_FILE: file });
+  test.after(() => other.stop());
+  const page = await open(browser(), other.base, '/?range=LAST_30_DAYS');
+  const listed = await texts(page, '#usage .notes li');
+  assert.equal(listed.length, 2);
+  assert.equal(listed[0], `${name(day(8))}: closed`);
+  assert.ok(listed[1].endsWith(': <b>party</b> & co'), listed[1]);
+  assert.deepEqual(await texts(page, '#active .notes li'), listed);
+  assert.equal((await texts(page, '#growth .notes li')).length, 3);
+  assert.deepEqual(await texts(page, '#usage .legend .noted'), ['Note']);
+  const slider = page.getByRole('slider', { name: /^Visits over time/ });
+  await slider.focus();
+  await page.keyboard.press('End');
+  for (const expected of [undefined, undefined, '<b>party</b> & co', '<b>party</b> & co', undefined]) {
+    const said = await slider.getAttribute('aria-valuetext');
+    if (expected) assert.ok(said.endsWith(` · Note ${expected}`), said);
+    else assert.ok(!said.includes('Note'), said);
+    await page.keyboard.press('ArrowLeft');
+  }
+  // A bar at the top over two days together, and one over a day alone.
+  await page.mouse.move(0, 0);
+  const bars = await page.locator('#usage canvas').evaluate((canvas) => {
+    const context = canvas.getContext('2d');
+    const ink = getComputedStyle(document.documentElement).getPropertyValue('--ink').trim();
+    const { data, width } = context.getImageData(0, 0, canvas.width, Math.round(canvas.height / 4));
+    const rows = Array.from({ length: data.length / 4 / width }, (_, row) => {
+      const isInk = (x) => `#${[0, 1, 2].map((part) => data[4 * (row * width + x) + part].toString(16).padStart(2, '0')).join('')}` === ink;
+      const runs = [];
+      for (let x = 0; x < width; x++) if (isInk(x)) for (const start = x; ; x++) if (!isInk(x)) { runs.push(x - start); break; }
+      return runs;
+    });
+    return rows.find((runs) => runs.length);
+  });
+  assert.equal(bars?.length, 2, JSON.stringify(bars));
+  assert.ok(bars[1] > 1.7 * bars[0], JSON.stringify(bars));
+  const [head, ...shown] = await table(page, 'usage');
+  assert.equal(head.at(-1), 'Note');
+  assert.deepEqual(shown.slice(-4).map((row) => row.at(-1)), ['<b>party</b> & co', '<b>party</b> & co', '', '']);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save “Visits over time” as CSV' }).click()]);
+  const lines = (await readFile(await download.path(), 'utf8')).trimEnd().split('\r\n');
+  assert.ok(lines[0].endsWith(',Note') && lines.at(-3).endsWith(',<b>party</b> & co'), lines.at(-3));
+  await page.emulateMedia({ media: 'print' });
+  assert.ok(await page.locator('#usage .notes').isVisible());
+  await page.emulateMedia({ media: 'screen' });
+  await page.evaluate(axe.source);
+  assert.deepEqual(await page.evaluate(async () => (await window.axe.run()).violations.map(({ id }) => id)), []);
+  await close(page, 'dashboard-notes');
+  const month = await open(browser(), other.base, `/?view=month&month=${day(8).slice(0, 7)}`);
+  assert.ok((await texts(month, '#days td span')).includes('closed'));
+  await close(month, 'dashboard-notes-month');
 });
 
 test('a month has a page of its own, with a link that stays', LIMIT, async () => {

@@ -91,6 +91,7 @@ class Commands(unittest.TestCase):
             # The file is the operator's.
             words = ["--from-literal=api-keys=line" if word.startswith("--from-file=api-keys") else word for word in words]
             words = ["--from-literal=ca.pem=text" if word.startswith("--from-file=ca.pem") else word for word in words]
+            words = ["--from-literal=notes.txt=text" if word.startswith("--from-file=notes.txt") else word for word in words]
             done = kubectl(*words, *([] if "-o" in words else ["--dry-run=client", "-o", "yaml"]))
             self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
             self.assertEqual(yaml.safe_load(done.stdout)["metadata"]["namespace"], NAMES["namespace"])

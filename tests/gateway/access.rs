@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// For each aggregate report, a query that needs the scope `reports` only.
-const AGGREGATES: [(&str, &str); 11] = [
+const AGGREGATES: [(&str, &str); 12] = [
     ("dailyUsage", "dailyUsage(filter: { from: \"2024-03-01\" }) { date visits }"),
     (
         "usage",
@@ -33,6 +33,7 @@ const AGGREGATES: [(&str, &str); 11] = [
     ("segments", "segments(filter: { isActive: true }) { segment members }"),
     ("membership", "membership(filter: { from: \"2024-03-01\" }) { joined stopped }"),
     ("forecast", "forecast { days { expected } }"),
+    ("notes", "notes(filter: { from: \"2024-03-01\" }) { text }"),
     ("userVisits", "userVisits { totalCount totals { visits } nodes { userId tokensIssued joinedAt } }"),
 ];
 

@@ -31,6 +31,36 @@ fn every_mistake_in_the_configuration_is_told_at_once() {
 }
 
 #[test]
+fn every_wrong_note_is_told_by_its_line_and_not_shown() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("notes");
+    let told = |contents: &[u8]| {
+        std::fs::write(&file, contents).unwrap();
+        let (code, _, err) = run(folder.path(), &[("NOTES_FILE", "notes"), ("APP_PORT", "many")], &[]);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("APP_PORT") && !err.contains("secret"), "{err}");
+        err.lines().filter(|line| line.contains("NOTES_FILE")).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let expected = "expected a date such as 2026-10-03, or dates such as 2026-12-24..2026-12-26, and a text";
+    assert_eq!(
+        told(b"# Notes\n3.10.2026 secret\n2026-10-03 holiday\n2026-10-04..2026-10-01 secret\n2026-10-05\n"),
+        [
+            format!("NOTES_FILE is wrong in line 2: {expected}"),
+            "NOTES_FILE is wrong in line 4: the first date is after the last one".to_owned(),
+            "NOTES_FILE is wrong in line 5: expected a text after the date".to_owned(),
+        ]
+    );
+    assert_eq!(told(&b"secret\n".repeat(22)).last().unwrap(), "NOTES_FILE is wrong in 2 more lines");
+    assert_eq!(told(&b"2026-10-03 secret\n".repeat(501)), ["NOTES_FILE has 501 notes; it may have 500"]);
+    assert_eq!(told(&vec![b'#'; 65_537]), ["NOTES_FILE is \"notes\", which has more than 65536 bytes"]);
+    assert!(told(&vec![b'#'; 65_536]).is_empty());
+    let (_, _, err) = run(folder.path(), &[("NOTES_FILE", "nowhere")], &[]);
+    assert!(err.contains("NOTES_FILE is \"nowhere\", which cannot be read: "), "{err}");
+    let (_, _, err) = run(folder.path(), &[("NOTES_FILE", ".")], &[]);
+    assert!(err.contains("it is not a file"), "{err}");
+}
+
+#[test]
 fn a_database_address_is_never_shown() {
     let folder = TempDir::new().unwrap();
     let (code, _, err) = run(folder.path(), &[("DATABASE_URL", "mysql://user:secret@host/name")], &["migrate"]);
@@ -133,9 +163,9 @@ fn the_example_of_a_configuration_names_every_variable() {
 #[test]
 fn the_example_of_a_configuration_is_accepted() {
     let folder = TempDir::new().unwrap();
-    // Without the second way to name a PostgreSQL, and without a certificate file that does not exist.
+    // Without the second way to name a PostgreSQL, and without files that do not exist.
     let mut usable = example();
-    usable.retain(|name, _| name != "DB_SSLROOTCERT" && name != "DATABASE_URL");
+    usable.retain(|name, _| !["DATABASE_URL", "DB_SSLROOTCERT", "NOTES_FILE"].contains(&name.as_str()));
     let lines: Vec<_> = usable.iter().map(|(name, value)| format!("{name}={value}")).collect();
     std::fs::write(folder.path().join(".env"), lines.join("\n")).unwrap();
     let (_, _, err) = run(folder.path(), &[("APP_PORT", "wrong")], &[]);
@@ -144,7 +174,7 @@ fn the_example_of_a_configuration_is_accepted() {
 }
 
 /// Variables whose example is not the default. The default of `DB_SSLMODE` is the driver's `prefer`.
-const NO_DEFAULT: [&str; 21] = [
+const NO_DEFAULT: [&str; 22] = [
     "API_KEYS_FILE",
     "CAPACITY",
     "CORS_ORIGINS",
@@ -156,6 +186,7 @@ const NO_DEFAULT: [&str; 21] = [
     "DEFAULT_BASIS",
     "DEFAULT_TIME_ZONE",
     "HTTPS_PROXY",
+    "NOTES_FILE",
     "NO_PROXY",
     "OIDC_AUDIENCE",
     "OIDC_CA_FILE",

@@ -26,6 +26,7 @@ mod kept_connections;
 mod legacy;
 mod limits;
 mod manifests;
+mod notes;
 mod observability;
 mod odd_rows;
 mod operations;

@@ -3,6 +3,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { h } from './dom';
 import { compact } from './format';
+import type { Noted } from './notes';
 import { type Sheet, tableOf } from './sheet';
 import { words } from './words';
 
@@ -33,6 +34,8 @@ export interface Plot {
   /** How much there is of these, in words. */
   parts?: (string | null)[];
   series: Series[];
+  /** What the space noted on dates of the buckets. */
+  noted: Noted;
   /** What stands where nothing can be drawn. */
   empty: string | null;
 }
@@ -43,11 +46,14 @@ type Size = Pick<HTMLElement, 'clientWidth' | 'clientHeight'>;
 const TICK_WIDTH = 64;
 /** Bars narrower than this are drawn as a line. */
 const BAR_WIDTH = 4;
+/** More notes than these are in the table only. */
+const MOST_NOTES = 8;
 
 export class Chart {
   #readout = h('p', { class: 'readout' });
   #legend = h('ul', { class: 'legend' });
   #canvas: HTMLElement;
+  #notes = h('ul', { class: 'notes', 'aria-label': words.chart.notes });
   #table = h('div', { class: 'scroll', tabindex: '0', role: 'region' });
   #details: HTMLDetailsElement;
   #drawn: uPlot | undefined;
@@ -60,7 +66,7 @@ export class Chart {
     this.#canvas.addEventListener('blur', () => this.#point(null));
     this.#table.setAttribute('aria-label', words.chart.asTable(label));
     this.#details = h('details', { ontoggle: () => this.#fillTable() }, h('summary', {}, words.chart.table), this.#table);
-    host.replaceChildren(h('div', { class: 'caption' }, this.#legend, this.#readout), this.#canvas, this.#details);
+    host.replaceChildren(h('div', { class: 'caption' }, this.#legend, this.#readout), this.#canvas, this.#notes, this.#details);
     let width = 0;
     new ResizeObserver(() => {
       if (this.#canvas.clientWidth !== width) {
@@ -83,7 +89,12 @@ export class Chart {
     this.#legend.replaceChildren(
       ...inWords(plot).filter(({ kind }) => kind !== 'said').map(({ name, color, kind }) => h('li', { class: `swatch ${kind} ${color}` }, name)),
       ...(plot.isPartial.some(Boolean) ? [h('li', { class: 'swatch partial' }, words.chart.incomplete)] : []),
+      ...(plot.noted.list.length ? [h('li', { class: 'swatch noted' }, words.chart.note)] : []),
     );
+    const { list } = plot.noted;
+    const more = list.length - MOST_NOTES;
+    this.#notes.replaceChildren(...list.slice(0, MOST_NOTES).map((note) => h('li', {}, note)), ...(more > 0 ? [h('li', {}, words.chart.moreNotes(more))] : []));
+    this.#notes.hidden = !list.length;
     this.#draw();
     this.#fillTable();
   }
@@ -162,7 +173,10 @@ export class Chart {
         { incrs: [1, 2, 5, 10, 20, 50, ...[1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8].flatMap((power) => [power, 2 * power, 5 * power])], values: (_, splits) => splits.map(compact), grid: { stroke: color('line'), width: 1 }, ticks: { show: false }, stroke: color('quiet'), font, size: 48 },
       ],
       series: [{}, ...drawn(plot).map((series) => (series.kind === 'line' ? line(series) : bars(series))), ...lines(plot).map((series) => line(series, true))],
-      hooks: { setCursor: [(drawn) => this.#read(drawn.cursor.idx ?? null)] },
+      hooks: {
+        setCursor: [(drawn) => this.#read(drawn.cursor.idx ?? null)],
+        draw: [(drawn) => mark(drawn, plot.noted.marks, color('ink'))],
+      },
     };
   }
 
@@ -187,6 +201,8 @@ export class Chart {
     if (!plot) return;
     const at = index ?? plot.names.length - 1;
     const values = inWords(plot).map(({ name, values, times, format }) => `${times?.[at] ?? name} ${format(values[at] ?? null)}`);
+    const note = plot.noted.marks[at];
+    if (note) values.push(`${words.chart.note} ${note}`);
     const text = plot.empty ?? `${plot.names[at]}${plot.isPartial[at] ? ` (${plot.parts?.[at] ?? words.chart.incomplete})` : ''}: ${values.join(' · ')}`;
     this.#readout.textContent = index === null ? '' : text;
     for (const [name, value] of [['now', at], ['min', 0], ['max', Math.max(plot.names.length - 1, 0)], ['text', text]] as const) {
@@ -204,6 +220,20 @@ const lines = (plot: Plot) => (plot.isPartial.some(Boolean) ? plot.series.filter
 
 /** What is drawn behind is drawn first, and said last. */
 const inWords = ({ series }: Plot) => [...series.filter(({ kind }) => kind !== 'behind'), ...series.filter(({ kind }) => kind === 'behind')];
+
+/** A bar at the top over the buckets with notes: one over those of the same. */
+function mark({ ctx, bbox, valToPos }: uPlot, marks: string[], color: string): void {
+  ctx.save();
+  ctx.fillStyle = color;
+  for (const [index, note] of marks.entries()) {
+    if (!note || marks[index - 1] === note) continue;
+    const end = marks.findIndex((other, at) => at > index && other !== note);
+    const [left, right] = [valToPos(index - 0.5, 'x', true), valToPos((end < 0 ? marks.length : end) - 0.5, 'x', true)];
+    const width = Math.max(right - left - 2 * devicePixelRatio, 3 * devicePixelRatio);
+    ctx.fillRect((left + right - width) / 2, bbox.top, width, 4 * devicePixelRatio);
+  }
+  ctx.restore();
+}
 
 /** Stripes: what is incomplete. */
 function hatch(color: string, surface: string): CanvasPattern {

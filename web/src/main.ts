@@ -4,6 +4,7 @@ import { Dashboard, type DashboardQuery, Live as LiveDocument, Members, Today } 
 import { byId, h } from './dom';
 import { instant } from './format';
 import { type Answer, type Connection, Live, type Problem, ask, key, sentence } from './gateway';
+import { all as allNotes, keep as keepNotes } from './notes';
 import * as active from './panels/active';
 import * as funnel from './panels/funnel';
 import * as growth from './panels/growth';
@@ -227,7 +228,7 @@ const rangeOf = ({ range, from, to, month, by, measure, compare, basis, zone }: 
 
 /** Whether there was something new to show. */
 function showUsage(found: usage.Usage, asked: View): boolean {
-  const text = JSON.stringify([found, rangeOf(asked)]);
+  const text = JSON.stringify([found, rangeOf(asked), allNotes()]);
   const isNew = text !== shownUsage;
   if (isNew) usage.show(found, asked, recordedFrom);
   shownUsage = text;
@@ -244,6 +245,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   const refused = errors.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'FORBIDDEN');
   const notice = byId('notice');
   if (data?.heatmap) recordedFrom = data.heatmap.recordedFrom ?? null;
+  if (data?.notes) keepNotes(data.notes);
   if (data?.usage) showUsage(data.usage, view);
   const isStale = shownRange !== '' && shownRange !== rangeOf(view);
   document.body.classList.toggle('stale', isStale);

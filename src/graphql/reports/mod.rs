@@ -8,6 +8,7 @@ mod frequency;
 mod heatmap;
 mod members;
 mod membership;
+mod notes;
 mod retention;
 mod segments;
 mod series;
@@ -19,8 +20,9 @@ use async_graphql::MergedObject;
 
 use self::{
     active_users::ActiveUsersQuery, daily_usage::DailyUsageQuery, forecast::ForecastQuery, frequency::FrequencyQuery,
-    heatmap::HeatmapQuery, members::MembersQuery, membership::MembershipQuery, retention::RetentionQuery,
-    segments::SegmentsQuery, token_funnel::TokenFunnelQuery, usage::UsageQuery, user_visits::UserVisitsQuery,
+    heatmap::HeatmapQuery, members::MembersQuery, membership::MembershipQuery, notes::NotesQuery,
+    retention::RetentionQuery, segments::SegmentsQuery, token_funnel::TokenFunnelQuery, usage::UsageQuery,
+    user_visits::UserVisitsQuery,
 };
 
 /// The fields of all reports.
@@ -38,6 +40,7 @@ pub struct Reports(
     SegmentsQuery,
     MembershipQuery,
     ForecastQuery,
+    NotesQuery,
 );
 
 /// Reports on the check-ins of a coworking space. Members get one-time door codes, and a door code that was used is a

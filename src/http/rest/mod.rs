@@ -19,6 +19,7 @@ mod frequency;
 mod heatmap;
 mod members;
 mod membership;
+mod notes;
 mod retention;
 mod segments;
 mod token_funnel;
@@ -47,7 +48,7 @@ use crate::{
 type Answer = fn(Request) -> Answering;
 
 /// All reports, in the order in which `/api/reports` lists them, with the functions that answer.
-static REPORTS: [(&Report, Answer); 12] = [
+static REPORTS: [(&Report, Answer); 13] = [
     (&daily_usage::REPORT, daily_usage::answer),
     (&user_visits::REPORT, user_visits::answer),
     (&usage::REPORT, usage::answer),
@@ -60,6 +61,7 @@ static REPORTS: [(&Report, Answer); 12] = [
     (&token_funnel::REPORT, token_funnel::answer),
     (&frequency::REPORT, frequency::answer),
     (&forecast::REPORT, forecast::answer),
+    (&notes::REPORT, notes::answer),
 ];
 
 /// The path of the list of reports.

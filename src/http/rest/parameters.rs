@@ -247,6 +247,11 @@ impl Asked {
         Ok(here.range(self.relative()?, self.text("from"), self.text("to"))?)
     }
 
+    /// The range, without anything else.
+    pub(in crate::http) fn dates(&self, session: &Session) -> Result<DateRange, Failure> {
+        self.range(self.here(session)?)
+    }
+
     /// The members of a segment, or all members, and the thresholds between segments.
     pub(in crate::http) fn segment(&self, session: &Session) -> Result<(UserVisitsFilter, Thresholds), Failure> {
         let (users, thresholds, zone) = self.thresholds(session)?;

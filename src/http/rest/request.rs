@@ -113,6 +113,11 @@ impl Request {
         self.asked.order()
     }
 
+    /// The range, without anything else.
+    pub(in crate::http) fn dates(&self) -> Result<DateRange, Failure> {
+        self.asked.dates(&self.session)
+    }
+
     /// The door codes that count, if the caller has the scope for this filter.
     pub(in crate::http) fn tokens(&self) -> Result<TokenFilter, Failure> {
         let filter = self.asked.tokens(&self.session)?;

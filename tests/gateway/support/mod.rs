@@ -115,8 +115,9 @@ impl TestGateway {
         let pool = Database::connect(&config.database, Access::Report).await.unwrap();
         let now = Arc::new(Mutex::new(now()));
         let shown = Arc::clone(&now);
-        let reports =
-            Reports::new(pool, Clock::of(move || *shown.lock().unwrap())).with_defaults(Defaults::of(&config.reports));
+        let reports = Reports::new(pool, Clock::of(move || *shown.lock().unwrap()))
+            .with_defaults(Defaults::of(&config.reports))
+            .with_notes(&config.space.notes);
         let ending = Ending::default();
         let gateway = Gateway::new(reports.clone(), &config, ending.clone()).unwrap();
         Self { router: http::router(gateway), reports, database, ending, now }

@@ -2,6 +2,7 @@
 import { Chart } from '../chart';
 import type { DashboardQuery } from '../documents';
 import { bucketName, count, localDate, tickName } from '../format';
+import { ofBuckets, withNotes } from '../notes';
 import { cell, type Sheet, yesNo } from '../sheet';
 import { words } from '../words';
 import { Panel } from './panel';
@@ -24,6 +25,7 @@ export function show(days: Days, zone: string): void {
     ticks: starts.map((start) => tickName(start, 'DAY', zone)),
     tickLevels: tickLevels(starts, 'DAY', zone),
     isPartial: days.map(({ isPartial }) => isPartial),
+    noted: ofBuckets(starts, 'DAY', zone),
     empty: days.some(({ monthly }) => monthly > 0) ? null : words.active.empty,
     series: [
       line(words.active.monthly, 'third', days.map(({ monthly }) => monthly)),
@@ -35,7 +37,7 @@ export function show(days: Days, zone: string): void {
 
 function sheet(): Sheet {
   const { days = [], zone = 'UTC' } = shown ?? {};
-  return {
+  const table = {
     caption: words.page.active,
     columns: [words.active.day, words.active.daily, words.active.weekly, words.active.monthly, words.active.incomplete],
     rows: days.map(({ startsAtMillis, daily, weekly, monthly, isPartial }) => [
@@ -46,4 +48,5 @@ function sheet(): Sheet {
       yesNo(isPartial),
     ]),
   };
+  return withNotes(table, ofBuckets(days.map(({ startsAtMillis }) => startsAtMillis), 'DAY', zone));
 }

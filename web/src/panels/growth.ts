@@ -2,6 +2,7 @@
 import { Chart } from '../chart';
 import type { DashboardQuery } from '../documents';
 import { bucketName, bucketValue, count, localDate, tickName } from '../format';
+import { ofBuckets, withNotes } from '../notes';
 import { cell, type Sheet, yesNo } from '../sheet';
 import { addDays, lastOf } from '../view';
 import { words } from '../words';
@@ -41,6 +42,7 @@ export function show(found: Month[], zone: string, recordedFrom: string | null):
     ticks: starts.map((start) => tickName(start, 'MONTH', zone)),
     tickLevels: tickLevels(starts, 'MONTH', zone),
     isPartial: months.map(({ isPartial }) => isPartial),
+    noted: ofBuckets(starts, 'MONTH', zone),
     empty: found.some(({ joined, active, stopped }) => joined + active + stopped) ? null : said.empty,
     series: [
       { name: said.joined, color: 'accent', kind: 'bars', side: -1, values: months.map(({ joined }) => joined), format: count },
@@ -54,7 +56,7 @@ export function show(found: Month[], zone: string, recordedFrom: string | null):
 
 function sheet(): Sheet {
   const { months, zone } = shown;
-  return {
+  const table = {
     caption: words.page.growth,
     columns: [words.granularities.MONTH, said.joined, said.first, said.returning, said.stopped, said.incomplete],
     rows: months.map(({ startMillis, joined, first, returning, stopped, isPartial }) => [
@@ -63,4 +65,5 @@ function sheet(): Sheet {
       yesNo(isPartial),
     ]),
   };
+  return withNotes(table, ofBuckets(months.map(({ startMillis }) => startMillis), 'MONTH', zone));
 }

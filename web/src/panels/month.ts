@@ -2,6 +2,7 @@
 import type { DashboardQuery } from '../documents';
 import { byId, fill, h, heatCell } from '../dom';
 import { NONE, SMALL, count, date, dateRange, decimal, hourName, localDate, percent, weekdayName, weekdayOf, weekdays } from '../format';
+import { onDay } from '../notes';
 import { cell, type Sheet } from '../sheet';
 import { type View, addDays, address, ofMonth, today } from '../view';
 import { words } from '../words';
@@ -59,8 +60,9 @@ export function show({ usage, heatmap, membership }: DashboardQuery, view: View,
   const square = (day: string) => {
     if (day < view.from || day > view.to) return h('td', { class: 'future' });
     const visits = recorded.get(day);
-    const square = heatCell(most ? (visits ?? 0) / most : 0, { title: date(day) }, '');
-    square.append(h('small', {}, date(day, { day: 'numeric' })), ' ', h('b', {}, count(visits)));
+    const noted = onDay(day);
+    const square = heatCell(most ? (visits ?? 0) / most : 0, { title: noted ? words.chart.noted(date(day), noted) : date(day) }, '');
+    square.append(h('small', {}, date(day, { day: 'numeric' })), ' ', h('b', {}, count(visits)), ...(noted ? [h('span', {}, noted)] : []));
     return square;
   };
   fill(

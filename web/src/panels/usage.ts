@@ -3,6 +3,7 @@ import { Chart, type Series } from '../chart';
 import type { DashboardQuery, Granularity } from '../documents';
 import { byId, h } from '../dom';
 import { NONE, SMALL, bucketName, bucketValue, change, count, date, dateRange, decimal, difference, localDate, percent, tickName } from '../format';
+import { ofBuckets, withNotes } from '../notes';
 import { cell, type Sheet, yesNo } from '../sheet';
 import { AVERAGE_OVER, type View, daysBetween, granularityOf, lastOf, today } from '../view';
 import { words } from '../words';
@@ -23,15 +24,17 @@ export function show(usage: Usage, view: View, recordedFrom: string | null): voi
   const { zone, measure, compare } = view;
   const granularity = granularityOf(view);
   const { buckets, previous, totals } = usage;
+  const starts = startsOf(usage);
   const before = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
   panel.note(measure === 'MEMBERS' ? words.usage.membersNote(granularity) : isRecorded(usage, recordedFrom) ? words.usage.note[compare](granularity, before) : words.usage.noteAlone[compare](granularity));
   const isPartial = buckets.map((bucket) => bucket.isPartial);
   chart.show({
-    names: buckets.map(({ startMillis }) => bucketName(startMillis, granularity, zone)),
-    ticks: buckets.map(({ startMillis }) => tickName(startMillis, granularity, zone)),
-    tickLevels: tickLevels(buckets.map(({ startMillis }) => startMillis), granularity, zone),
+    names: starts.map((start) => bucketName(start, granularity, zone)),
+    ticks: starts.map((start) => tickName(start, granularity, zone)),
+    tickLevels: tickLevels(starts, granularity, zone),
     isPartial,
     parts: partsOf(usage, granularity, zone),
+    noted: ofBuckets(starts, granularity, zone),
     empty: totals.visits || previous.totals.visits ? null : words.usage.empty,
     series: measure === 'MEMBERS' ? ofMembers(usage) : [
       { name: words.comparisons[compare], color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
@@ -47,6 +50,8 @@ export function show(usage: Usage, view: View, recordedFrom: string | null): voi
   });
   showTotals(usage, before, zone, recordedFrom);
 }
+
+const startsOf = ({ buckets }: Usage) => buckets.map(({ startMillis }) => startMillis);
 
 /** Of buckets longer than days that are cut or not over: how many of their days there are. */
 function partsOf({ from, to, buckets }: Usage, granularity: Granularity, zone: string): (string | null)[] {
@@ -129,7 +134,7 @@ function sheet(): Sheet {
   const { zone } = view;
   const granularity = granularityOf(view);
   const isOfMembers = view.measure === 'MEMBERS';
-  return {
+  const table = {
     caption: words.page.usage,
     columns: [said.unit(granularity), said.visits, said.issued, said.average(granularity, AVERAGE_OVER[granularity]), words.comparisons[view.compare], said.then, said.incomplete, ...(isOfMembers ? [said.newMembers, said.returning] : [])],
     rows: usage.buckets.map(({ startMillis, visits, tokensIssued, newVisitors, returningVisitors, rollingAverage, isPartial }, index) => {
@@ -147,4 +152,5 @@ function sheet(): Sheet {
       ];
     }),
   };
+  return withNotes(table, ofBuckets(startsOf(usage), granularity, zone));
 }
