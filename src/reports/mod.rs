@@ -32,7 +32,7 @@ pub use self::{
     active_users::{ActiveUsers, MAX_ACTIVE_DAYS},
     argument::{Argument, InvalidArgument, checked_size},
     asking::defaults::Defaults,
-    asking::{filter, page, range, time_zone},
+    asking::{filter, name, page, range, time_zone},
     calendar::{Granularity, Week},
     counting::rollup::{self, Rollup},
     counts::Measures,
@@ -60,7 +60,7 @@ pub use self::{
 };
 use self::{
     asking::{argument, calendar, here},
-    counting::{codes, counts, dialect, ids, moment, selection, version},
+    counting::{codes, counts, dialect, ids, moment, names, selection, version},
     session::made,
     usage::{running, series},
 };

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pixelmatch from 'pixelmatch';
 import { PNG } from 'pngjs';
-import { ZONE, ask, browse, close, open } from './browser.mjs';
+import { ZONE, answered, ask, browse, close, open, texts } from './browser.mjs';
 import { Gateway, PATIENCE } from './gateway.mjs';
 
 const LIMIT = { timeout: 6 * PATIENCE };
@@ -58,6 +58,46 @@ test('the file of members has all of the segment, and local dates', LIMIT, async
     );
     await close(page, 'dashboard-members-file');
   }
+});
+
+test('members are found by a part of their name, which no address has, and the file follows', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?segment=ACTIVE', { acceptDownloads: true });
+  const addresses = [];
+  page.on('request', (request) => addresses.push(request.url()));
+  const field = page.locator('#members').getByLabel('Name', { exact: true });
+  const list = (name, more = '') =>
+    ask(gateway.base, `query Q($name: String!) { members(segment: ACTIVE, first: 1000, filter: { isActive: true, nameContains: $name }, orderBy: { field: LAST_VISIT_AT, direction: DESC } ${more}) { totalCount nodes { userId } } }`, { name });
+  const shows = (expected) => page.waitForFunction((expected) => [...document.querySelectorAll('#members tbody th')].map((cell) => Number(cell.textContent)).join() === expected, expected.slice(0, 15).join());
+  const { members } = await list('LIND');
+  const ids = members.nodes.map(({ userId }) => userId);
+  assert.ok(ids.length > 0);
+  // By keys alone, from the box beside it.
+  await page.getByLabel('Ended memberships too').focus();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'name');
+  await page.keyboard.type(' lInD ');
+  await shows(ids);
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'name');
+  assert.match(await page.locator('#members [role=status].unseen').textContent(), new RegExp(`^${members.totalCount} member`));
+  // The numbers on the segments are those of all names.
+  assert.deepEqual(await texts(page, '#members .segments b'), []);
+  const [, ...rows] = cells(await saved(page, 'Save “Members” as CSV'));
+  assert.deepEqual(rows.map(([id]) => Number(id)), ids);
+  assert.ok(!page.url().toLowerCase().includes('lind'));
+  assert.ok(!(await page.locator('#query').getAttribute('href')).toLowerCase().includes('lind'));
+  assert.deepEqual(addresses.filter((address) => /lind/i.test(address) && !address.includes('/api/reports/members?')), []);
+  // Another view keeps it; nothing is found without a reason.
+  await page.getByLabel('Ended memberships too').check();
+  await page.waitForFunction(() => location.search.includes('ended=1') && !document.body.hasAttribute('aria-busy'));
+  await page.goBack();
+  await answered(page);
+  await shows(ids);
+  await field.fill('100%');
+  await field.press('Enter');
+  await page.getByText('No such members.').waitFor();
+  await field.fill('');
+  await page.locator('#members .segments b').first().waitFor();
+  await close(page, 'dashboard-members-named');
 });
 
 test('a list that breaks off makes no file, and the page says so', LIMIT, async () => {

@@ -38,7 +38,7 @@ const AGGREGATES: [(&str, &str); 12] = [
 ];
 
 /// Queries that need the scope `members`, because they tell more about individual members than the legacy reports did.
-const PERSONAL: [(&str, &str); 19] = [
+const PERSONAL: [(&str, &str); 21] = [
     ("members", "members { totalCount }"),
     ("dailyUsage", "dailyUsage(filter: { userIds: [1] }) { date }"),
     ("dailyUsage", "dailyUsage(filter: { joinedFrom: \"2024-01-01\" }) { date }"),
@@ -50,6 +50,8 @@ const PERSONAL: [(&str, &str); 19] = [
     ("frequency", "frequency(filter: { userIds: [1] }) { members }"),
     ("membership", "membership(filter: { userIds: [1], from: \"2024-03-01\" }) { joined }"),
     ("segments", "segments(filter: { joinedFrom: \"2024-01-01\" }) { members }"),
+    ("segments", "segments(filter: { nameContains: \"a\" }) { members }"),
+    ("userVisits", "userVisits(filter: { nameContains: \"a\" }) { totals { visits } }"),
     ("forecast", "forecast(filter: { userIds: [1] }) { learnedTo }"),
     ("userVisits", "userVisits(filter: { from: \"2024-03-01\" }) { nodes { previous { rank } } }"),
     ("userVisits", "userVisits { nodes { userId visits } }"),

@@ -41,7 +41,7 @@ const BAD_INPUT: [(&str, &str); 20] = [
 ];
 
 /// The same for the other reports. `extensions.argument` tells the errors apart.
-const BAD_QUESTIONS: [&str; 29] = [
+const BAD_QUESTIONS: [&str; 32] = [
     "{ dailyUsage(filter: { range: TODAY, from: \"2024-03-01\" }) { date } }",
     "{ userVisits(filter: { range: TODAY, to: \"2024-03-01\" }) { totalCount } }",
     "{ dailyUsage(filter: { from: 999999999999999999 }) { date } }",
@@ -68,6 +68,9 @@ const BAD_QUESTIONS: [&str; 29] = [
     "{ members(first: 1, last: 1) { totalCount } }",
     "{ members(after: \"bm9uc2Vuc2U\") { totalCount } }",
     "{ members(filter: { joinedFrom: \"2024-03-02\", joinedTo: \"2024-03-01\" }) { totalCount } }",
+    "{ members(filter: { nameContains: \"\" }) { totalCount } }",
+    "{ members(filter: { nameContains: \"a\\u0000\" }) { totalCount } }",
+    "{ userVisits(filter: { nameContains: \"a\\nb\" }) { totalCount } }",
     "{ forecast(days: 93) { learnedTo } }",
     "{ tokenFunnel(filter: { from: \"2024-03-02\", to: \"2024-03-01\" }) { issued } }",
     "{ tokenFunnel(filter: { userIds: [], joinedTo: \"2024-02-30\" }) { issued } }",

@@ -120,6 +120,7 @@ async fn rows_of_members_and_tokens_are_those_of_graphql(backend: Backend) {
                 orderBy: { field: LAST_VISIT_AT, direction: DESC })",
         ),
         ("members?segment=ACTIVE", "members(first: 1000, segment: ACTIVE)"),
+        ("members?name_contains=A%20S", "members(first: 1000, filter: { nameContains: \"a s\" })"),
         ("members?segment=NEW&new_within_days=900", "members(first: 1000, segment: NEW, newWithinDays: 900)"),
         (
             "members?segment=LAPSING&active_within_days=3&lapsed_after_days=60&is_active=true&joined_from=2020-01-01&first=3",
@@ -339,6 +340,10 @@ async fn mistakes_in_parameters_are_told_apart_by_name() {
     // Failures for other reasons have their own code, and are not sent as a file.
     for report in gateway.get("/api/reports").await.json().as_array().unwrap() {
         let report = report["path"].as_str().unwrap();
+        // Notes are read from a file.
+        if report.ends_with("/notes") {
+            continue;
+        }
         let answer = gateway.get(&format!("{report}?format=excel")).await;
         assert_eq!(answer.status, 500, "{report}");
         assert_eq!(answer.json()["errors"][0]["extensions"]["code"], "INTERNAL_SERVER_ERROR", "{report}");

@@ -258,7 +258,8 @@ fn invent(random: &mut fastrand::Rng) -> Space {
     let members = (1..=50)
         .map(|id| {
             let joined_at = instant(random, &since_members);
-            Member { id, joined_at: told(random, joined_at), is_active: random.u8(..5) > 0 }
+            let (first_name, last_name) = (letters(random, 0..6), letters(random, 0..6));
+            Member { id, first_name, last_name, joined_at: told(random, joined_at), is_active: random.u8(..5) > 0 }
         })
         .collect();
     let tokens = (0..1_500)
@@ -305,7 +306,7 @@ fn daily_question(random: &mut fastrand::Rng) -> Value {
 
 fn members_question(random: &mut fastrand::Rng) -> Value {
     let (from, to) = range(random, 2_000);
-    let mut filter = users(random);
+    let mut filter = named(random);
     filter["from"] = from;
     filter["to"] = to;
     filter["timeZone"] = zone(random);
@@ -349,6 +350,22 @@ fn users(random: &mut fastrand::Rng) -> Value {
         _ => {}
     }
     filter
+}
+
+/// The same, sometimes with a part of a name.
+fn named(random: &mut fastrand::Rng) -> Value {
+    let mut filter = users(random);
+    if random.u8(..3) == 0 {
+        filter["nameContains"] = json!(letters(random, 1..4));
+    }
+    filter
+}
+
+/// Some characters that are the same in another case, that databases do not agree on, or that mean something in patterns.
+fn letters(random: &mut fastrand::Rng, length: std::ops::Range<usize>) -> String {
+    const LETTERS: &str = "aAkK\u{212a}sSſßẞüÜéÉe\u{301}iIıİσςΣǆǅǄ%_\\[]*?^-.'\"$() 李🦀";
+    let letters: Vec<char> = LETTERS.chars().collect();
+    (0..random.usize(length)).map(|_| letters[random.usize(..letters.len())]).collect()
 }
 
 fn range(random: &mut fastrand::Rng, days: i64) -> (Value, Value) {

@@ -120,6 +120,12 @@ export type MembersFilterInput = {
   joinedTo?: string | null | undefined;
   /** Only members whose membership is active now (true), or is not active now (false). */
   isActive?: boolean | null | undefined;
+  /**
+   * Only members whose name contains this text, in upper or lower case: 1 to 101 characters of the first name, a
+   * space and the last name. `%`, `_` and `\\` mean themselves, accents count, and control characters are refused.
+   * Needs the scope `members`.
+   */
+  nameContains?: string | null | undefined;
 };
 
 /** The direction in which a list is sorted. */

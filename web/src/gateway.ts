@@ -30,13 +30,18 @@ const credentials = (): Record<string, string> => {
   return known ? { authorization: `Bearer ${known}` } : {};
 };
 
-/** Asks once. What the browser kept is sent again only if the gateway says that nothing changed. */
-export async function ask<Data, Variables>(document: Document<Data, Variables>, variables: Variables, until: AbortSignal): Promise<Answer<Data>> {
+/**
+ * Asks once. What the browser kept is sent again only if the gateway says that nothing changed. What is personal stays out
+ * of addresses, which proxies log.
+ */
+export async function ask<Data, Variables>(document: Document<Data, Variables>, variables: Variables, until: AbortSignal, isPersonal: boolean): Promise<Answer<Data>> {
   const parameters = new URLSearchParams({ documentId: document.id, variables: JSON.stringify(variables) });
+  const accept = 'application/graphql-response+json';
   const timeout = AbortSignal.timeout(PATIENCE);
   try {
-    const response = await fetch(`/graphql?${parameters}`, {
-      headers: { accept: 'application/graphql-response+json', ...credentials() },
+    const response = await fetch(isPersonal ? '/graphql' : `/graphql?${parameters}`, {
+      headers: { accept, ...(isPersonal ? { 'content-type': 'application/json' } : {}), ...credentials() },
+      ...(isPersonal ? { method: 'POST', body: JSON.stringify({ documentId: document.id, variables }) } : {}),
       signal: AbortSignal.any([until, timeout]),
     });
     const { data, errors = [] } = (await response.json()) as { data?: Data | null; errors?: Problem[] };

@@ -69,7 +69,7 @@ function showControls(): void {
   month.link(view);
   form.classList.toggle('custom', view.range === 'CUSTOM');
   for (const choice of (field('by') as HTMLSelectElement).options) choice.disabled = choice.value !== 'AUTO' && !isDrawable(view, choice.value as never);
-  byId<HTMLAnchorElement>('query').href = `/graphiql#${new URLSearchParams({ query: Dashboard.text, variables: JSON.stringify(variables(view, withMembers), null, 2) })}`;
+  byId<HTMLAnchorElement>('query').href = `/graphiql#${new URLSearchParams({ query: Dashboard.text, variables: JSON.stringify(variables({ ...view, name: '' }, withMembers), null, 2) })}`;
 }
 
 form.addEventListener('submit', (event) => event.preventDefault());
@@ -93,15 +93,16 @@ function go(change: Partial<View>): void {
   if (next.range !== 'CUSTOM') Object.assign(next, { from: '', to: '' });
   if (next.by !== 'AUTO' && !isDrawable(next, next.by)) next.by = 'AUTO';
   // A key that is pressed in a field, and leaving that field, are one change.
-  if (address(next) === address(view)) return;
+  const [here, there] = [address(view), address(next)];
+  if (here === there && next.name === view.name) return;
   view = next;
-  history.pushState(null, '', address(view));
-  const isOfMembers = Object.keys(change).every((name) => ['segment', 'ended', 'member', 'sort', 'direction', 'after', 'before'].includes(name));
+  if (here !== there) history.pushState(null, '', there);
+  const isOfMembers = Object.keys(change).every((name) => ['segment', 'ended', 'member', 'name', 'sort', 'direction', 'after', 'before'].includes(name));
   void (isOfMembers ? loadMembers() : load());
 }
 
 addEventListener('popstate', () => {
-  view = read(location.search);
+  view = { ...read(location.search), name: view.name };
   void load();
 });
 
@@ -128,7 +129,7 @@ async function refresh(signal: AbortSignal): Promise<void> {
   isAsking = true;
   const asked = view;
   lastAsked = performance.now();
-  const answer = await ask(Dashboard, variables(asked, withMembers && !asked.month), signal).catch(() => undefined);
+  const answer = await ask(Dashboard, variables(asked, withMembers && !asked.month), signal, asked.name !== '').catch(() => undefined);
   // Something else is looked at by now.
   if (!answer || signal.aborted) return;
   took = performance.now() - lastAsked;
@@ -151,7 +152,7 @@ function later(signal: AbortSignal, least = REST.least): void {
 async function loadMembers(): Promise<void> {
   showControls();
   const asked = view;
-  const answer = await ask(Members, ofMembers(asked), current.signal).catch(() => undefined);
+  const answer = await ask(Members, ofMembers(asked), current.signal, asked.name !== '').catch(() => undefined);
   if (!answer || asked !== view) return;
   if (answer.data?.members) members.show(answer.data.members, view, go);
   part(members.panel, answer.errors, 'members');

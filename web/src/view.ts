@@ -56,6 +56,8 @@ export interface View {
   ended: boolean;
   /** The id of a member; 0 for all. */
   member: number;
+  /** What names contain; empty for all. Names are personal, and links are passed on: it is not in the address. */
+  name: string;
   sort: UserVisitsOrderField;
   direction: OrderDirection;
   /** Cursors, of which one at most is set. */
@@ -97,6 +99,7 @@ export const initial = (): View => ({
   segment: 'ALL',
   ended: false,
   member: 0,
+  name: '',
   sort: 'LAST_VISIT_AT',
   direction: 'DESC',
   after: '',
@@ -240,12 +243,13 @@ function datesOf({ range, from, to, zone, week }: View) {
 }
 
 /** The question behind a page of members. */
-export function ofMembers({ zone, segment, ended, member, sort, direction, after, before }: View): MembersQueryVariables {
+export function ofMembers({ zone, segment, ended, member, name, sort, direction, after, before }: View): MembersQueryVariables {
+  const named = name ? { nameContains: name } : {};
   return {
     timeZone: zone,
     segment: segment === 'ALL' ? null : segment,
     // Whoever is asked for by id is shown in any case.
-    members: member ? { userIds: [member] } : ended ? null : { isActive: true },
+    members: member ? { userIds: [member], ...named } : ended ? named : { isActive: true, ...named },
     orderBy: { field: sort, direction },
     ...(before ? { last: PAGE_SIZE, before } : { first: PAGE_SIZE, after: after || null }),
   };

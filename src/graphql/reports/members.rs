@@ -22,6 +22,7 @@ use crate::{
         self, Argument, Here, InvalidArgument, Session, Thresholds, UserVisitsParts,
         filter::UserFilter,
         model::{UserVisits, UserVisitsPage},
+        name::NamePart,
         page::{Page, PageArguments, UserVisitsOrder},
         time_zone::Zone,
     },
@@ -132,12 +133,17 @@ pub(in crate::graphql) struct MembersFilterInput {
     joined_to: Option<Date>,
     /// Only members whose membership is active now (true), or is not active now (false).
     is_active: Option<bool>,
+    /// Only members whose name contains this text, in upper or lower case: 1 to 101 characters of the first name, a
+    /// space and the last name. `%`, `_` and `\\` mean themselves, accents count, and control characters are refused.
+    /// Needs the scope `members`.
+    name_contains: Option<String>,
 }
 
 impl MembersFilterInput {
     pub(in crate::graphql) fn users(self, here: Here) -> Result<UserFilter, InvalidArgument> {
         let (from, to) = (inputs::text(self.joined_from.as_ref()), inputs::text(self.joined_to.as_ref()));
-        here.users(self.user_ids, from, to, self.is_active)
+        let name = self.name_contains.as_deref().map(NamePart::new).transpose()?;
+        Ok(here.users(self.user_ids, from, to, self.is_active)?.named(name))
     }
 }
 

@@ -52,7 +52,7 @@ impl SegmentsQuery {
         )]
         lapsed_after_days: i32,
         #[graphql(desc = "The members to count. All members are counted when the filter is left out. `userIds`, \
-                          `joinedFrom` and `joinedTo` need the scope `members`.")]
+                          `joinedFrom`, `joinedTo` and `nameContains` need the scope `members`.")]
         filter: Option<MembersFilterInput>,
         #[graphql(desc = "The time zone of the days, and of the dates in `filter`. It is the default zone when it \
                                   is left out: UTC unless configured otherwise.")]

@@ -8,7 +8,7 @@ use crate::{
     http::{
         rest::stream::{self, Mapped},
         rest::{
-            parameters::{FORMAT, JOINED, Kind, LIST, Parameter, THRESHOLDS, USERS, ZONE, parameter},
+            parameters::{FORMAT, JOINED, Kind, LIST, NAME, Parameter, THRESHOLDS, USERS, ZONE, parameter},
             report::Report,
             request::{Answering, Request},
             table::{
@@ -25,7 +25,7 @@ pub(in crate::http) static REPORT: Report = Report {
     name: "members",
     about: "Members by the time since their last visit: new, active, lapsing, lapsed, or never came. Visits are of all \
             time. Lists of any length are sent while they are read.",
-    parameters: &[&FORMAT, &SEGMENT, &THRESHOLDS, &ZONE, &USERS, &JOINED, &LIST],
+    parameters: &[&FORMAT, &SEGMENT, &THRESHOLDS, &ZONE, &USERS, &JOINED, &NAME, &LIST],
     columns: || headings(&COLUMNS),
     legacy: None,
     scope: Scope::Members,

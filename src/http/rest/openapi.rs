@@ -178,6 +178,7 @@ fn parameter(parameter: &Parameter) -> Value {
             "examples": ["2026-11-01", "1793491200000"],
         }),
         Kind::Zone => json!({ "type": "string", "examples": ["Europe/Berlin"] }),
+        Kind::Text(most) => json!({ "type": "string", "minLength": 1, "maxLength": most }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Ids => list(json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX })),

@@ -12,6 +12,7 @@ use crate::{
     reports::{
         Argument, Here, Session, Thresholds, Week,
         filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, VisitsRange},
+        name::{MAX_NAME_PART, NamePart},
         page::{UserVisitsField, UserVisitsOrder},
         range::{DateRange, RelativeRange},
         time_zone::Zone,
@@ -34,6 +35,8 @@ pub(in crate::http) enum Kind {
     Date,
     /// The IANA name of a time zone.
     Zone,
+    /// Text of at most so many characters.
+    Text(usize),
     /// `true` or `false`.
     Flag,
     /// A whole number from the first to the second, both included.
@@ -106,6 +109,12 @@ pub(in crate::http) const USERS: [Parameter; 2] = [
     ),
     parameter("is_active", Kind::Flag, "Only members whose membership is active now (true), or is not (false)."),
 ];
+pub(in crate::http) const NAME: [Parameter; 1] = [parameter(
+    "name_contains",
+    Kind::Text(MAX_NAME_PART),
+    "Only members whose name contains this text, in upper or lower case: first name, a space and last name. %, _ and \
+     \\ mean themselves. Needs the scope members.",
+)];
 pub(in crate::http) const JOINED: [Parameter; 2] = [
     parameter(
         "joined_from",
@@ -272,7 +281,8 @@ impl Asked {
 
     fn users(&self, here: Here) -> Result<UserFilter, Failure> {
         let (joined_from, joined_to) = (self.text("joined_from"), self.text("joined_to"));
-        Ok(here.users(self.ids()?, joined_from, joined_to, self.flag("is_active")?)?)
+        let name = self.text("name_contains").map(NamePart::new).transpose()?;
+        Ok(here.users(self.ids()?, joined_from, joined_to, self.flag("is_active")?)?.named(name))
     }
 
     /// The door codes that count.

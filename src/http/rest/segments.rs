@@ -4,7 +4,7 @@ use crate::{
     access::Scope,
     graphql::Named as _,
     http::rest::{
-        parameters::{FORMAT, JOINED, THRESHOLDS, USERS, ZONE},
+        parameters::{FORMAT, JOINED, NAME, THRESHOLDS, USERS, ZONE},
         report::Report,
         request::{Answering, Request},
         table::{
@@ -20,7 +20,7 @@ pub(in crate::http) static REPORT: Report = Report {
     name: "segments",
     about: "The number of members in each segment: new, active, lapsing, lapsed, never came. Members in NEW are in one of \
             the others as well.",
-    parameters: &[&FORMAT, &THRESHOLDS, &ZONE, &USERS, &JOINED],
+    parameters: &[&FORMAT, &THRESHOLDS, &ZONE, &USERS, &JOINED, &NAME],
     columns: || headings(&COLUMNS),
     legacy: None,
     scope: Scope::Reports,

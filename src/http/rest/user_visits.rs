@@ -10,7 +10,7 @@ use crate::{
             stream::{self, Map},
         },
         rest::{
-            parameters::{BASIS, FORMAT, JOINED, Kind, LIST, Parameter, RANGE, USERS, parameter},
+            parameters::{BASIS, FORMAT, JOINED, Kind, LIST, NAME, Parameter, RANGE, USERS, parameter},
             report::Report,
             request::{Answering, Request},
             table::{
@@ -27,7 +27,7 @@ pub(in crate::http) static REPORT: Report = Report {
     name: "user_visits",
     about: "Members with their visits. As JSON, a map from ids to the time of joining and to the number of door codes, \
             used or not, which the map calls visits. Lists of any length are sent while they are read.",
-    parameters: &[&FORMAT, &RANGE, &USERS, &JOINED, &BASIS, &VISITS, &LIST],
+    parameters: &[&FORMAT, &RANGE, &USERS, &JOINED, &NAME, &BASIS, &VISITS, &LIST],
     columns: || headings(&COLUMNS),
     legacy: Some(|| {
         json!({ "type": "object", "additionalProperties": {

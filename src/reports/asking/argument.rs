@@ -23,6 +23,8 @@ impl Argument {
     pub const JOINED_FROM: Self = Self::of_filter("joined from");
     /// The last local date on which members joined.
     pub const JOINED_TO: Self = Self::of_filter("joined to");
+    /// What the names of members contain.
+    pub const NAME_CONTAINS: Self = Self::of_filter("name contains");
     /// The fewest visits of a member.
     pub const MIN_VISITS: Self = Self::of_filter("min visits");
     /// The most visits of a member.

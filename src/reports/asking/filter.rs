@@ -6,6 +6,7 @@ use chrono::{Datelike as _, NaiveDate, Weekday};
 use crate::{
     reports::{
         Argument, InvalidArgument,
+        asking::name::NamePart,
         calendar::{Bucket, Calendar, Granularity},
         range::DateRange,
         time_zone::Zone,
@@ -54,6 +55,7 @@ pub struct UserFilter {
     ids: Option<Vec<i32>>,
     pub(in crate::reports) joined: DateRange,
     is_active: Option<bool>,
+    name: Option<NamePart>,
 }
 
 impl UserFilter {
@@ -73,15 +75,25 @@ impl UserFilter {
                 argument,
                 format!("has {} ids; at most {MAX_USER_IDS} are allowed", ids.len()),
             )),
-            _ => Ok(Self { ids, joined, is_active }),
+            _ => Ok(Self { ids, joined, is_active, name: None }),
         }
     }
 
-    /// The scope that this filter needs. Ids and dates of joining can select single members, so they need
+    /// The same members, as far as their names contain this.
+    #[must_use]
+    pub fn named(self, name: Option<NamePart>) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The scope that this filter needs. Ids, dates of joining and names can select single members, so they need
     /// [`Scope::Members`].
     #[must_use]
     pub fn scope(&self) -> Scope {
-        if self.ids.is_some() || !self.joined.is_unbounded() { Scope::Members } else { Scope::Reports }
+        if self.ids.is_some() || !self.joined.is_unbounded() || self.name.is_some() {
+            Scope::Members
+        } else {
+            Scope::Reports
+        }
     }
 
     pub(in crate::reports) fn ids(&self) -> Option<&[i32]> {
@@ -106,6 +118,10 @@ impl UserFilter {
         self.is_active
     }
 
+    pub(in crate::reports) fn name(&self) -> Option<&NamePart> {
+        self.name.as_ref()
+    }
+
     /// Whether the filter matches every member.
     pub(in crate::reports) fn is_everybody(&self) -> bool {
         self.ids.is_none() && !self.restricts_users()
@@ -113,7 +129,7 @@ impl UserFilter {
 
     /// Whether the filter needs the table `users`.
     pub(in crate::reports) fn restricts_users(&self) -> bool {
-        !self.joined.is_unbounded() || self.is_active.is_some()
+        !self.joined.is_unbounded() || self.is_active.is_some() || self.name.is_some()
     }
 }
 

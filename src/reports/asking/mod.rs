@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod defaults;
 pub mod filter;
 pub mod here;
+pub mod name;
 pub mod page;
 pub mod range;
 pub mod time_zone;

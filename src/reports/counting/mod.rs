@@ -5,6 +5,7 @@ pub mod counts;
 pub mod dialect;
 pub mod ids;
 pub mod moment;
+pub mod names;
 mod newcomers;
 pub mod rollup;
 pub mod selection;

@@ -10,6 +10,7 @@ use sea_orm::{
 use crate::reports::{
     dialect::{Local, from_tokens, from_users},
     filter::{TokenFilter, UserFilter},
+    names,
     time_zone::Zone,
 };
 
@@ -54,7 +55,10 @@ pub(in crate::reports) fn user_condition(
     let is_active = Expr::col((user::Entity, user::Column::IsActive));
     let joined =
         (!users.joined().is_unbounded()).then(|| Local::of(backend, joined_at, users.joined(), zone, now).in_range());
-    Cond::all().add_option(joined).add_option(users.is_active().map(|active| is_active.eq(active)))
+    Cond::all()
+        .add_option(joined)
+        .add_option(users.is_active().map(|active| is_active.eq(active)))
+        .add_option(users.name().map(|part| names::contains(backend, part)))
 }
 
 /// A table expression of a statement (`WITH`).

@@ -21,8 +21,24 @@ pub type Moment = Option<NaiveDateTime>;
 
 pub struct Member {
     pub id: i32,
+    pub first_name: String,
+    pub last_name: String,
     pub joined_at: Moment,
     pub is_active: bool,
+}
+
+impl Member {
+    /// Whether the full name contains the part, in any case: one character after the other, with those that have one
+    /// character as their upper, and that as its lower case.
+    fn is_named(&self, part: &str) -> bool {
+        let one = |letter: char, other: String| if other.chars().count() == 1 { other } else { letter.to_string() };
+        let folded = |letter: char| {
+            let upper = one(letter, letter.to_uppercase().to_string()).chars().next().unwrap();
+            one(upper, upper.to_lowercase().to_string())
+        };
+        let folded = |text: &str| text.chars().map(folded).collect::<String>();
+        folded(&format!("{} {}", self.first_name, self.last_name)).contains(&folded(part))
+    }
 }
 
 pub struct Token {
@@ -169,7 +185,7 @@ impl Row<'_> {
             "firstVisitAt": self.first.map(rfc3339), "lastVisitAt": self.last.map(rfc3339),
             "joinedAt": self.member.joined_at.map(rfc3339), "isActive": self.member.is_active,
             "user": {
-                "id": self.member.id, "firstName": "First", "lastName": "Last",
+                "id": self.member.id, "firstName": self.member.first_name, "lastName": self.member.last_name,
                 "joinedAt": self.member.joined_at.map(rfc3339), "isActive": self.member.is_active,
             },
         })
@@ -203,8 +219,11 @@ impl Space {
             Some(time) => time.format(&format!("'{}'", forms[row % forms.len()])).to_string(),
             None => format!("'{}'", odd[row % odd.len()]),
         };
-        let member = |(row, Member { id, joined_at, is_active }): (usize, &Member)| {
-            format!("({id}, 'First', 'Last', {}, {is_active})", time(row, *joined_at))
+        let text = |text: &str| text.replace('\'', "''");
+        let member = |(row, member): (usize, &Member)| {
+            let Member { id, first_name, last_name, joined_at, is_active } = member;
+            let (first, last) = (text(first_name), text(last_name));
+            format!("({id}, '{first}', '{last}', {}, {is_active})", time(row, *joined_at))
         };
         let token = |(row, Token { user_id, created_at, used_at }): (usize, &Token)| {
             let used_at = used_at.map_or("NULL".to_owned(), |used_at| time(row / 4, used_at));
@@ -334,6 +353,7 @@ impl Space {
         let joined_on = member.joined_at.map(|joined_at| local_date(asked.zone, joined_at));
         filter["userIds"].as_array().is_none_or(|ids| ids.contains(&json!(id)))
             && filter["isActive"].as_bool().is_none_or(|active| active == member.is_active)
+            && filter["nameContains"].as_str().is_none_or(|part| member.is_named(part))
             && date(asked.zone, &filter["joinedFrom"])
                 .is_none_or(|from| joined_on.is_some_and(|joined_on| from <= joined_on))
             && date(asked.zone, &filter["joinedTo"]).is_none_or(|to| joined_on.is_some_and(|joined_on| joined_on <= to))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     agree_page_by_page, basis, date,
     model::{Space, merged},
-    next_moment, range, read_back, seeds, users, world, zone,
+    named, next_moment, range, read_back, seeds, users, world, zone,
 };
 use crate::support::{now, on_postgres};
 
@@ -325,7 +325,7 @@ fn segments_question(random: &mut fastrand::Rng) -> Value {
     json!({
         "newWithinDays": one(random, &[1, 30, 365, 1_500, 3_650]), "activeWithinDays": active,
         "lapsedAfterDays": active + one(random, &[0, 1, 60, 365, 2_000]),
-        "filter": users(random), "zone": zone(random),
+        "filter": named(random), "zone": zone(random),
     })
 }
 

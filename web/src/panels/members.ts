@@ -29,7 +29,12 @@ interface Row {
 let shown: View | undefined;
 /** How many members are in each segment. */
 let sizes: Sizes = [];
+/** A search begins when nobody typed for so long, in milliseconds. */
+const PAUSE = 300;
+
 export const panel = new Panel('members', sheet);
+/** How many were found, for those who do not see it. */
+const told = h('p', { class: 'unseen', role: 'status' });
 const list = h('div');
 
 const COLUMNS: [string, UserVisitsOrderField | null][] = [
@@ -59,8 +64,9 @@ function sizeOf(segment: View['segment'], isWithEnded: boolean): number {
 export function show(page: Page, view: View, change: (to: Partial<View>) => void): void {
   shown = view;
   // What is being typed stays.
-  if (!panel.body.contains(list)) panel.body.replaceChildren(controls(change), list);
+  if (!panel.body.contains(list)) panel.body.replaceChildren(controls(change), told, list);
   update(view);
+  told.textContent = view.name ? found(page.totalCount) : '';
   const focused = document.activeElement instanceof HTMLElement && panel.body.contains(document.activeElement) ? document.activeElement.dataset.name : undefined;
   fill(list, page.totalCount ? table(page, view, change) : h('p', { class: 'empty' }, words.members.none), pager(page, change));
   if (focused) panel.body.querySelector<HTMLElement>(`[data-name="${focused}"]`)?.focus();
@@ -73,28 +79,52 @@ function controls(change: (to: Partial<View>) => void): HTMLFormElement {
   const search = h('input', { type: 'search', name: 'member', inputmode: 'numeric', pattern: '[0-9]*', placeholder: words.members.any, size: 8, title: words.members.aNumber });
   const find = (event: Event) => {
     event.preventDefault();
-    if (search.reportValidity()) change({ member: Math.min(Number(search.value), 2_147_483_647), ...firstPage });
+    clearTimeout(typing);
+    if (search.reportValidity()) change({ member: Math.min(Number(search.value), 2_147_483_647), name: asName(name.value), ...firstPage });
   };
+  let typing: ReturnType<typeof setTimeout> | undefined;
+  const name = h('input', {
+    type: 'search',
+    name: 'name',
+    maxlength: 101,
+    autocomplete: 'off',
+    spellcheck: 'false',
+    placeholder: words.members.any,
+    size: 16,
+    title: words.members.inNames,
+    oninput: () => {
+      clearTimeout(typing);
+      typing = setTimeout(() => change({ name: asName(name.value), ...firstPage }), PAUSE);
+    },
+  });
   search.addEventListener('change', find);
   return h(
     'form',
     { class: 'controls', 'aria-label': words.members.which, onsubmit: find },
     h('div', { class: 'segments', role: 'group', 'aria-label': words.members.segment }, ...segments),
     h('label', {}, ended, words.members.endedToo),
+    h('label', {}, `${words.members.name} `, name),
     h('label', {}, `${words.members.id} `, search),
+    // Enter in a field searches at once.
+    h('button', { class: 'unseen', tabindex: '-1', 'aria-hidden': 'true' }),
   );
 }
 
-function update({ segment, ended, member }: View): void {
+/** What names can contain. */
+const asName = (typed: string) => typed.replace(/[\p{Cc}\ufffd-\uffff]/gu, '').trim();
+
+function update({ segment, ended, member, name }: View): void {
   const form = panel.body.querySelector('form')!;
   for (const button of form.querySelectorAll<HTMLButtonElement>('.segments button')) {
     const value = button.value as View['segment'];
-    button.replaceChildren(words.segments[value], ...(sizes.length ? [' ', h('b', {}, text(sizeOf(value, ended)))] : []));
+    button.replaceChildren(words.segments[value], ...(sizes.length && !name ? [' ', h('b', {}, text(sizeOf(value, ended)))] : []));
     button.setAttribute('aria-pressed', String(value === segment));
   }
   (form.elements.namedItem('ended') as HTMLInputElement).checked = ended;
   const search = form.elements.namedItem('member') as HTMLInputElement;
   if (document.activeElement !== search) search.value = member ? String(member) : '';
+  const named = form.elements.namedItem('name') as HTMLInputElement;
+  if (document.activeElement !== named) named.value = name;
 }
 
 function table({ nodes }: Page, view: View, change: (to: Partial<View>) => void): HTMLElement {
@@ -119,13 +149,15 @@ function table({ nodes }: Page, view: View, change: (to: Partial<View>) => void)
   );
 }
 
+const found = (members: number) => words.members.count(members, text(members), PAGE_SIZE);
+
 function pager({ pageInfo, totalCount }: Page, change: (to: Partial<View>) => void): HTMLElement {
   const { hasNextPage, hasPreviousPage, startCursor, endCursor } = pageInfo;
   const turn = (name: string, to: Partial<View>, isThere: boolean) => h('button', { type: 'button', 'data-name': name, disabled: !isThere, onclick: () => change(to) }, name);
   return h(
     'p',
     { class: 'pager' },
-    h('span', {}, words.members.count(totalCount, text(totalCount), PAGE_SIZE)),
+    h('span', {}, found(totalCount)),
     turn(words.members.firstPage, { after: '', before: '' }, hasPreviousPage),
     turn(words.members.previousPage, { after: '', before: startCursor ?? '' }, hasPreviousPage),
     turn(words.members.nextPage, { after: endCursor ?? '', before: '' }, hasNextPage),
@@ -153,8 +185,8 @@ function cells({ userId, user, segment, visits, tokensIssued, joinedAt, firstVis
 async function sheet(): Promise<Sheet> {
   const columns = COLUMNS.map(([name]) => name);
   if (!shown) return { caption: words.page.members, columns, rows: [] };
-  const { zone, segment, ended, member, sort, direction } = shown;
-  const asked = { time_zone: zone, order_by: sort, direction, ...(segment === 'ALL' ? {} : { segment }), ...(member ? { user_ids: String(member) } : ended ? {} : { is_active: 'true' }) };
+  const { zone, segment, ended, member, name, sort, direction } = shown;
+  const asked = { time_zone: zone, order_by: sort, direction, ...(segment === 'ALL' ? {} : { segment }), ...(member ? { user_ids: String(member) } : ended ? {} : { is_active: 'true' }), ...(name ? { name_contains: name } : {}) };
   const rows = await rowsOf<Row>('members', asked);
   return { caption: words.page.members, columns, rows: rows.map((row) => cells(memberOf(row), zone)) };
 }

@@ -249,6 +249,7 @@ export const de: Words = {
     id: 'Nummer',
     any: 'Alle',
     aNumber: 'Eine Zahl',
+    inNames: 'Ein Teil des Namens, groß oder klein geschrieben',
     name: 'Name',
     visits: 'Besuche',
     codes: 'Codes',

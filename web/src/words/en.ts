@@ -247,6 +247,7 @@ export const en = {
     id: 'Id',
     any: 'Any',
     aNumber: 'A number',
+    inNames: 'A part of the name, in upper or lower case',
     name: 'Name',
     visits: 'Visits',
     codes: 'Codes',

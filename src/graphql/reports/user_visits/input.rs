@@ -13,6 +13,7 @@ use crate::{
     reports::{
         Argument, InvalidArgument,
         filter::{self, VisitsRange},
+        name::NamePart,
         page::{UserVisitsField, UserVisitsOrder},
     },
 };
@@ -41,6 +42,9 @@ pub(in crate::graphql) struct UserVisitsFilterInput {
     joined_to: Option<Date>,
     /// Only members whose membership is active now (true), or is not active now (false).
     is_active: Option<bool>,
+    /// Only members whose name contains this text, in upper or lower case: 1 to 101 characters of the first name, a
+    /// space and the last name. `%`, `_` and `\\` mean themselves, accents count, and control characters are refused.
+    name_contains: Option<String>,
     /// Only members with at least this number of visits in the range. It cannot be negative, nor more than
     /// `maxVisits`.
     min_visits: Option<i32>,
@@ -68,12 +72,14 @@ impl UserVisitsFilterInput {
                 inputs::text(self.to.as_ref()),
             )?,
             left_out: Vec::new(),
-            users: here.users(
-                self.user_ids,
-                inputs::text(self.joined_from.as_ref()),
-                inputs::text(self.joined_to.as_ref()),
-                self.is_active,
-            )?,
+            users: here
+                .users(
+                    self.user_ids,
+                    inputs::text(self.joined_from.as_ref()),
+                    inputs::text(self.joined_to.as_ref()),
+                    self.is_active,
+                )?
+                .named(self.name_contains.as_deref().map(NamePart::new).transpose()?),
             zone: here.zone,
             basis: inputs::basis(ctx, self.basis),
             visits: VisitsRange::new(self.min_visits, self.max_visits)?,

@@ -144,6 +144,24 @@ query Lapsing {
 `,
   },
   {
+    query: `# Members by a part of their name, in upper or
+# lower case.
+query Named {
+  members(filter: { nameContains: "eng" }, first: 20) {
+    totalCount
+    nodes {
+      userId
+      lastVisitAt
+      user {
+        firstName
+        lastName
+      }
+    }
+  }
+}
+`,
+  },
+  {
     query: `# Who comes most?
 # Page on with after: the endCursor below.
 query TopVisitors {
