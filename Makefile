@@ -1,8 +1,9 @@
-# `make test` is all that a fresh machine needs: it installs PostgreSQL, PgBouncer, Chromium, poppler and curl if they are
-# missing (Debian, Ubuntu), runs the checks, and runs every test on both databases.
+# `make test` is all that a fresh machine needs: it installs PostgreSQL, PgBouncer, Chromium, Firefox, poppler and curl if
+# they are missing (Debian, Ubuntu), runs the checks, and runs every test on both databases.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
+export FIREFOX ?= $(or $(shell command -v firefox-esr firefox 2>/dev/null | head -n 1),/usr/bin/firefox-esr)
 export CHROMIUM ?= $(or $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1),/usr/bin/chromium)
 
 # The profile of all compiled tests: dev is quick to build; `make test PROFILE=release` tests the binary of the image.
