@@ -275,7 +275,10 @@ test('the space has its name in the title, and its desks beside the busiest hour
     assert.equal(await page.getByRole('heading', { level: 1 }).textContent(), 'Haus <Süd> & Co');
     const peak = Math.max(...(await ask(other.base, 'query Q($timeZone: TimeZone!) { heatmap(filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: USED_AT) { cells { average } } }', { timeZone: ZONE })).heatmap.cells.map(({ average }) => average));
     const note = await page.locator('#heatmap .note').textContent();
-    assert.ok(note.includes(`Busiest hour: ${peak < 9.95 ? one(peak) : whole(Math.round(peak))} arrivals, ${percent(peak / 40)} of 40 desks`), note);
+    assert.ok(note.includes(`Busiest hour on average: ${peak < 9.95 ? one(peak) : whole(Math.round(peak))} arrivals, ${percent(peak / 40)} of 40 desks`), note);
+    const { usage } = await ask(other.base, 'query Q($timeZone: TimeZone!) { usage(granularity: HOUR, filter: { range: LAST_30_DAYS }, timeZone: $timeZone, basis: USED_AT) { buckets { label visits } } }', { timeZone: ZONE });
+    const most = usage.buckets.reduce((best, each) => (each.visits > best.visits ? each : best));
+    assert.ok(note.includes(`Busiest hour: ${most.visits} arrivals, ${percent(most.visits / 40)} of 40 desks (`) && note.includes(` ${most.label.slice(11, 16)} `), `${note} ${most.label}`);
     await page.emulateMedia({ media: 'print' });
     assert.ok(await page.getByRole('heading', { level: 1 }).isVisible());
     await close(page, 'dashboard-named');
@@ -931,6 +934,26 @@ test('a browser that does not say its zone shows days of UTC, and says so', LIMI
   } finally {
     await nowhere.close();
   }
+});
+
+test('the zone and the basis of the space come before those of the browser, and after those of a link', LIMIT, async (test) => {
+  const other = await Gateway.start({ DEFAULT_TIME_ZONE: 'Pacific/Auckland', DEFAULT_BASIS: 'ISSUED_AT' });
+  test.after(() => other.stop());
+  const visits = async (asked) => (await ask(other.base, 'query Q($timeZone: TimeZone!, $basis: TimeBasis!) { usage(filter: { range: LAST_7_DAYS }, timeZone: $timeZone, basis: $basis) { totals { visits } } }', asked)).usage.totals.visits;
+  const page = await open(browser(), other.base, '/?range=LAST_7_DAYS');
+  assert.deepEqual([await select(page, 'Time zone').inputValue(), await select(page, 'A visit counts when').inputValue()], ['Pacific/Auckland', 'ISSUED_AT']);
+  assert.equal(await number(page, 'Visits'), await visits({ timeZone: 'Pacific/Auckland', basis: 'ISSUED_AT' }));
+  const note = page.locator('#zone-note');
+  assert.equal(await note.textContent(), 'Days and hours are those of Pacific/Auckland.');
+  assert.ok(await note.isVisible());
+  await page.waitForFunction(() => document.querySelector('[name=zone]').options.length > 400);
+  await choose(page, 'Time zone', ZONE);
+  assert.ok(await note.isHidden());
+  await close(page, 'dashboard-zone-of-the-space');
+  const linked = await open(browser(), other.base, `/?range=LAST_7_DAYS&basis=USED_AT&zone=UTC`);
+  assert.equal(await number(linked, 'Visits'), await visits({ timeZone: 'UTC', basis: 'USED_AT' }));
+  assert.equal(await linked.locator('#zone-note').textContent(), 'Days and hours are those of UTC.');
+  await close(linked, 'dashboard-zone-of-the-link');
 });
 
 test('zones are those that the gateway knows, and no others', LIMIT, async () => {

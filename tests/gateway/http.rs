@@ -145,14 +145,22 @@ async fn graphql_is_executed_by_post_and_get() {
 
 #[tokio::test]
 async fn the_dashboard_has_the_name_and_the_desks_of_the_space() {
-    let settings = [("SPACE_NAME", "Süd <b>&\"'"), ("CAPACITY", "40")];
+    let settings = [
+        ("SPACE_NAME", "Süd <b>&\"'"),
+        ("CAPACITY", "40"),
+        ("DEFAULT_TIME_ZONE", "Pacific/Auckland"),
+        ("DEFAULT_BASIS", "ISSUED_AT"),
+    ];
     let named = TestGateway::configured(&settings).await.get("/").await;
     let other = TestGateway::configured(&[]).await.get("/").await;
     assert_eq!(named.body.matches(">Süd &lt;b&gt;&amp;\"'<").count(), 2, "the title and the heading");
     assert!(
-        named.body.contains("<html lang=\"en\" data-capacity=\"40\"") && !named.body.contains("Coworking analytics")
+        named
+            .body
+            .contains("<html lang=\"en\" data-capacity=\"40\" data-zone=\"Pacific/Auckland\" data-basis=\"ISSUED_AT\"")
+            && !named.body.contains("Coworking analytics")
     );
-    assert!(other.body.contains(">Coworking analytics<") && !other.body.contains("data-capacity"));
+    assert!(other.body.contains(">Coworking analytics<") && other.body.contains("<html lang=\"en\">"));
     let policy = named.header("content-security-policy");
     assert_eq!(policy, other.header("content-security-policy"));
     assert!(policy.contains("style-src 'sha256-"), "{policy}");

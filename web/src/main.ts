@@ -17,8 +17,9 @@ import * as today from './panels/today';
 import * as usage from './panels/usage';
 import * as verdict from './panels/verdict';
 import { savePng } from './save';
+import { zone as zoneOfSpace } from './space';
 import { words } from './words';
-import { BASES, COMPARISONS, GRANULARITIES, MEASURES, RANGES, type View, addDays, address, hasOwnZone, isDrawable, ofMembers, ownZone, read, today as todayIn, variables } from './view';
+import { BASES, COMPARISONS, GRANULARITIES, MEASURES, RANGES, type View, addDays, address, isDrawable, ofMembers, ownZone, read, readersZone, today as todayIn, variables } from './view';
 
 /** After an answer that took long, the next one is not asked for too soon. */
 const REST = { least: 1_000, times: 4, afterProblem: 10_000 };
@@ -57,14 +58,18 @@ function fillZones(): void {
   field('zone').value = view.zone;
 }
 
-const zoneOption = (zone: string) => option(zone, zone.replaceAll('_', ' '));
+const zoneName = (zone: string) => zone.replaceAll('_', ' ');
+const zoneOption = (zone: string) => option(zone, zoneName(zone));
 
 function showControls(): void {
   for (const name of ['range', 'from', 'to', 'by', 'measure', 'compare', 'basis'] as const) field(name).value = view[name];
   const zone = field('zone') as HTMLSelectElement;
   if (![...zone.options].some(({ value }) => value === view.zone)) zone.append(zoneOption(view.zone));
   zone.value = view.zone;
-  byId('zone-unknown').hidden = hasOwnZone || view.zone !== ownZone;
+  // Whose days and hours these are, where they are not the reader's.
+  const isUnknown = !readersZone && view.zone === 'UTC';
+  byId('zone-note').textContent = isUnknown ? words.page.zoneUnknown : words.zoneOf(zoneName(view.zone));
+  byId('zone-note').hidden = isUnknown ? zoneOfSpace === view.zone : view.zone === readersZone;
   document.body.classList.toggle('month', view.month !== '');
   month.link(view);
   form.classList.toggle('custom', view.range === 'CUSTOM');
@@ -258,7 +263,7 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   else if (data?.thisMonth && data.thisWeek) verdict.show(data.thisMonth, data.thisWeek, recordedFrom);
   else if (!age) verdict.unknown();
   if (data?.today && data.usual && data.heatmap) today.show(data.today, data.usual, timeZone, recordedFrom);
-  if (data?.heatmap) heatmap.show(data.heatmap, view.week);
+  if (data?.heatmap) heatmap.show(data.heatmap, view, data.hours?.busiest ?? null);
   if (data?.activeUsers) active.show(data.activeUsers, timeZone);
   if (data?.membership) growth.show(data.membership, timeZone, recordedFrom);
   if (data?.retention) retention.show(data.retention);

@@ -1,6 +1,7 @@
 // What is shown: all of it is in the address, so that a view can be shared and gone back to.
 import type { DashboardQueryVariables, MembersQueryVariables, Granularity, MemberSegment, OrderDirection, RelativeRange, TimeBasis, UserVisitsOrderField, Weekday } from './documents';
 import { WEEKDAYS, WEEK_START, localDate, weekdayOf } from './format';
+import * as space from './space';
 import { linked } from './words';
 
 /** The page compares with the period before, so that it needs a beginning. */
@@ -80,10 +81,10 @@ function isZone(name: string): boolean {
 }
 
 const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-/** Whether the browser says in which zone it is: `Etc/Unknown` is none. */
-export const hasOwnZone = isZone(browserZone);
-/** The browser's; UTC where it has none. */
-export const ownZone = hasOwnZone ? browserZone : 'UTC';
+/** Where the reader is; empty where the browser does not say: `Etc/Unknown` is no zone. */
+export const readersZone = isZone(browserZone) ? browserZone : '';
+/** The zone of a link that names none: the space's, or else the reader's; UTC where neither is known. */
+export const ownZone = isZone(space.zone) ? space.zone : readersZone || 'UTC';
 
 export const initial = (): View => ({
   range: 'LAST_30_DAYS',
@@ -93,7 +94,7 @@ export const initial = (): View => ({
   by: 'AUTO',
   measure: 'VISITS',
   compare: 'BEFORE',
-  basis: 'USED_AT',
+  basis: space.basis,
   zone: ownZone,
   week: WEEK_START,
   segment: 'ALL',
@@ -230,6 +231,8 @@ export const USUAL_WEEKS = 8;
 
 /** The gateway counts active members over so many days at most. */
 const MOST_ACTIVE_DAYS = 1_100;
+/** So many days have no more hours than the gateway lists. */
+const MOST_HOURLY_DAYS = 366;
 /** Cohorts and growth are those of the year up to the end of the range. */
 const COHORT_MONTHS = 12;
 
@@ -282,6 +285,7 @@ export function variables(view: View, withMembers: boolean): DashboardQueryVaria
     // Days and hours depend on the weekday; in longer buckets, weekdays even out.
     compareTo: view.compare === 'YEAR' ? 'PREVIOUS_YEAR' : granularity === 'HOUR' || granularity === 'DAY' ? 'PREVIOUS_WEEKS' : 'PREVIOUS_PERIOD',
     withMembers,
+    withBusiest: space.capacity > 0 && lengthOf(view) <= MOST_HOURLY_DAYS,
     ...ofMembers(view),
   };
 }

@@ -16,7 +16,7 @@ use base64::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    config::space::SpaceConfig,
+    config::{reports::ReportsConfig, space::SpaceConfig},
     http::{Gateway, body, error::Failure},
 };
 
@@ -87,16 +87,21 @@ pub(in crate::http) async fn dashboard(State(gateway): State<Gateway>) -> Respon
 const START: &str = "<html lang=\"en\"";
 const TITLE: &str = " data-words=\"title\">Coworking analytics<";
 
-/// The dashboard of this space: under its name, with its number of desks.
-pub(in crate::http) fn dashboard_of(space: &SpaceConfig) -> Bytes {
+/// The dashboard of this space: under its name, with its number of desks, its zone and its basis.
+pub(in crate::http) fn dashboard_of(space: &SpaceConfig, reports: &ReportsConfig) -> Bytes {
     let mut html = DASHBOARD.to_owned();
     if let Some(name) = &space.name {
         let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         html = html.replace(TITLE, &format!(">{name}<"));
     }
-    if let Some(capacity) = space.capacity {
-        html = html.replacen(START, &format!("{START} data-capacity=\"{capacity}\""), 1);
-    }
+    let basis = reports.by_use.map(|by_use| if by_use { "USED_AT" } else { "ISSUED_AT" }.to_owned());
+    let known = [
+        ("capacity", space.capacity.map(|capacity| capacity.to_string())),
+        ("zone", reports.time_zone.map(|zone| zone.name().to_owned())),
+        ("basis", basis),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some(format!(" data-{name}=\"{}\"", value?)));
+    html = html.replacen(START, &format!("{START}{}", known.collect::<String>()), 1);
     html.into()
 }
 

@@ -29,6 +29,15 @@ pub struct Series {
     pub running: Option<Running>,
 }
 
+impl Series {
+    /// The bucket with the most visits, and of several the first one; `None` when nobody came.
+    #[must_use]
+    pub fn busiest(&self) -> Option<&SeriesRow> {
+        let came = self.rows.iter().rev().filter(|row| row.figures.visits.is_some_and(|visits| visits > 0));
+        came.max_by_key(|row| row.figures.visits)
+    }
+}
+
 impl Session {
     /// The series of `question`. With `look_back`, also running sums, which allow averages over up to `look_back`
     /// buckets.

@@ -53,7 +53,7 @@ const SHORT: i64 = 400;
 
 const USAGE: &str = "query Q($granularity: Granularity!, $filter: DailyUsageFilterInput, $zone: TimeZone!, $basis: TimeBasis!, $gaps: GapFill!, $weekStart: Weekday, $buckets: Int!, $measure: AdditiveMeasure!, $compared: Boolean!, $extent: ComparedExtent!) {
     usage(granularity: $granularity, filter: $filter, timeZone: $zone, basis: $basis, gaps: $gaps, weekStart: $weekStart) {
-        from to totals { ...Totals }
+        from to totals { ...Totals } busiest { start visits isPartial uniqueVisitors rollingAverage }
         buckets { start startMillis end label isPartial visits tokensIssued tokensUnused conversionRate uniqueVisitors newVisitors returningVisitors visitsPerVisitor
             rollingAverage rolling: rollingAverage(buckets: $buckets, measure: $measure)
             cumulative running: cumulative(measure: $measure) }

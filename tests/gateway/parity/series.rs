@@ -56,6 +56,19 @@ impl Space {
         });
         let rows = series.rows();
         usage["buckets"] = rows.iter().map(|(_, row)| row.clone()).collect();
+        let visits = |row: &Value| row["visits"].as_i64().unwrap_or_default();
+        let mut busiest = &Value::Null;
+        for (_, row) in &rows {
+            if visits(row) > visits(busiest) {
+                busiest = row;
+            }
+        }
+        usage["busiest"] = busiest.clone();
+        if let Some(busiest) = usage["busiest"].as_object_mut() {
+            busiest.retain(|name, _| {
+                ["start", "visits", "isPartial", "uniqueVisitors", "rollingAverage"].contains(&name.as_str())
+            });
+        }
         if question["compared"] == true {
             let from = series.asked.from.ok_or("compareTo")?;
             for (name, compare_to) in

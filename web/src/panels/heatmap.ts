@@ -1,27 +1,31 @@
 // Visits by day of the week and hour.
-import type { DashboardQuery, Weekday } from '../documents';
+import type { DashboardQuery } from '../documents';
 import { fill, h, heatCell } from '../dom';
-import { count, date, decimal, hourName, percent, small, weekdayName, weekdays } from '../format';
+import { bucketName, count, date, decimal, hourName, percent, small, weekdayName, weekdays } from '../format';
 import { cell, type Sheet } from '../sheet';
+import { capacity } from '../space';
+import type { View } from '../view';
 import { words } from '../words';
 import { Panel } from './panel';
 
 type Heatmap = NonNullable<DashboardQuery['heatmap']>;
+type Busiest = NonNullable<NonNullable<DashboardQuery['hours']>['busiest']>;
 
 let shown: Heatmap | undefined;
 export const panel = new Panel('heatmap', sheet);
 
-export function show(heatmap: Heatmap, weekStart: Weekday): void {
+/** `busiest` is the single hour in which most came, where that is known. */
+export function show(heatmap: Heatmap, { week, zone }: View, busiest: Busiest | null): void {
   shown = heatmap;
   const most = Math.max(...heatmap.cells.map(({ average }) => average ?? 0));
   const peak = heatmap.cells.find(({ average }) => average === most);
   panel.note(
     heatmap.visits && peak
-      ? [words.heatmap.busiest(weekdayName(peak.weekday, 'long'), hourName(peak.hour, 'full'), rounded(peak.average), date(later(heatmap))), ofDesks(peak.average ?? 0)].join(' ').trim()
+      ? [words.heatmap.busiest(weekdayName(peak.weekday, 'long'), hourName(peak.hour, 'full'), rounded(peak.average), date(later(heatmap))), ...ofDesks(peak.average ?? 0, busiest, zone)].join(' ')
       : words.heatmap.empty,
   );
   const hours = Array.from({ length: 24 }, (_, hour) => hour);
-  const rows = weekdays(weekStart).map((weekday) => {
+  const rows = weekdays(week).map((weekday) => {
     const cells = heatmap.cells.filter((each) => each.weekday === weekday);
     return h(
       'tr',
@@ -52,10 +56,16 @@ export function show(heatmap: Heatmap, weekStart: Weekday): void {
   if (isFirst && peak) scrollTo(peak.hour);
 }
 
-const capacity = Number(document.documentElement.dataset.capacity ?? 0);
-
-/** Which part of the desks the arrivals of an hour would take. Who left is not known. */
-const ofDesks = (arrivals: number) => (capacity ? words.heatmap.desks(rounded(arrivals), percent(arrivals / capacity), count(capacity)) : '');
+/** Which part of the desks the arrivals of the busiest hours would take. Who left is not known. */
+function ofDesks(average: number, busiest: Busiest | null, zone: string): string[] {
+  if (!capacity) return [];
+  const said = words.heatmap;
+  const most = busiest?.visits ?? 0;
+  return [
+    ...(busiest && most ? [said.most(most, count(most), percent(most / capacity), count(capacity), bucketName(busiest.startMillis, 'HOUR', zone))] : []),
+    said.desks(rounded(average), percent(average / capacity), count(capacity)),
+  ];
+}
 
 /** Averages are over recorded days of the range. */
 const later = ({ from, recordedFrom }: Heatmap) => [from ?? '', recordedFrom ?? ''].sort()[1]!;

@@ -103,6 +103,7 @@ export const de: Words = {
     OTHER: 'Im Gateway ist etwas schiefgegangen.',
   },
   connection: { connecting: 'Verbinde', live: 'Aktuell', lost: 'Verbindung verloren, neuer Versuch läuft', refused: 'Zugang verweigert', needsKey: 'Zugangsschlüssel nötig' },
+  zoneOf: (zone) => `Tage und Stunden sind die von ${zone}.`,
   updated: (time) => `Stand ${time}`,
   problem: {
     needsScope: (scope) => `Das sehen nur die, deren Zugangsschlüssel den Scope „${scope}“ hat.`,
@@ -201,7 +202,8 @@ export const de: Words = {
   heatmap: {
     busiest: (weekday, hour, visits, since) =>
       `Zu erwartende Besuche in jeder Stunde. Am stärksten: ${weekday.toLowerCase()}s ab ${hour} mit im Mittel ${visits} Besuchen: ihre Besuche, geteilt durch wie oft diese Stunde seit ${since} kam.`,
-    desks: (arrivals, part, desks) => `Stärkste Stunde: ${arrivals} Ankünfte, ${part} von ${desks} Plätzen; wer gegangen ist, ist nicht bekannt.`,
+    most: (number, arrivals, part, desks, when) => `Stärkste Stunde: ${arrivals} ${number === 1 ? 'Ankunft' : 'Ankünfte'}, ${part} von ${desks} Plätzen (${when}).`,
+    desks: (arrivals, part, desks) => `Stärkste Stunde im Mittel: ${arrivals} Ankünfte, ${part} von ${desks} Plätzen. Ankünfte sind nicht die Belegung: wer gegangen ist, ist nicht bekannt.`,
     empty: 'Keine Besuche in diesem Zeitraum.',
     cell: (weekday, hour, average, visits) => `${weekday}, ${hour}: im Mittel ${average}, insgesamt ${visits}`,
     name: 'Volle Stunden',

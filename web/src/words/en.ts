@@ -101,6 +101,7 @@ export const en = {
   segments,
   errors,
   connection: { connecting: 'Connecting', live: 'Live', lost: 'Connection lost, trying again', refused: 'Access denied', needsKey: 'Access key needed' },
+  zoneOf: (zone: string) => `Days and hours are those of ${zone}.`,
   updated: (time: string) => `Updated ${time}`,
   problem: {
     needsScope: (scope: string) => `This is shown to those who have an access key with the scope “${scope}”.`,
@@ -199,7 +200,8 @@ export const en = {
   heatmap: {
     busiest: (weekday: string, hour: string, visits: string, since: string) =>
       `Visits to expect in each hour. Busiest: ${weekday}s from ${hour}, with ${visits} visits on average: its visits, divided by how often that hour came since ${since}.`,
-    desks: (arrivals: string, part: string, desks: string) => `Busiest hour: ${arrivals} arrivals, ${part} of ${desks} desks; departures are not known.`,
+    most: (number: number, arrivals: string, part: string, desks: string, when: string) => `Busiest hour: ${arrivals} ${number === 1 ? 'arrival' : 'arrivals'}, ${part} of ${desks} desks (${when}).`,
+    desks: (arrivals: string, part: string, desks: string) => `Busiest hour on average: ${arrivals} arrivals, ${part} of ${desks} desks. Arrivals are not how full it was: departures are not known.`,
     empty: 'No visits in this range.',
     cell: (weekday: string, hour: string, average: string, visits: string) => `${weekday}, ${hour}: ${average} on average, ${visits} in all`,
     name: 'Busy hours',

@@ -120,10 +120,14 @@ impl Usage {
         let selection = ctx.look_ahead();
         let before = selection.field("previous");
         let (buckets, totals) = (selection.field("buckets"), selection.field("totals"));
+        let busiest = selection.field("busiest");
         let (measures, look_back) = asked(&buckets, AVERAGE)?;
+        let (of_busiest, back_from_busiest) = asked(&busiest, AVERAGE)?;
+        let look_back = look_back.max(back_from_busiest);
         let mut series = Series::default();
-        if buckets.exists() || before.field("buckets").exists() {
-            let measures = measures.and(compared(&before.field("buckets")));
+        if buckets.exists() || busiest.exists() || before.field("buckets").exists() {
+            let by_visits = Measures { visits: busiest.exists(), ..of_busiest };
+            let measures = measures.and(by_visits).and(compared(&before.field("buckets")));
             series = session.usage(&question, measures, look_back).await?;
         }
         let in_totals = asked(&totals, AVERAGE)?.0;
@@ -161,6 +165,14 @@ impl Usage {
     async fn buckets(&self) -> Rows<UsageBucket> {
         let running = self.series.running.clone().map(Arc::new);
         Rows(self.series.rows.iter().map(|row| UsageBucket::of(row.clone(), running.as_ref())).collect())
+    }
+
+    /// The bucket with the most visits, and of several the first one; null when nobody came. With the granularity `HOUR`, it
+    /// is the busiest hour of the range.
+    #[graphql(complexity = "cost::of(1, child_complexity)")]
+    async fn busiest(&self) -> Option<UsageBucket> {
+        let row = self.series.busiest()?;
+        Some(UsageBucket::of(row.clone(), self.series.running.clone().map(Arc::new).as_ref()))
     }
 
     /// The measures over the whole range. A member who came in several buckets is counted once in `uniqueVisitors`.
