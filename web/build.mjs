@@ -67,6 +67,9 @@ const { outputFiles } = await build({
   entryPoints: { dashboard: 'src/main.ts' },
   outdir: 'out',
   bundle: true,
+  // Languages are files of their own.
+  splitting: true,
+  chunkNames: '[name]',
   minify: true,
   write: false,
   format: 'esm',
@@ -74,8 +77,8 @@ const { outputFiles } = await build({
   charset: 'utf8',
   legalComments: 'none',
 });
-const [script, style] = ['.js', '.css'].map((end) => outputFiles.find(({ path }) => path.endsWith(end)).text);
-keep(`${ASSETS}/dashboard.js.gz`, script);
+for (const { path, text } of outputFiles.filter(({ path }) => path.endsWith('.js'))) keep(`${ASSETS}/${path.split('/').at(-1)}.gz`, text);
+const style = outputFiles.find(({ path }) => path.endsWith('.css')).text;
 // The page speaks English until its script says otherwise.
 const { en } = await import(`data:text/javascript,${encodeURIComponent(transformSync(read('src/words/en.ts'), { loader: 'ts' }).code)}`);
 const said = (name) => {

@@ -63,9 +63,11 @@ macro_rules! asset {
     };
 }
 
-const FILES: [Asset; 9] = [
+const FILES: [Asset; 11] = [
     asset!("dashboard/LICENSES.txt", TEXT),
     asset!("dashboard/dashboard.js", SCRIPT, gzip),
+    asset!("dashboard/de.js", SCRIPT, gzip),
+    asset!("dashboard/he.js", SCRIPT, gzip),
     asset!("graphiql/LICENSES.txt", TEXT),
     asset!("graphiql/start.js", SCRIPT),
     asset!("graphiql/style.css", STYLE),

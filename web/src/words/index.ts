@@ -1,12 +1,15 @@
 // In which language the page speaks: that of the link (`?lang=de`), else the first of the reader's that it knows, else
-// English. Another language is another file here.
-import { de } from './de';
+// English. Another language is another file here, which only its readers load.
 import { en } from './en';
 
 /** What the page says. Other languages have all of it, or do not compile. */
 export type Words = typeof en;
 
-const CATALOGUES: Record<string, Words> = { de, en };
+const CATALOGUES: Record<string, () => Promise<Words>> = {
+  de: async () => (await import('./de')).de,
+  en: async () => en,
+  he: async () => (await import('./he')).he,
+};
 
 const languageOf = (tag: string) => {
   try {
@@ -23,9 +26,14 @@ export const linked = isKnown(asked) ? asked : '';
 const reader = navigator.languages;
 const found = [...(linked ? [...reader.filter((tag) => languageOf(tag) === linked), linked] : reader)].find(isKnown);
 
-/** Where numbers and dates are written as the words are; English for all the world has days before months. */
-export const locale = found ?? 'en-150';
-export const words: Words = CATALOGUES[languageOf(locale)]!;
+/** English for all the world has days before months. */
+const ENGLISH = 'en-150';
+// Without its words, the page is in English rather than not there.
+const loaded = await CATALOGUES[languageOf(found ?? ENGLISH)]!().catch(() => undefined);
+
+/** Where numbers and dates are written as the words are. */
+export const locale = loaded ? (found ?? ENGLISH) : ENGLISH;
+export const words: Words = loaded ?? en;
 
 type Week = { firstDay: number };
 type Text = { direction: string };
