@@ -6,6 +6,7 @@
 mod m20261123_000001_adopt_or_create_tables;
 mod m20261123_000002_create_report_views;
 mod m20261127_000003_index_times;
+mod m20261127_000004_create_report_functions;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,11 +30,14 @@ pub enum Migration {
     CreateReportViews,
     /// Indexes on the times of `tokens`; SQLite only.
     IndexTimes,
+    /// The reports as functions of dates and a time zone, for tools that use only SQL; PostgreSQL only.
+    CreateReportFunctions,
 }
 
 impl Migration {
     /// All migrations, in the order in which they are applied.
-    pub const ALL: [Self; 3] = [Self::AdoptOrCreateTables, Self::CreateReportViews, Self::IndexTimes];
+    pub const ALL: [Self; 4] =
+        [Self::AdoptOrCreateTables, Self::CreateReportViews, Self::IndexTimes, Self::CreateReportFunctions];
 
     /// The name under which the migration is recorded.
     #[must_use]
@@ -42,6 +46,7 @@ impl Migration {
             Self::AdoptOrCreateTables => "m20261123_000001_adopt_or_create_tables",
             Self::CreateReportViews => "m20261123_000002_create_report_views",
             Self::IndexTimes => "m20261127_000003_index_times",
+            Self::CreateReportFunctions => "m20261127_000004_create_report_functions",
         }
     }
 
@@ -50,6 +55,7 @@ impl Migration {
             Self::AdoptOrCreateTables => m20261123_000001_adopt_or_create_tables::apply(transaction).await,
             Self::CreateReportViews => m20261123_000002_create_report_views::apply(transaction).await,
             Self::IndexTimes => m20261127_000003_index_times::apply(transaction).await,
+            Self::CreateReportFunctions => m20261127_000004_create_report_functions::apply(transaction).await,
         }
     }
 
@@ -59,6 +65,7 @@ impl Migration {
             Self::AdoptOrCreateTables => Ok(()),
             Self::CreateReportViews => m20261123_000002_create_report_views::undo(transaction).await,
             Self::IndexTimes => m20261127_000003_index_times::undo(transaction).await,
+            Self::CreateReportFunctions => m20261127_000004_create_report_functions::undo(transaction).await,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use migration::Migration;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
@@ -363,35 +364,43 @@ async fn migrate_creates_reports_and_adopts(backend: Backend) {
     let folder = TempDir::new().unwrap();
     let migrate =
         |step: &[&str]| run(folder.path(), &[("DATABASE_URL", &database.url)], &[&["migrate"], step].concat());
-    let states = |states: [&str; 3]| {
-        let names = ["01_adopt_or_create_tables", "02_create_report_views"].map(|name| format!("m20261123_0000{name}"));
-        let names = names.into_iter().chain(["m20261127_000003_index_times".to_owned()]);
-        let lines: Vec<_> = states.into_iter().zip(names).map(|(state, name)| format!("{state}  {name}\n")).collect();
+    let states = |states: [&str; 4]| {
+        let names = ["23_000001_adopt_or_create_tables", "23_000002_create_report_views", "27_000003_index_times"];
+        let names = names.into_iter().chain(["27_000004_create_report_functions"]);
+        let lines: Vec<_> =
+            states.into_iter().zip(names).map(|(state, name)| format!("{state}  m202611{name}\n")).collect();
         lines.concat()
     };
-    assert_eq!(migrate(&["status"]).1, states(["pending"; 3]));
-    assert_eq!(migrate(&[]).1, states(["applied"; 3]));
+    assert_eq!(migrate(&["status"]).1, states(["pending"; 4]));
+    assert_eq!(migrate(&[]).1, states(["applied"; 4]));
     assert_eq!(migrate(&["up"]).0, 0);
     database
         .execute("INSERT INTO users (first_name, last_name, joined_at) VALUES ('First', 'Last', '2024-01-01 00:00:00')")
         .await;
-    assert_eq!(migrate(&["down"]).1, states(["applied", "applied", "pending"]));
-    assert_eq!(migrate(&["down"]).1, states(["applied", "pending", "pending"]));
-    assert_eq!(migrate(&["down"]).1, states(["pending"; 3]));
+    assert_eq!(migrate(&["down"]).1, states(["applied", "applied", "applied", "pending"]));
+    assert_eq!(migrate(&["down"]).1, states(["applied", "applied", "pending", "pending"]));
+    assert_eq!(migrate(&["down"]).1, states(["applied", "pending", "pending", "pending"]));
+    assert_eq!(migrate(&["down"]).1, states(["pending"; 4]));
     assert_eq!(count(&database, "users").await, 1, "undoing keeps the coworking service's rows");
 }
 
 async fn migrate_adopts_without_touching_a_row(backend: Backend) {
     let database = TestDatabase::recorded(backend).await;
-    let unmade = "DROP VIEW report_daily_usage; DROP VIEW report_user_visits; DROP TABLE seaql_migrations";
-    database.execute(unmade).await;
+    let unmake = async || {
+        for _ in Migration::ALL {
+            migration::down(&database.owner).await.unwrap();
+        }
+        database.execute("DROP TABLE seaql_migrations").await;
+    };
+    unmake().await;
     let folder = TempDir::new().unwrap();
     let before = contents(&database).await;
     let (code, out, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
     assert_eq!((code, out.starts_with("applied")), (0, true), "{err}");
     assert_eq!(contents(&database).await, before);
     // Tables with other columns are reported, not adopted.
-    database.execute(&format!("{unmade}; ALTER TABLE tokens RENAME COLUMN used_at TO opened_at")).await;
+    unmake().await;
+    database.execute("ALTER TABLE tokens RENAME COLUMN used_at TO opened_at").await;
     let (code, _, err) = run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
     assert!(code == 1 && err.contains("used_at"), "{err}");
 }

@@ -17,6 +17,7 @@ mod errors;
 mod exports;
 mod federation;
 mod freshness;
+mod functions;
 mod graphql_over_http;
 mod hostile;
 mod http;

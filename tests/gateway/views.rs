@@ -162,7 +162,7 @@ async fn what_has_their_name_is_never_replaced(backend: Backend) {
 
 async fn a_role_by_the_recipe_sees_the_views_and_nothing_else() {
     let database = TestDatabase::recorded(Backend::Postgres).await;
-    let role = follow(&database, "## Views for SQL tools", "sql_tools").await;
+    let role = follow(&database, "## Views and functions for SQL tools", "sql_tools").await;
     let (_, address) = database.url.rsplit_once('@').unwrap();
     let url = format!("postgres://{role}:{role}@{address}");
     let tool = Database::connect(&config(&url, &[]).database, Access::Maintain).await.unwrap();
@@ -170,6 +170,14 @@ async fn a_role_by_the_recipe_sees_the_views_and_nothing_else() {
     for view in [DAILY_USAGE, USER_VISITS] {
         assert!(count(tool, view).await.unwrap() > 0, "{view}");
     }
+    for report in
+        ["daily_usage", "usage", "heatmap", "active_users", "frequency", "membership", "retention", "token_funnel"]
+    {
+        assert!(count(tool, &format!("report_{report}(zone => 'Europe/Berlin')")).await.unwrap() > 0, "{report}");
+    }
+    assert_eq!(count(tool, "report_segments()").await.unwrap(), 5);
+    assert!(count(tool, "report_user_visits()").await.unwrap() > 0);
+    refused(tool, "SELECT * FROM report_visits(NULL, NULL, 'UTC', 'USED_AT')").await;
     for table in ["tokens", "users", "seaql_migrations"] {
         refused(tool, &format!("SELECT 1 FROM {table}")).await;
     }
@@ -195,8 +203,9 @@ async fn whoever_may_read_and_create_can_make_the_views() {
 async fn follow(database: &TestDatabase, section: &str, role: &str) -> String {
     let docs = include_str!("../../docs/postgresql.md");
     let (_, section) = docs.split_once(&format!("{section}\n")).unwrap();
-    let (_, recipe) = section.split_once("```sql\n").unwrap();
+    let (_, recipe) = section.split_once("```sql\nCREATE ROLE").unwrap();
     let (recipe, _) = recipe.split_once("```").unwrap();
+    let recipe = format!("CREATE ROLE{recipe}");
     let (_, name) = database.url.rsplit_once('/').unwrap();
     let own = format!("{role}_{}", Uuid::new_v4().simple());
     let recipe =

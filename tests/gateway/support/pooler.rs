@@ -33,7 +33,12 @@ impl Pooler {
             "CREATE ROLE {role} LOGIN PASSWORD 'secret_{role}'; GRANT CREATE ON SCHEMA public TO {role}; \
              ALTER TABLE users OWNER TO {role}; ALTER TABLE tokens OWNER TO {role}; \
              ALTER TABLE seaql_migrations OWNER TO {role}; \
-             ALTER VIEW report_daily_usage OWNER TO {role}; ALTER VIEW report_user_visits OWNER TO {role}"
+             ALTER VIEW report_daily_usage OWNER TO {role}; ALTER VIEW report_user_visits OWNER TO {role}; \
+             DO $$ DECLARE report REGPROCEDURE; BEGIN \
+                 FOR report IN SELECT oid FROM pg_proc WHERE proname LIKE 'report\\_%' LOOP \
+                     EXECUTE format('ALTER FUNCTION %s OWNER TO {role}', report); \
+                 END LOOP; \
+             END $$"
         );
         database.execute(&owned).await;
         let (_, address) = database.url.rsplit_once('@').unwrap();
