@@ -251,6 +251,17 @@ test('a range that reaches into the future says how much is still to come', LIMI
   }
 });
 
+test('years before the first door code are not zeros', LIMIT, async () => {
+  const page = await open(browser(), gateway.base, '/?from=1996-01-01&to=2025-12-31&by=YEAR');
+  const slider = page.getByRole('slider', { name: /^Visits over time/ });
+  await slider.focus();
+  await page.keyboard.press('Home');
+  assert.match(await slider.getAttribute('aria-valuetext'), /^1996: Visits – · Average of 3 years – /);
+  await page.keyboard.press('End');
+  assert.match(await slider.getAttribute('aria-valuetext'), /^2025[^:]*: Visits [\d,]+ · Average of 3 years [\d,.]+ /);
+  await close(page, 'dashboard-decades');
+});
+
 test('last year can stand beside this one', LIMIT, async () => {
   const page = await open(browser(), gateway.base, '/?range=LAST_30_DAYS');
   const before = await page.locator('.totals .note').textContent();
@@ -843,7 +854,7 @@ test('names need a key: the rest is shown without, and says what is missing', LI
     await page.reload();
     await page.locator('#members tbody tr').nth(14).waitFor();
     // GraphiQL has it as well, and keeps the question beside other tabs.
-    for (const tabs of [15, 16]) {
+    for (const tabs of [16, 17]) {
       await page.getByRole('link', { name: 'Open in GraphiQL' }).click();
       const [response] = await Promise.all([page.waitForResponse((response) => response.request().postDataJSON()?.operationName === 'Dashboard'), page.locator('.graphiql-execute-button').click()]);
       const { data, errors } = await response.json();

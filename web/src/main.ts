@@ -266,6 +266,8 @@ function show({ data, errors }: Answer<DashboardQuery>, hasMembers: boolean): vo
   notice.hidden = general.length === 0;
   notice.replaceChildren(...general.slice(0, 1).map(explain), isStale ? ` ${words.problem.stale}` : '');
   needsKey = isEmpty && refused !== undefined;
+  // There is nothing to wait for.
+  document.body.classList.toggle('closed', needsKey && !age);
   showConnection();
   if (data && view.month) month.show(data, view, recordedFrom);
   else if (data?.thisMonth && data.thisWeek) verdict.show(data.thisMonth, data.thisWeek, recordedFrom);

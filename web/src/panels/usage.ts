@@ -28,6 +28,8 @@ export function show(usage: Usage, view: View, recordedFrom: string | null): voi
   const before = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
   panel.note(measure === 'MEMBERS' ? words.usage.membersNote(granularity) : isRecorded(usage, recordedFrom) ? words.usage.note[compare](granularity, before) : words.usage.noteAlone[compare](granularity));
   const isPartial = buckets.map((bucket) => bucket.isPartial);
+  // Before the first door code ever, nothing is known.
+  const known = starts.map((start) => !recordedFrom || lastOf(localDate(start, zone), granularity) >= recordedFrom);
   chart.show({
     names: starts.map((start) => bucketName(start, granularity, zone)),
     ticks: starts.map((start) => tickName(start, granularity, zone)),
@@ -38,12 +40,12 @@ export function show(usage: Usage, view: View, recordedFrom: string | null): voi
     empty: totals.visits || previous.totals.visits ? null : words.usage.empty,
     series: measure === 'MEMBERS' ? ofMembers(usage) : [
       { name: words.comparisons[compare], color: 'before', kind: 'behind', values: previous.buckets.map(({ visits }) => visits ?? null), times: thenNames(usage, granularity, zone), format: count },
-      { name: words.usage.visits, color: 'accent', kind: 'bars', values: buckets.map(({ startMillis, visits }) => (startMillis > Date.now() ? visits || null : (visits ?? null))), format: count },
+      { name: words.usage.visits, color: 'accent', kind: 'bars', values: buckets.map(({ startMillis, visits }, index) => (startMillis > Date.now() || !known[index] ? visits || null : (visits ?? null))), format: count },
       {
         name: words.usage.average(granularity, AVERAGE_OVER[granularity]),
         color: 'average',
         kind: 'line',
-        values: buckets.map(({ rollingAverage }) => rollingAverage ?? null),
+        values: buckets.map(({ rollingAverage }, index) => (known[index] ? (rollingAverage ?? null) : null)),
         format: decimal,
       },
     ],

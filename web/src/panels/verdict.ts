@@ -26,7 +26,7 @@ export function show(thisMonth: Period, thisWeek: Period, recordedFrom: string |
   element.className = `verdict ${direction(ratio ?? (isRecorded ? now - then : 0))}`;
   const headline = ratio === null ? (isRecorded ? said.before(soFar, count(then)) : soFar) : inWords(ratio, subject);
   const days = previous.from === previous.to ? date(previous.from) : dateRange(previous.from, previous.to);
-  const sentence = isRecorded ? said.compared(soFar, count(then), days) : recordedFrom ? said.recordedSince(soFar, date(recordedFrom)) : said.noCodes(soFar);
+  const sentence = isRecorded ? said.compared(soFar, count(then), days) : recordedFrom ? said.recordedSince(date(recordedFrom)) : said.noCodes;
   element.replaceChildren(h('h2', { id: 'verdict-title' }, headline), h('p', {}, sentence));
 }
 

@@ -142,8 +142,8 @@ export const de: Words = {
     soFar: (visits, text, during) => `${text} ${visits === 1 ? 'Besuch' : 'Besuche'} bisher ${during}`,
     before: (soFar, then) => `${soFar}, zuvor ${then}`,
     compared: (soFar, then, days) => `${soFar}, ${then} an denselben Wochentagen bis zur selben Stunde: ${days}.`,
-    recordedSince: (soFar, date) => `${soFar}. Aufgezeichnet wird seit ${date}: davor gibt es nichts zum Vergleichen.`,
-    noCodes: (soFar) => `${soFar}. Noch wurde kein Türcode vergeben.`,
+    recordedSince: (date) => `Aufgezeichnet wird seit ${date}: davor gibt es nichts zum Vergleichen.`,
+    noCodes: 'Noch wurde kein Türcode vergeben.',
   },
   today: {
     visits: (visits, text) => `${text} ${visits === 1 ? 'Besuch' : 'Besuche'} bisher`,

@@ -140,8 +140,8 @@ export const en = {
     soFar: (visits: number, text: string, during: string) => `${text} ${visits === 1 ? 'visit' : 'visits'} so far ${during}`,
     before: (soFar: string, then: string) => `${soFar}, ${then} before`,
     compared: (soFar: string, then: string, days: string) => `${soFar}, ${then} on the same weekdays up to the same hour: ${days}.`,
-    recordedSince: (soFar: string, date: string) => `${soFar}. Recorded since ${date}: there is nothing before to compare with.`,
-    noCodes: (soFar: string) => `${soFar}. No door code was issued yet.`,
+    recordedSince: (date: string) => `Recorded since ${date}: there is nothing before to compare with.`,
+    noCodes: 'No door code was issued yet.',
   },
   today: {
     visits: (visits: number, text: string) => `${text} ${visits === 1 ? 'visit' : 'visits'} so far`,

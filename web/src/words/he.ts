@@ -150,8 +150,8 @@ export const he: Words = {
     soFar: (number, text, during) => `${visits(number, text)} עד כה ${during}`,
     before: (soFar, then) => `${soFar}, לעומת ${then} קודם`,
     compared: (soFar, then, days) => `${soFar}, ${then} באותם ימים בשבוע עד אותה שעה: ${days}.`,
-    recordedSince: (soFar, date) => `${soFar}. מתועד מאז ${date}: אין לפני כן למה להשוות.`,
-    noCodes: (soFar) => `${soFar}. עדיין לא הונפק קוד דלת.`,
+    recordedSince: (date) => `מתועד מאז ${date}: אין לפני כן למה להשוות.`,
+    noCodes: 'עדיין לא הונפק קוד דלת.',
   },
   today: {
     visits: (number, text) => `${visits(number, text)} עד כה`,
