@@ -139,7 +139,7 @@ impl Gateway {
             config: Arc::new(config.graphql.clone()),
             authenticator: Authenticator::new(&config.access, reports.clock())?,
             rate: RateLimit::new(config.access.rate_limit),
-            dashboard: pages::dashboard_of(&config.space, &config.reports),
+            dashboard: pages::dashboard_of(&config.space, config.reports),
             proxy_hops: config.access.proxy_hops,
             is_encrypted: config.server.tls.is_some(),
             load: Load::new(&config.server),

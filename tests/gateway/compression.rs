@@ -161,7 +161,9 @@ async fn every_form_of_a_report_has_a_tag() {
         .await;
     for (path, encoding, tag) in tags {
         let changed = get(&gateway, &path, &[("accept-encoding", encoding), ("if-none-match", &tag)]).await;
-        assert_eq!(changed.status, 200, "{path} is taken for unchanged");
+        // Notes are read from a file, and not from the database.
+        let status = if path.starts_with("/api/reports/notes") { 304 } else { 200 };
+        assert_eq!(changed.status, status, "{path} is taken for unchanged");
     }
 }
 

@@ -90,7 +90,7 @@ const START: &str = "<html lang=\"en\"";
 const TITLE: &str = " data-words=\"title\">Coworking analytics<";
 
 /// The dashboard of this space: under its name, with its number of desks, its zone and its basis.
-pub(in crate::http) fn dashboard_of(space: &SpaceConfig, reports: &ReportsConfig) -> Bytes {
+pub(in crate::http) fn dashboard_of(space: &SpaceConfig, reports: ReportsConfig) -> Bytes {
     let mut html = DASHBOARD.to_owned();
     if let Some(name) = &space.name {
         let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

@@ -37,7 +37,8 @@ fn regex(part: &NamePart) -> String {
         letter if letter.is_ascii() => format!("\\{letter}"),
         letter => format!("\\U{:08x}", u32::from(letter)),
     };
-    part.letters().map(|letters| format!("[{}]", letters.iter().map(character).collect::<String>())).collect()
+    let place = |letters: Vec<char>| format!("[{}]", letters.iter().map(character).collect::<String>());
+    part.letters().map(place).collect::<String>()
 }
 
 #[cfg(test)]
