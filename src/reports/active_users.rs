@@ -1,6 +1,6 @@
 //! Members who visited on a day, and in the 7 and the 30 days that end with it; exact for every day.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use entity::token;
 use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
@@ -100,17 +100,28 @@ impl Session {
         longest: u64,
         mut count: impl FnMut(NaiveDate, u64, i64) + Send,
     ) -> Result<(), Error> {
-        let mut last_days = ById::<Option<NaiveDate>>::default();
+        // The last day of each member, as a number of days; 0 when there is none yet.
+        let mut last_days = ById::<i32>::default();
+        let date_of = |day| NaiveDate::from_num_days_from_ce_opt(day).unwrap_or_default();
+        // How many members came again after this many days.
+        let mut again = vec![0; usize::try_from(longest).unwrap_or(0)];
         let finish = |date: NaiveDate, members: &[i32]| {
+            let day = date.num_days_from_ce();
             for member in members {
-                if let Some(last) = last_days.get_mut(*member).replace(date) {
-                    count(last, Ord::min((date - last).num_days().unsigned_abs(), longest), 1);
+                let last = std::mem::replace(last_days.get_mut(*member), day);
+                match usize::try_from(day - last).ok().and_then(|days| again.get_mut(days)) {
+                    _ if last == 0 => {}
+                    Some(members) => *members += 1,
+                    None => count(date_of(last), longest, 1),
                 }
+            }
+            for (stay, members) in (0..).zip(&mut again).filter(|(_, members)| **members > 0) {
+                count(date - Days::new(stay), stay, std::mem::take(members));
             }
         };
         if self.visitors(filter, |date| date, finish).await? {
-            for last in last_days.into_values().filter_map(|(_, last)| last) {
-                count(last, longest, 1);
+            for (_, last) in last_days.into_values().filter(|(_, last)| *last > 0) {
+                count(date_of(last), longest, 1);
             }
             return Ok(());
         }
