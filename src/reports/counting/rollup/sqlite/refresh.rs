@@ -52,8 +52,9 @@ async fn step(connection: &DatabaseConnection) -> Result<Progress, DbErr> {
     }
     let progress = count(connection).await?;
     if matches!(progress, Progress::Underway { .. }) {
-        // Writers that wait look for their turn now and then.
-        tokio::time::sleep(began.elapsed().min(2 * STEP)).await;
+        // Writers that wait look for their turn now and then: after a tenth of a second, every 25 to 50 ms.
+        // Source: `sqliteDefaultBusyCallback` in SQLite's main.c
+        tokio::time::sleep((began.elapsed() / 2).clamp(STEP / 2, STEP)).await;
     }
     Ok(progress)
 }
