@@ -19,6 +19,10 @@ use tracing::{debug, info};
 use super::Access;
 use crate::config::database::PoolMode;
 
+/// A connection that was used within this time is not asked whether it is alive before it is used again, which would be a
+/// round trip for every statement under load.
+const LIVELY: Duration = Duration::from_millis(100);
+
 /// A setting of no meaning. A server gives it back if the session began with this connection.
 const SIGN: &str = "coworking_analytics.sign";
 /// PostgreSQL's classes of errors that say nothing about the parameters of a connection: authorization, database,
@@ -138,6 +142,7 @@ impl Link {
             Access::Maintain | Access::Keep => options.max_lifetime(None),
         };
         options
+            .test_before_acquire(false)
             .after_connect({
                 let (link, begin) = (link.clone(), Arc::clone(&begin));
                 move |connection, _| {
@@ -153,9 +158,12 @@ impl Link {
             })
             .before_acquire({
                 let link = link.clone();
-                move |connection, _| {
+                move |connection, known| {
                     let begin = (link.mode() == Some(PoolMode::Transaction)).then(|| Arc::clone(&begin));
                     Box::pin(async move {
+                        if known.idle_for > LIVELY && connection.ping().await.is_err() {
+                            return Ok(false);
+                        }
                         if let Some(begin) = begin {
                             open(connection, &begin).await?;
                         }

@@ -207,32 +207,37 @@ impl Answers {
         reports: &Reports,
         question: Question,
         request: &HeaderMap,
-        compute: impl Future<Output = Result<Answer, E>>,
+        compute: impl AsyncFnOnce() -> Result<Answer, E>,
     ) -> Result<Answer, E> {
-        // On the heap: the future is large, and most requests never poll it.
-        let compute = Box::pin(compute);
-        let Some(kept) = &self.kept else { return Ok(compute.await?.fitting(request).await) };
+        // On the heap, and made only when it is needed: the future is large.
+        let compute = || Box::pin(compute());
+        let Some(kept) = &self.kept else { return Ok(compute().await?.fitting(request).await) };
         let Some(version) = reports.version().await else {
             metrics::answer_found("bypass");
-            return Ok(compute.await?.fitting(request).await);
+            return Ok(compute().await?.fitting(request).await);
         };
         let key = Key { version, quarter: reports.quarter(), question };
         if wants_anew(request) {
             metrics::answer_found("bypass");
-            let answer = compute.await?;
+            let answer = compute().await?;
             let fitting = answer.clone().fitting(request).await;
             kept.insert(key, answer).await;
             return Ok(fitting);
         }
-        let mut is_hit = true;
-        let computed = async {
-            is_hit = false;
-            compute.await
+        let answer = if let Some(answer) = kept.get(&key).await {
+            metrics::answer_found("hit");
+            answer
+        } else {
+            let mut is_hit = true;
+            let computed = async {
+                is_hit = false;
+                compute().await
+            };
+            let answer = kept.try_get_with_by_ref(&key, computed).await.map_err(|error: Arc<E>| (*error).clone());
+            metrics::answer_found(if is_hit { "hit" } else { "miss" });
+            metrics::answers_kept(kept.weighted_size());
+            answer?
         };
-        let answer = kept.try_get_with_by_ref(&key, computed).await.map_err(|error: Arc<E>| (*error).clone());
-        metrics::answer_found(if is_hit { "hit" } else { "miss" });
-        metrics::answers_kept(kept.weighted_size());
-        let answer = answer?;
         if answer.packed.initialized() || !answer.is_packed_for(request) {
             return Ok(answer.fitting(request).await);
         }

@@ -101,7 +101,7 @@ fn compute(gateway: Gateway, client: Client, found: Found, parameters: Parameter
             let question = question(Transport::Live, WRITTEN_AS, client.caller.scopes, found, parameters);
             let (operation, variables) = (parameters.operation_name.as_deref(), parameters.variables.clone());
             let headers = HeaderMap::new();
-            let computed = execute(gateway, &client, WRITTEN_AS, Transport::Live, &found.text, operation, variables);
+            let computed = || execute(gateway, &client, WRITTEN_AS, Transport::Live, &found.text, operation, variables);
             let answered = gateway.answers.find(&gateway.reports, question, &headers, computed);
             let answered = timeout(gateway.request_timeout, answered).await;
             let told = told(answered.unwrap_or(Err(Failure::TimedOut.into())));

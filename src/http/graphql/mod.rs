@@ -205,7 +205,7 @@ async fn answer(
     };
     let question = question(transport, accepted, client.caller.scopes, &found, &parameters);
     let Parameters { operation_name, variables, .. } = parameters;
-    let compute = execute(gateway, client, accepted, transport, &found.text, operation_name.as_deref(), variables);
+    let compute = || execute(gateway, client, accepted, transport, &found.text, operation_name.as_deref(), variables);
     let answered = gateway.answers.find(&gateway.reports, question, headers, compute).await;
     let is_valid = match &answered {
         Ok(_) => true,

@@ -32,7 +32,7 @@ pub(in crate::http) async fn daily_usage(
     client: &Client,
     request: &HeaderMap,
 ) -> Result<Response, Failure> {
-    let made = async {
+    let made = async || {
         let _place = gateway.load.begin(client.address())?;
         client.meter.charge(LEGACY_COST);
         let measures = Measures { visits: true, ..Measures::default() };
@@ -49,7 +49,7 @@ pub(in crate::http) async fn user_visits(
     client: &Client,
     request: &HeaderMap,
 ) -> Result<Response, Failure> {
-    let made = async {
+    let made = async || {
         let _place = gateway.load.begin(client.address())?;
         client.meter.charge(LEGACY_COST);
         let (filter, order) = (UserVisitsFilter::default(), UserVisitsOrder::default());
@@ -67,7 +67,7 @@ async fn kept(
     gateway: &Gateway,
     path: &'static str,
     request: &HeaderMap,
-    made: impl Future<Output = Result<Answer, Failure>>,
+    made: impl AsyncFnOnce() -> Result<Answer, Failure>,
 ) -> Result<Response, Failure> {
     let question = Question { text: path.into(), details: String::new() };
     let answer = gateway.answers.find(&gateway.reports, question, request, made).await?;

@@ -52,6 +52,7 @@ async fn check_for_all(
 ) {
     let mut waiting = Vec::new();
     let mut next = Instant::now();
+    let mut last = None;
     while requests.recv_many(&mut waiting, WAITING).await > 0 {
         while waiting.len() < ENOUGH
             && let Ok(Some(request)) = timeout_at(next, requests.recv()).await
@@ -61,7 +62,7 @@ async fn check_for_all(
         waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()).take(WAITING));
         next = Instant::now() + PAUSE;
         let version = match Error::unless_away(&database) {
-            Ok(()) => timeout(PATIENCE, check(&database, &rollup)).await.ok().and_then(Result::ok).flatten(),
+            Ok(()) => timeout(PATIENCE, check(&database, &rollup, &mut last)).await.ok().and_then(Result::ok).flatten(),
             Err(_) => None,
         };
         metrics::version_checked(version.is_some());
@@ -82,16 +83,46 @@ fn server(database: &Database) -> &'static str {
     }
 }
 
+/// A version that was found, and what tells cheaply that it is still the same.
+#[derive(Debug)]
+struct Found {
+    snapshot: String,
+    by_rollup: bool,
+    version: Version,
+}
+
 /// `None` when rows may change without a transaction on this server: in a foreign table (also behind a view, or as a
 /// partition), and in a Citus database.
-async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, DbErr> {
+async fn check(database: &Database, rollup: &Rollup, last: &mut Option<Found>) -> Result<Option<Version>, DbErr> {
     let connection = database.watching();
     if connection.get_database_backend() == DbBackend::Sqlite {
         let version = text(connection, "SELECT CAST(data_version AS TEXT) AS version FROM pragma_data_version").await?;
         return Ok(Some(Version(format!("file {} {}", database.watching_since(), version.unwrap_or_default()).into())));
     }
     let server = server(database);
-    if rollup.is_usable() {
+    // As long as no transaction began or ended, nothing changed, and the rest, which takes longer, need not be asked. A
+    // snapshot never comes again, so what is found after it holds while it lasts.
+    let snapshot = text(connection, &format!("SELECT {} AS version", snapshot(server))).await?.unwrap_or_default();
+    let by_rollup = rollup.is_usable();
+    if let Some(found) = last.as_ref().filter(|found| found.snapshot == snapshot && found.by_rollup == by_rollup) {
+        return Ok(Some(found.version.clone()));
+    }
+    let version = version(connection, server, by_rollup).await?;
+    *last = version.clone().map(|version| Found { snapshot, by_rollup, version });
+    Ok(version)
+}
+
+/// Which transactions are visible, so every write in the cluster changes it. On a standby, a snapshot leaves out
+/// transactions in progress; there, the replay position in the write-ahead log changes whenever a commit becomes visible.
+fn snapshot(server: &str) -> String {
+    format!(
+        "concat_ws(' ', 'snapshot', {server}, pg_current_snapshot(), \
+             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END)"
+    )
+}
+
+async fn version(connection: &DatabaseConnection, server: &str, by_rollup: bool) -> Result<Option<Version>, DbErr> {
+    if by_rollup {
         // Between two refreshes the log only grows, so its length shows changes. That holds while the tables are the
         // ones that its triggers follow.
         let of_rollup = format!(
@@ -103,9 +134,6 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, 
             return Ok(Some(Version(version.into())));
         }
     }
-    // The snapshot shows which transactions are visible, so every write in the cluster changes it. On a standby, it
-    // leaves out transactions in progress; there, the replay position in the write-ahead log changes whenever a commit
-    // becomes visible.
     let of_snapshot = format!(
         "WITH RECURSIVE parts (id) AS ( \
              SELECT unnest(ARRAY[to_regclass('tokens'), to_regclass('users')])::OID \
@@ -117,10 +145,10 @@ async fn check(database: &Database, rollup: &Rollup) -> Result<Option<Version>, 
                  WHERE ev_class = parts.id AND refclassid = 'pg_class'::REGCLASS \
              ) AS part (id) \
          ) \
-         SELECT concat_ws(' ', 'snapshot', {server}, pg_current_snapshot(), \
-             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END) AS version \
+         SELECT {} AS version \
          WHERE to_regclass('pg_catalog.pg_dist_partition') IS NULL \
-         AND NOT EXISTS (SELECT FROM parts JOIN pg_class ON pg_class.oid = id WHERE relkind = 'f')"
+         AND NOT EXISTS (SELECT FROM parts JOIN pg_class ON pg_class.oid = id WHERE relkind = 'f')",
+        snapshot(server)
     );
     Ok(text(connection, &of_snapshot).await?.map(|version| Version(version.into())))
 }
