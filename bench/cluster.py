@@ -127,10 +127,12 @@ class Cluster:
         if state == wanted:
             return name
         plain = f"tokens_{size}"
-        if rollup and self._state(plain) == filled:
+        is_filled = rollup and state.startswith(filled)
+        if rollup and not is_filled and self._state(plain) == filled:
             self.copy(plain, name)
-        else:
+        elif not is_filled:
             self._fill(name, size)
+        self.sql("postgres", f"COMMENT ON DATABASE {name} IS '{filled}'")
         if rollup:
             self._install_rollup(name)
         self.sql("postgres", f"COMMENT ON DATABASE {name} IS '{wanted}'")
@@ -171,6 +173,13 @@ class Cluster:
 
     def _install_rollup(self, name: str) -> None:
         begun = time.monotonic()
+        is_there = self.sql(name, "SELECT to_regclass('rollup_state')")
+        for step in ("upgrade" if is_there else "create", "refresh"):
+            self._rollup(name, step)
+        say(f"rollup of {name} made in {time.monotonic() - begun:.0f} s")
+        self.sql(name, "VACUUM (ANALYZE)")
+
+    def _rollup(self, name: str, step: str) -> None:
         environment = {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": self.url(name),
@@ -178,11 +187,8 @@ class Cluster:
             "DB_STATEMENT_TIMEOUT": "600s",
             "REQUEST_TIMEOUT": "900s",
         }
-        for step in ("create", "refresh"):
-            say(f"rollup {step} on {name}")
-            run([self.settings.binary, "rollup", step], environment, self.settings.work)
-        self.sql(name, "VACUUM (ANALYZE)")
-        say(f"rollup of {name} made in {time.monotonic() - begun:.0f} s")
+        say(f"rollup {step} on {name}")
+        run([self.settings.binary, "rollup", step], environment, self.settings.work)
 
 
 def fingerprint(binary: Path) -> str:

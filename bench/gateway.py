@@ -127,7 +127,7 @@ class Bare:
         binary = ROOT / "target/release/examples/bare"
         if not binary.is_file():
             raise Unmeasurable("needs `cargo build --release --example bare`")
-        self.process = subprocess.Popen([binary], env={"APP_PORT": str(self.port)}, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([binary, str(self.port)], stdin=subprocess.DEVNULL)
         begun = time.monotonic()
         while True:
             try:
