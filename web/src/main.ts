@@ -111,7 +111,7 @@ addEventListener('popstate', () => {
   void load();
 });
 
-/** Asks for everything, and follows the numbers at the top, which come first: they need not wait for the rest. */
+/** Asks for everything, and follows it. */
 async function load(): Promise<void> {
   current.abort();
   current = new AbortController();
@@ -122,8 +122,8 @@ async function load(): Promise<void> {
   showControls();
   byId('notice').hidden = true;
   document.body.setAttribute('aria-busy', 'true');
-  follow(signal);
   await refreshed;
+  if (!signal.aborted) follow(signal);
 }
 
 async function refresh(signal: AbortSignal): Promise<void> {
@@ -140,10 +140,7 @@ async function refresh(signal: AbortSignal): Promise<void> {
   took = performance.now() - lastAsked;
   isAsking = false;
   document.body.removeAttribute('aria-busy');
-  document.body.classList.remove('ahead');
-  // What was followed meanwhile may be newer than the rest of the page.
-  const isBehind = toldUsage !== '' && answer.data?.usage && toldUsage !== JSON.stringify(answer.data.usage);
-  if (isAskedAgain || isBehind) later(signal);
+  if (isAskedAgain) later(signal);
   else if (answer.errors.some(isPassing)) later(signal, REST.afterProblem);
   isAskedAgain = false;
   show(answer, asked === view);
@@ -196,13 +193,10 @@ function follow(signal: AbortSignal): void {
   const { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo, withVisitors } = variables(view, false);
   const asked = view;
   let isFirstToday = true;
-  toldUsage = '';
   live.follow(LiveDocument, { filter, granularity, weekStart, timeZone, basis, averageOver, compareTo, withVisitors }, ({ usage: found }) => {
     if (signal.aborted || !found) return;
-    toldUsage = JSON.stringify(found);
     // What differs from the rest of the page makes that be asked for.
-    if (showUsage(found, asked) && !isAsking) later(signal);
-    document.body.classList.toggle('ahead', isAsking);
+    if (showUsage(found, asked)) later(signal);
     fresh();
   });
   live.follow(Today, { timeZone }, () => {
@@ -234,15 +228,13 @@ setTimeout(function turn() {
 // -- Showing
 
 let shownUsage = '';
-/** What was told last of what is followed. */
-let toldUsage = '';
 /** What the numbers on the page are of; members apart. */
 let shownRange = '';
 const rangeOf = ({ range, from, to, month, by, measure, compare, basis, zone }: View) => [range, from, to, month, by, measure, compare, basis, zone].join();
 
 /** Whether there was something new to show. */
 function showUsage(found: usage.Usage, asked: View): boolean {
-  const text = JSON.stringify([found, rangeOf(asked), recordedFrom, allNotes()]);
+  const text = JSON.stringify([found, rangeOf(asked), allNotes()]);
   const isNew = text !== shownUsage;
   if (isNew) usage.show(found, asked, recordedFrom);
   shownUsage = text;
