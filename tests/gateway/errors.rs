@@ -168,6 +168,15 @@ async fn what_a_client_sent_is_not_sent_back_at_length() {
     }
 }
 
+/// Unknown names are limited in their bytes, and clients add the name of the type to each selection.
+#[tokio::test]
+async fn names_of_types_are_not_unknown_names() {
+    let gateway = TestGateway::recorded(Backend::Sqlite).await;
+    let query = format!("{{ heatmap {{ {} visits }} }}", "__typename ".repeat(450));
+    let answer = gateway.post(&query, json!({})).await.json();
+    assert!(answer["data"]["heatmap"]["visits"].is_number(), "{answer}");
+}
+
 #[tokio::test]
 async fn fragments_that_expand_without_end_are_refused() {
     let gateway = without_tables().await;

@@ -2,6 +2,8 @@
 //! beyond 32 bits, to the resolvers; then they would be errors of a field instead of the request.
 //! Source: <https://spec.graphql.org/September2025/#sec-Input-Values>
 
+use std::cell::Cell;
+
 use async_graphql::{
     Name, Number, Positioned, ServerError, ServerResult, Variables,
     parser::types::{
@@ -16,6 +18,10 @@ use crate::{
     graphql::{error::with_code, upstream::variables::for_each_arguments},
 };
 
+/// The most bytes of unknown fields and arguments. To suggest another name, the library compares each of them with all that are
+/// known, byte by byte; a hundred kilobytes kept it busy for tens of milliseconds.
+const UNKNOWN_MAX: usize = 4_096;
+
 /// Checks the values of the variables of `operation`. Unknown types are left to the library's validation.
 pub(in crate::graphql) fn check_variables(
     registry: &Registry,
@@ -25,7 +31,7 @@ pub(in crate::graphql) fn check_variables(
     for Positioned { pos, node: definition } in &operation.variable_definitions {
         let name = &definition.name.node;
         let Some(value) = variables.get(name) else { continue };
-        let values = Values { registry, definitions: &[], literal: false };
+        let values = Values { registry, definitions: &[], literal: false, unknown: Cell::default() };
         let (ty, value) = (definition.var_type.node.to_string(), value.clone().into_value());
         values.check(&ty, &value, &format!("${name}")).map_err(|problem| {
             with_code(ServerError::new(format!("The variable {problem}"), Some(*pos)), BAD_USER_INPUT)
@@ -34,14 +40,15 @@ pub(in crate::graphql) fn check_variables(
     Ok(())
 }
 
-/// Checks the values in the document, and whether the variables of `operation` are allowed where they are used. The
+/// Checks the values in the document, how many of its names are unknown, and whether the variables of `operation` are allowed where they are used. The
 /// library cannot check variables that were omitted, because they are removed before its validation.
 pub(in crate::graphql) fn check_document(
     registry: &Registry,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
 ) -> ServerResult<()> {
-    let values = Values { registry, definitions: &operation.variable_definitions, literal: true };
+    let definitions = &operation.variable_definitions;
+    let values = Values { registry, definitions, literal: true, unknown: Cell::default() };
     for (_, Positioned { node: operation, .. }) in document.operations.iter() {
         let root = match operation.ty {
             OperationType::Query => Some(&registry.query_type),
@@ -63,6 +70,8 @@ struct Values<'a> {
     registry: &'a Registry,
     definitions: &'a [Positioned<VariableDefinition>],
     literal: bool,
+    /// The bytes of all unknown names so far.
+    unknown: Cell<usize>,
 }
 
 impl Values<'_> {
@@ -71,7 +80,12 @@ impl Values<'_> {
             self.check_directives(selection.directives())?;
             match selection {
                 Selection::Field(Positioned { node: field, .. }) => {
-                    let Some(meta) = parent.and_then(|parent| parent.field_by_name(&field.name.node)) else { continue };
+                    let Some(meta) = parent.and_then(|parent| parent.field_by_name(&field.name.node)) else {
+                        if parent.is_some() && field.name.node != "__typename" {
+                            self.count_unknown("field", &field.name)?;
+                        }
+                        continue;
+                    };
                     self.check_arguments(&meta.args, &field.arguments)?;
                     self.check_set(self.registry.concrete_type_by_name(&meta.ty), &field.selection_set.node)?;
                 }
@@ -100,14 +114,29 @@ impl Values<'_> {
         known: &IndexMap<String, MetaInputValue>,
         given: &[(Positioned<Name>, Positioned<Value>)],
     ) -> ServerResult<()> {
-        for (Positioned { node: name, .. }, Positioned { pos, node: value }) in given {
-            if let Some(argument) = known.get(name.as_str()) {
-                self.check(expected(argument, value), value, name).map_err(|problem| {
-                    with_code(ServerError::new(format!("The argument {problem}"), Some(*pos)), VALIDATION_FAILED)
-                })?;
-            }
+        for (name, Positioned { pos, node: value }) in given {
+            let Some(argument) = known.get(name.node.as_str()) else {
+                self.count_unknown("argument", name)?;
+                continue;
+            };
+            self.check(expected(argument, value), value, &name.node).map_err(|problem| {
+                with_code(ServerError::new(format!("The argument {problem}"), Some(*pos)), VALIDATION_FAILED)
+            })?;
         }
         Ok(())
+    }
+
+    /// Fails when the document has more unknown names than the library may compare.
+    fn count_unknown(&self, what: &str, name: &Positioned<Name>) -> ServerResult<()> {
+        self.unknown.set(self.unknown.get() + name.node.len());
+        if self.unknown.get() <= UNKNOWN_MAX {
+            return Ok(());
+        }
+        let problem = format!(
+            "Unknown {what} \"{}\": the unknown names up to here have more than {UNKNOWN_MAX} bytes.",
+            name.node
+        );
+        Err(with_code(ServerError::new(problem, Some(name.pos)), VALIDATION_FAILED))
     }
 
     /// Checks a value. The error message begins with its `place`.
