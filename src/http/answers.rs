@@ -235,9 +235,9 @@ impl Answers {
             };
             let answer = kept.try_get_with_by_ref(&key, computed).await.map_err(|error: Arc<E>| (*error).clone());
             metrics::answer_found(if is_hit { "hit" } else { "miss" });
-            metrics::answers_kept(kept.weighted_size());
             answer?
         };
+        metrics::answers_kept(kept.weighted_size());
         if answer.packed.initialized() || !answer.is_packed_for(request) {
             return Ok(answer.fitting(request).await);
         }
