@@ -34,9 +34,14 @@ def writes(settings: Settings, cluster: Cluster) -> Iterator[Row]:
             for source, copy in ((plain, off), (rollup, on)):
                 process = pgbench(cluster, copy, cluster.users(settings.medium), 4, f"-T {settings.seconds}")
                 rates[source].append(inserted(process)[1])
-    without, beside = median(rates[plain]), median(rates[rollup])
-    yield Row(
-        f"tokens written one by one by 4 clients, {tokens(settings.medium)}, with the rollup's triggers and indexes",
+    yield written_beside(rates[plain], rates[rollup], tokens(settings.medium))
+
+
+def written_beside(plain: list[float], rollup: list[float], what: str) -> Row:
+    """The rates of writing without and with a rollup."""
+    without, beside = median(plain), median(rollup)
+    return Row(
+        f"tokens written one by one by 4 clients, {what}, with the rollup's triggers and indexes",
         f"{without:,.0f}/s without, {beside:,.0f}/s with",
         f"{beside / without:.2f}",
         "at least 0.7",

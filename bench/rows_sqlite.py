@@ -13,8 +13,9 @@ from pathlib import Path
 from bench.cluster import Cluster, kept_as
 from bench.gateway import Gateway
 from bench.rows_every import Span, measured
+from bench.rows_load import written_beside
 from bench.rows_reports import PLAIN
-from bench.settings import Row, Settings, median, run, say, tokens
+from bench.settings import Row, Settings, run, say, tokens
 
 CLIENTS = 4
 # As many members as a large space has.
@@ -98,14 +99,7 @@ def writes(settings: Settings, plain: Path, rollup: Path, what: str) -> Row:
         say(f"writes to SQLite: round {number + 1} of {settings.rounds}")
         for file in (plain, rollup):
             rates[file].append(written(settings, file))
-    without, beside = median(rates[plain]), median(rates[rollup])
-    return Row(
-        f"tokens written one by one by {CLIENTS} clients, {what}, with the rollup's triggers and indexes",
-        f"{without:,.0f}/s without, {beside:,.0f}/s with",
-        f"{beside / without:.2f}",
-        "at least 0.7",
-        beside / without >= 0.7,
-    )
+    return written_beside(rates[plain], rates[rollup], what)
 
 
 def written(settings: Settings, file: Path) -> float:
