@@ -16,6 +16,7 @@ use super::{
     made,
     model::Figures,
     range::{DateRange, RelativeRange},
+    roster::{Entry, Within},
     selection::user_condition,
     series::check_listed,
 };
@@ -127,6 +128,16 @@ impl Session {
 
     /// How many members joined, by bucket.
     async fn joined(&self, filter: &TokenFilter, calendar: Calendar) -> Result<BTreeMap<Bucket, i64>, Error> {
+        let mut within = Within::of(filter.range, filter.zone);
+        let mut joined = BTreeMap::new();
+        let count = |member: Entry| {
+            if let Some(moment) = within.moment(member.joined()) {
+                *joined.entry(calendar.bucket_of(moment.date)).or_default() += 1;
+            }
+        };
+        if self.each_member(&filter.users, filter.zone, count).await? {
+            return Ok(joined);
+        }
         let rows = self.query_all(&self.joined_statement(filter, calendar)).await?;
         let row =
             |row: &sea_orm::QueryResult| Ok((Bucket::of_date(row.try_get("", "bucket")?), row.try_get("", "members")?));

@@ -60,7 +60,7 @@ pub use self::{
 };
 use self::{
     asking::{argument, calendar, here},
-    counting::{codes, counts, dialect, ids, moment, names, selection, version},
+    counting::{codes, counts, dialect, ids, moment, names, roster, selection, version},
     session::made,
     usage::{running, series},
 };

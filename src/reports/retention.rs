@@ -10,13 +10,14 @@ use super::{
     Argument, Error, InvalidArgument, Session,
     calendar::{Bucket, Calendar, Granularity, Week},
     checked_size,
-    dialect::{Local, Width, from_users, packed},
+    dialect::{Local, from_users},
     filter::{TimeBasis, TokenFilter, UserFilter},
-    ids::{ById, unpacked},
+    ids::ById,
     made,
     model::ratio,
     range::{DateRange, RelativeRange},
-    selection::{cte, tokens},
+    roster::{Entry, Within},
+    selection::{cte, tokens, user_condition},
     series::check_week_start,
 };
 
@@ -184,21 +185,30 @@ impl Session {
 
     /// The same counts from the rollup; `None` when it cannot answer.
     async fn kept_retention(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
-        let Some(rows) = self.query_rollup(&self.packed_cohorts(question)).await? else { return Ok(None) };
+        let calendar = question.calendar;
         let mut counted = Counted::default();
         // For each member, the number of their cohort in this list, plus one.
         let mut cohorts = Vec::<NaiveDate>::new();
+        let mut numbers = BTreeMap::<NaiveDate, u32>::new();
         let mut cohort_of = ById::<u32>::default();
-        for row in rows {
-            let cohort = row.try_get("", "cohort")?;
-            let members: Vec<u8> = row.try_get("", "members")?;
-            counted.members.insert(cohort, i64::try_from(members.len() / 4).unwrap_or(i64::MAX));
-            cohorts.push(cohort);
-            let number = u32::try_from(cohorts.len()).unwrap_or(u32::MAX);
-            unpacked(&members).for_each(|id| *cohort_of.get_mut(id) = number);
+        let mut within = Within::of(question.range, calendar.zone);
+        let count = |member: Entry| {
+            let anchor = match question.anchor {
+                CohortAnchor::JoinedAt => member.joined(),
+                CohortAnchor::FirstVisit => member.first_visit(question.basis),
+            };
+            let Some(moment) = within.moment(anchor) else { return };
+            let cohort = calendar.bucket_of(moment.date).date();
+            *counted.members.entry(cohort).or_default() += 1;
+            *cohort_of.get_mut(member.id) = *numbers.entry(cohort).or_insert_with(|| {
+                cohorts.push(cohort);
+                u32::try_from(cohorts.len()).unwrap_or(u32::MAX)
+            });
+        };
+        if !self.each_member(&question.users, calendar.zone, count).await? {
+            return Ok(None);
         }
         let filter = question.visits(DateRange::unordered(question.first_day(), question.last_day()));
-        let calendar = question.calendar;
         let finish = |period: NaiveDate, members: &[i32]| {
             let mut active = vec![0; cohorts.len() + 1];
             for member in members {
@@ -252,51 +262,21 @@ impl Session {
                     .cond_where(
                         joined
                             .in_range()
-                            .add_option(users.is_active().map(|active| Expr::col(user::Column::IsActive).eq(active)))
+                            .add(user_condition(backend, users, zone, now))
                             .add_option(users.ids().map(|ids| Expr::col(user::Column::Id).is_in(ids.iter().copied()))),
                     )
                     .take()
             }
             CohortAnchor::FirstVisit => {
-                let (_, first_visits) = self.first_visits(&question.users, zone, question.basis, false);
-                self.cohorts_by_first_visit(question, first_visits)
+                let first = Local::of(backend, Expr::col("first_visit"), question.range, zone, now);
+                Query::select()
+                    .column("user_id")
+                    .expr_as(first.bucket(question.calendar), "cohort")
+                    .from_subquery(self.first_visits(&question.users, zone, question.basis), "first_visits")
+                    .cond_where(first.in_range())
+                    .take()
             }
         }
-    }
-
-    fn cohorts_by_first_visit(&self, question: &RetentionQuestion, first_visits: SelectStatement) -> SelectStatement {
-        let (zone, now) = (question.calendar.zone, self.now().naive_utc());
-        let first = Local::of(self.backend(), Expr::col("first_visit"), question.range, zone, now);
-        Query::select()
-            .column("user_id")
-            .expr_as(first.bucket(question.calendar), "cohort")
-            .from_subquery(first_visits, "first_visits")
-            .cond_where(first.in_range())
-            .take()
-    }
-
-    /// Each cohort with the ids of its members, four bytes each; by first visit, from the rollup.
-    fn packed_cohorts(&self, question: &RetentionQuestion) -> SelectStatement {
-        let mut with = WithClause::new();
-        let cohorts = match question.anchor {
-            CohortAnchor::JoinedAt => self.cohorts(question),
-            CohortAnchor::FirstVisit => {
-                let (users, zone) = (&question.users, question.calendar.zone);
-                let (stretches, first_visits) = self.first_visits(users, zone, question.basis, true);
-                if let Some(stretches) = stretches {
-                    with.cte(stretches);
-                }
-                self.cohorts_by_first_visit(question, first_visits)
-            }
-        };
-        with.cte(cte("cohorts", cohorts));
-        Query::select()
-            .column("cohort")
-            .expr_as(packed(self.backend(), Width::Four, &[Expr::col("user_id")], None), "members")
-            .from("cohorts")
-            .group_by_col("cohort")
-            .with_cte(with)
-            .take()
     }
 
     /// Each member with the first dates of the periods in which they visited, within the time of the report.

@@ -13,7 +13,7 @@ use futures_util::{TryStreamExt as _, future::BoxFuture};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, StreamTrait as _, sea_query::SelectStatement,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use tracing::{Instrument as _, debug_span, warn};
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     dialect,
     filter::TokenFilter,
     rollup,
+    roster::Roster,
     version::{Version, Versions},
 };
 use crate::{
@@ -64,6 +65,8 @@ pub struct Session {
     pub(super) notes: Arc<[Note]>,
     /// What was counted over whole ranges.
     pub(super) totals: Mutex<Vec<(TokenFilter, Measures, Counts)>>,
+    /// The members, once a report read them.
+    pub(super) roster: AsyncMutex<Option<Arc<Roster>>>,
 }
 
 /// A transaction in which all statements of a session read the same, and its place among the heavy ones.
@@ -150,6 +153,7 @@ impl Reports {
             used: Used::default(),
             notes: Arc::clone(&self.notes),
             totals: Mutex::default(),
+            roster: AsyncMutex::default(),
         })
     }
 
@@ -219,6 +223,7 @@ impl Session {
             used: Used::default(),
             notes: Arc::clone(&self.notes),
             totals: Mutex::default(),
+            roster: AsyncMutex::default(),
         })
     }
 

@@ -200,6 +200,16 @@ fn is_odd(column: &Expr) -> Expr {
 pub(in crate::reports) enum Width {
     Four,
     Eight,
+    /// An instant that reports show, in eight bytes: microseconds since 2000, as [`unpacked_time`] reads them.
+    Time,
+}
+
+/// The beginning of 2000 in microseconds since 1970: PostgreSQL counts from there.
+const YEAR_2000: i64 = 946_684_800_000_000;
+
+/// The microseconds since 1970 of an instant that was packed; `None` for null.
+pub(in crate::reports) fn unpacked_time(packed: i64) -> Option<i64> {
+    (packed != i64::MIN).then(|| packed.saturating_add(YEAR_2000))
 }
 
 /// The numbers of all rows in one list of bytes, the highest byte of each first. With a condition, of the rows that
@@ -208,8 +218,15 @@ pub(in crate::reports) fn packed(backend: DbBackend, width: Width, numbers: &[Ex
     let bytes = |number: usize| match (backend, width) {
         (DbBackend::Sqlite, Width::Four) => format!("printf('%08X', ${number} & 4294967295)"),
         (DbBackend::Sqlite, Width::Eight) => format!("printf('%016X', ${number})"),
+        // Negative numbers are written as the two's complement; the last one stands for null.
+        (DbBackend::Sqlite, Width::Time) => format!(
+            "printf('%016X', coalesce(CAST(strftime('%s', substr(${number}, 1, 19)) AS INTEGER) * 1000000 - {YEAR_2000} \
+             + substr(${number}, 21, 6), -9223372036854775808))"
+        ),
         (_, Width::Four) => format!("int4send((${number})::INTEGER)"),
         (_, Width::Eight) => format!("int8send(${number})"),
+        // Infinity is sent as the least number of eight bytes.
+        (_, Width::Time) => format!("timestamp_send(coalesce(${number}, '-infinity'))"),
     };
     let bytes = (1..=numbers.len()).map(bytes).collect::<Vec<_>>().join(" || ");
     let filter = condition.map(|condition| format!(" FILTER (WHERE {condition})")).unwrap_or_default();

@@ -8,6 +8,7 @@ pub mod moment;
 pub mod names;
 mod newcomers;
 pub mod rollup;
+pub mod roster;
 pub mod selection;
 pub mod span;
 pub mod version;

@@ -1,31 +1,33 @@
 //! Members with their visits in a range, from the rollup: the members are found and sorted here; what the rollup does
 //! not know is asked for those on the page alone.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::HashMap};
 
-use sea_orm::sea_query::{Expr, Query, WithClause};
-
-use super::{UserVisitsParts, kept_columns, name, read_member};
+use super::{UserVisitsParts, read_member};
 use crate::reports::{
     Error, Session,
     codes::Codes,
-    dialect::{Width, packed},
-    filter::UserVisitsFilter,
+    filter::{TimeBasis, UserVisitsFilter},
     ids::ById,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
     page::{Key, Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
-    rollup::{self, Wanted},
-    selection::users_matching,
+    rollup::Wanted,
+    roster::{Entry, micros, time_of},
 };
 
 /// A member and their door codes, in few bytes, because there may be a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counted {
+    /// The time by which the list is sorted, in microseconds since 1970; `NEVER` where there is none.
+    time: i64,
     pub(super) user_id: i32,
     visits: u32,
     issued: u32,
     unused: u32,
 }
+
+/// No time: it is later than any.
+const NEVER: i64 = i64::MAX;
 
 impl Counted {
     pub(super) fn row(self) -> UserVisits {
@@ -57,22 +59,29 @@ impl Session {
         parts: UserVisitsParts,
     ) -> Result<Option<UserVisitsPage>, Error> {
         let needs_details = parts.visit_times || parts.membership || parts.names;
+        // Details are another statement, which has to read the same snapshot.
+        if parts.names || (needs_details && !self.shares) {
+            return Ok(None);
+        }
+        let is_of_all_time = filter.range.is_unbounded();
         let asks_for_more = filter.include_users_without_visits
             || filter.last_visit_before.is_some()
             || filter.last_visit_from.is_some()
             || order.field.is_nullable();
-        // Details are another statement, which has to read the same snapshot.
-        if asks_for_more || (needs_details && !self.shares) {
-            return Ok(None);
-        }
-        let is_of_all_time = filter.range.is_unbounded();
-        let members =
-            if is_of_all_time { self.members_of_all_time(filter).await? } else { self.kept_members(filter).await? };
+        let members = if is_of_all_time {
+            self.members_of_all_time(filter, order).await?
+        } else if asks_for_more {
+            None
+        } else {
+            self.kept_members(filter).await?
+        };
         let Some(members) = members else { return Ok(None) };
         let totals = parts.totals.then(|| totals(&members));
         let Chosen { mut rows, has_previous, has_next } = choose(&members, order, page, parts.behind);
         if needs_details && !rows.is_empty() {
-            rows = self.detailed(filter, order, &rows, parts).await?;
+            if !is_of_all_time || !self.add_details(filter, &mut rows).await? {
+                rows = self.detailed(filter, order, &rows, parts).await?;
+            }
         }
         if parts.rank {
             rank(&mut rows, &members);
@@ -95,36 +104,57 @@ impl Session {
         }
         let member = |(user_id, Sums { used, unused, visits }): (i32, Sums)| {
             let issued = used.saturating_add(unused);
-            Counted { user_id, visits, issued, unused }
+            Counted { time: NEVER, user_id, visits, issued, unused }
         };
         let listed = sums.into_values().filter(|(_, sums)| sums.used + sums.unused + sums.visits > 0).map(member);
         Ok(Some(listed.filter(|row| is_listed(filter, row)).collect()))
     }
 
-    /// The same for all time, from the counts that are kept by member: as bytes, because a row for each takes long.
-    async fn members_of_all_time(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<Counted>>, Error> {
-        let parts = UserVisitsParts::default();
-        let conditions = filter.users.restricts_users().then_some((&filter.users, filter.zone));
-        let matching = users_matching(self.backend(), conditions, self.now().naive_utc());
-        let counted = self.counted(filter, parts, true);
-        let (stretches, counted) =
-            rollup::around_log(self.backend(), counted, filter.users.ids(), matching, kept_columns(parts));
-        let mut members = Query::select();
-        let numbers = [name::USER_ID, name::VISITS, name::ISSUED, name::UNUSED].map(Expr::col);
-        members
-            .expr_as(packed(self.backend(), Width::Four, &numbers, None), "members")
-            .from_subquery(counted, "counted");
-        let mut with = WithClause::new();
-        with.cte(stretches);
-        let Some(rows) = self.query_rollup(&members.with_cte(with).take()).await? else { return Ok(None) };
-        let bytes = rows.first().map_or(Ok(None), |row| row.try_get::<Option<Vec<u8>>>("", "members"))?;
-        let member = |bytes: &[u8]| {
-            let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-            let user_id = number(0)?.cast_signed();
-            Some(Counted { user_id, visits: number(4)?, issued: number(8)?, unused: number(12)? })
+    /// The same for all time.
+    async fn members_of_all_time(
+        &self,
+        filter: &UserVisitsFilter,
+        order: UserVisitsOrder,
+    ) -> Result<Option<Vec<Counted>>, Error> {
+        let start = |date| micros(filter.zone.start_of_day(date).naive_utc());
+        let (before, from) = (filter.last_visit_before.map(start), filter.last_visit_from.map(start));
+        let mut members = Vec::new();
+        let list = |member: Entry| {
+            let last = member.last_visit();
+            if (member.counts.is_none() && !filter.include_users_without_visits)
+                || before.is_some_and(|before| last.is_none_or(|last| last >= before))
+                || from.is_some_and(|from| last.is_none_or(|last| last < from))
+            {
+                return;
+            }
+            let time = match order.field {
+                UserVisitsField::JoinedAt => member.joined(),
+                UserVisitsField::FirstVisitAt => member.first_visit(TimeBasis::UsedAt),
+                UserVisitsField::LastVisitAt => last,
+                _ => None,
+            };
+            let (issued, visits) = member.counts.map_or((0, 0), |counts| (counts.issued, counts.used));
+            let unused = issued.saturating_sub(visits);
+            let row = Counted { time: time.unwrap_or(NEVER), user_id: member.id, visits, issued, unused };
+            if is_listed(filter, &row) {
+                members.push(row);
+            }
         };
-        let bytes = bytes.unwrap_or_default();
-        Ok(Some(bytes.chunks_exact(16).filter_map(member).filter(|row| is_listed(filter, row)).collect()))
+        Ok(self.each_member(&filter.users, filter.zone, list).await?.then_some(members))
+    }
+
+    /// Adds to rows of all time what else is known of the members. Returns false when the rollup cannot answer any more.
+    async fn add_details(&self, filter: &UserVisitsFilter, rows: &mut [UserVisits]) -> Result<bool, Error> {
+        let places: HashMap<_, _> = rows.iter().enumerate().map(|(place, row)| (row.user_id, place)).collect();
+        let these = filter.users.clone().with_ids(places.keys().copied().collect());
+        let add = |member: Entry| {
+            let Some(row) = places.get(&member.id).and_then(|place| rows.get_mut(*place)) else { return };
+            row.first_visit_at = member.first_visit(TimeBasis::UsedAt).and_then(time_of);
+            row.last_visit_at = member.last_visit().and_then(time_of);
+            row.joined_at = member.joined().and_then(time_of);
+            row.is_active = member.user.and_then(|user| user.is_active);
+        };
+        self.each_member(&these, filter.zone, add).await
     }
 
     /// The same rows with everything, from the tables.
@@ -180,17 +210,23 @@ fn choose(members: &[Counted], order: UserVisitsOrder, page: &Page, asks_behind:
     let key = |member: &Counted| match order.field {
         UserVisitsField::Visits => member.visits.into(),
         UserVisitsField::TokensIssued => member.issued.into(),
-        _ => member.user_id.into(),
+        UserVisitsField::UserId => member.user_id.into(),
+        UserVisitsField::JoinedAt | UserVisitsField::FirstVisitAt | UserVisitsField::LastVisitAt => member.time,
     };
     let compare = |left: (i64, i32), right: (i64, i32)| {
-        let by_key = if order.is_ascending() { left.0.cmp(&right.0) } else { right.0.cmp(&left.0) };
-        // In the order of ids, the key is the id.
+        // In the order of ids, the key is the id. Members without a time are last in any order.
+        let by_key = match (left.0, right.0) {
+            (NEVER, _) | (_, NEVER) => left.0.cmp(&right.0),
+            (left, right) if order.is_ascending() => left.cmp(&right),
+            (left, right) => right.cmp(&left),
+        };
         by_key.then(left.1.cmp(&right.1))
     };
     let place = |member: &Counted| (key(member), member.user_id);
     let place_of = |cursor: &UserVisitsCursor| match cursor.key {
         Some(Key::Number(number)) => (number, cursor.user_id),
-        _ => (cursor.user_id.into(), cursor.user_id),
+        Some(Key::Time(time)) => (micros(time), cursor.user_id),
+        None => (NEVER, cursor.user_id),
     };
     let is_beyond = |member: &Counted, cursor: &UserVisitsCursor, forward: bool| {
         let expected = if forward { Ordering::Greater } else { Ordering::Less };

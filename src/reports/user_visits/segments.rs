@@ -5,7 +5,12 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
 use super::{UserVisitsParts, name, when};
 use crate::reports::{
-    Error, MemberSegment, Session, Thresholds, dialect::instant, filter::UserFilter, made, time_zone::Zone,
+    Error, MemberSegment, Session, Thresholds,
+    dialect::instant,
+    filter::UserFilter,
+    made,
+    roster::{Entry, micros},
+    time_zone::Zone,
 };
 
 /// The size of a segment.
@@ -41,11 +46,10 @@ impl Session {
         zone: Zone,
     ) -> Result<Vec<SegmentSize>, Error> {
         made("segments", async {
-            let statement = |from_rollup| self.segments_statement(thresholds, &users, zone, from_rollup);
-            let rows = match self.query_rollup(&statement(true)).await? {
-                Some(rows) => rows,
-                None => self.query_all(&statement(false)).await?,
-            };
+            if let Some(sizes) = self.kept_segments(thresholds, &users, zone).await? {
+                return Ok(sizes);
+            }
+            let rows = self.query_all(&self.segments_statement(thresholds, &users, zone)).await?;
             let mut sizes = Vec::with_capacity(SEGMENTS.len());
             for row in &rows {
                 for (segment, members, active_members) in SEGMENTS {
@@ -58,13 +62,35 @@ impl Session {
         .await
     }
 
-    fn segments_statement(
+    /// From the rollup; `None` when it cannot answer.
+    async fn kept_segments(
         &self,
         thresholds: Thresholds,
         users: &UserFilter,
         zone: Zone,
-        from_rollup: bool,
-    ) -> SelectStatement {
+    ) -> Result<Option<Vec<SegmentSize>>, Error> {
+        let since = thresholds.since(zone.date_at(self.now()));
+        let [new, active, lapsing] =
+            [since.new, since.active, since.lapsing].map(|date| micros(zone.start_of_day(date).naive_utc()));
+        let mut sizes = SEGMENTS.map(|(segment, ..)| SegmentSize { segment, members: 0, active_members: 0 });
+        let count = |member: Entry| {
+            let last = member.last_visit();
+            for size in &mut sizes {
+                let is_in = match size.segment {
+                    MemberSegment::New => member.joined().is_some_and(|joined| joined >= new),
+                    MemberSegment::Active => last.is_some_and(|last| last >= active),
+                    MemberSegment::Lapsing => last.is_some_and(|last| lapsing <= last && last < active),
+                    MemberSegment::Lapsed => last.is_some_and(|last| last < lapsing),
+                    MemberSegment::NeverCame => member.counts.is_none_or(|counts| counts.used == 0),
+                };
+                size.members += i64::from(is_in);
+                size.active_members += i64::from(is_in && member.user.is_some_and(|user| user.is_active == Some(true)));
+            }
+        };
+        Ok(self.each_member(users, zone, count).await?.then_some(sizes.to_vec()))
+    }
+
+    fn segments_statement(&self, thresholds: Thresholds, users: &UserFilter, zone: Zone) -> SelectStatement {
         let backend = self.backend();
         let start = |date: NaiveDate| instant(backend, zone.start_of_day(date).naive_utc());
         let last = || Expr::col(name::LAST);
@@ -85,6 +111,6 @@ impl Session {
                 .expr_as(when(condition(segment), 1).count(), members)
                 .expr_as(when(is_active, 1).count(), active_members);
         }
-        select.from(name::MEMBERS).with_cte(self.listed(&everyone, parts, from_rollup)).take()
+        select.from(name::MEMBERS).with_cte(self.listed(&everyone, parts, false)).take()
     }
 }

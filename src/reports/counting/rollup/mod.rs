@@ -10,6 +10,7 @@ mod install;
 mod place;
 mod read;
 mod refresh;
+pub(in crate::reports) mod roster;
 mod sqlite;
 mod verify;
 
@@ -37,6 +38,7 @@ pub use self::{
 use crate::reports::{
     filter::{TokenFilter, UserFilter},
     ids::Ids,
+    roster::Chunk,
     time_zone::Zone,
 };
 
@@ -48,6 +50,15 @@ const LOG_MAX: i64 = 5_000;
 pub struct Rollup {
     usable: Arc<AtomicBool>,
     matching: Arc<Mutex<Vec<Matching>>>,
+    members: Arc<Mutex<Option<Members>>>,
+}
+
+/// The members as a refresh left them, for as long as neither another refresh nor `users` changes them.
+#[derive(Debug, Clone)]
+pub(in crate::reports) struct Members {
+    pub(in crate::reports) refresh_id: String,
+    pub(in crate::reports) users_id: String,
+    pub(in crate::reports) chunks: Arc<Vec<Chunk>>,
 }
 
 /// The members that match the conditions of a filter, for as long as the table `users` does not change.
@@ -105,6 +116,16 @@ impl Rollup {
             kept.remove(0);
         }
         kept.push(Matching { users_id, users, zone, ids });
+    }
+
+    /// The members that are kept, and what they were read from.
+    pub(in crate::reports) fn members(&self) -> Option<Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps these members instead, or none.
+    pub(in crate::reports) fn keep_members(&self, members: Option<Members>) {
+        *self.members.lock().unwrap_or_else(PoisonError::into_inner) = members;
     }
 
     /// Makes reports read the door codes until the next [`Rollup::look`].

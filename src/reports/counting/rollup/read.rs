@@ -339,7 +339,7 @@ fn in_stretches(column: token::Column, bounds: UtcBounds) -> SelectStatement {
 }
 
 /// Whether the tables are the ones that the triggers follow, without other changes. Only then is the log complete.
-const IS_FOLLOWED: &str =
+pub(super) const IS_FOLLOWED: &str =
     "(SELECT fingerprint FROM rollup_state) = rollup_fingerprint(to_regclass('tokens'), to_regclass('users'))";
 
 /// Whether the rollup may be read, and what is out of date, as one multirange, which merges stretches that were logged
@@ -385,6 +385,11 @@ fn touched(column: token::Column, bounds: UtcBounds) -> SelectStatement {
 const TIMES: [&str; 2] =
     ["coalesce(lower(stretch), '-infinity')", "coalesce(upper(stretch), 'infinity') - INTERVAL '1 microsecond'"];
 const IDS: [&str; 2] = ["coalesce(lower(stretch), -2147483648)", "coalesce(upper(stretch), 2147483648) - 1"];
+
+/// One row for each stretch of members' ids that is out of date: the first and the last id.
+pub(super) fn stretches_of_members() -> SelectStatement {
+    stretches(IDS)
+}
 
 /// One row for each stretch that is out of date.
 fn stretches([first, last]: [&'static str; 2]) -> SelectStatement {
@@ -435,7 +440,7 @@ pub(in crate::reports) fn around_log(
         let user_id = Expr::col((token::Entity, token::Column::UserId));
         direct.join_subquery(
             JoinType::InnerJoin,
-            stretches(IDS),
+            stretches_of_members(),
             "live",
             Cond::all().add(user_id.clone().gte(Expr::col("first"))).add(user_id.lte(Expr::col("last"))),
         );

@@ -34,12 +34,14 @@ pub(super) const IS_FOLLOWED: &str = "(EXISTS (SELECT 1 FROM rollup_state \
     WHERE is_listed AND fingerprint = (SELECT schema_version FROM pragma_schema_version)) \
     AND NOT EXISTS (SELECT 1 FROM rollup_log WHERE what = 'odd'))";
 
+/// Which refresh was the last.
+pub(super) const REFRESH_ID: &str = "generation || ' ' || coalesce(refreshed_at, '')";
 /// Rows of the log that say that `users` changed.
 pub(super) const USERS_CHANGED: &str = "what = 'users'";
 /// Rows of the log that are a date within the years 1 to 9999; before those are numbers, after those other texts.
 const IS_DAY: &str = "what >= '0001' AND what < ':'";
 /// Rows of the log that are a member's id.
-const IS_MEMBER: &str = "what < ''";
+pub(super) const IS_MEMBER: &str = "what < ''";
 /// With more days than this in the log, it is faster to read the door codes than to read the rollup around the log.
 const DAYS_MAX: i64 = 10;
 

@@ -73,8 +73,10 @@ async fn count(connection: &DatabaseConnection) -> Result<Progress, DbErr> {
         step.rollback().await?;
         return Ok(Progress::Barred);
     }
+    // The last six digits of the time are random: in a copy of the file, a refresh in the same millisecond is another.
     let done = format!(
-        "UPDATE rollup_state SET generation = generation + 1, refreshed_at = datetime('now'), users_id = CASE \
+        "UPDATE rollup_state SET generation = generation + 1, \
+         refreshed_at = strftime('%Y-%m-%d %H:%M:%f', 'now') || printf('%06d', random() & 524287), users_id = CASE \
          WHEN EXISTS (SELECT 1 FROM rollup_log WHERE {USERS_CHANGED}) THEN hex(randomblob(16)) ELSE users_id END"
     );
     run(&step, &done, []).await?;

@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS rollup_users (
 -- What was written to since it was counted: a UTC date, a member's id, 'users' for the table users, 'odd' for a member's
 -- id that is none; anything else means nothing. The triggers write one value at a time, and meet no constraint.
 CREATE TABLE IF NOT EXISTS rollup_log (what NOT NULL PRIMARY KEY) WITHOUT ROWID;
--- One row: how many refreshes there were, and which was the last; the state of `users` (a random text, another one after
+-- One row: how many refreshes there were, and when the last was (whose last six digits are random, so that no two are the
+-- same); the state of `users` (a random text, another one after
 -- each refresh that finds a change); the version of the schema that the triggers were seen in; and whether the log names
 -- everything that was never counted.
 CREATE TABLE IF NOT EXISTS rollup_state (

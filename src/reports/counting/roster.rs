@@ -1,0 +1,442 @@
+//! All members with their counts of all time, from the rollup: kept here for as long as nothing changes them, so that a report
+//! about members needs no pass over them in the database.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDateTime};
+use sea_orm::QueryResult;
+
+use crate::reports::{
+    Error, Session,
+    dialect::unpacked_time,
+    filter::{TimeBasis, UserFilter},
+    ids::{Ids, unpacked},
+    moment::{Clock, Moment},
+    range::DateRange,
+    rollup::{
+        self, Members, Rollup,
+        roster::{CHUNK_BITS, kind},
+    },
+    time_zone::Zone,
+};
+
+/// The most members that are kept, in some 56 bytes each. More than these are read anew for each report.
+const KEPT_MAX: usize = 1_000_000;
+
+/// A member. Instants are microseconds since 1970; `None` where there is none in the years 1 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::reports) struct Entry {
+    pub(in crate::reports) id: i32,
+    /// `None` for a member without door codes.
+    pub(in crate::reports) counts: Option<Counts>,
+    /// `None` for a member without a row in `users`.
+    pub(in crate::reports) user: Option<User>,
+}
+
+/// A member's door codes of all time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::reports) struct Counts {
+    id: i32,
+    pub(in crate::reports) issued: u32,
+    pub(in crate::reports) used: u32,
+    first_visit_at: i64,
+    last_visit_at: i64,
+    first_visit_issued_at: i64,
+}
+
+impl Counts {
+    pub(in crate::reports) fn first_visit_at(&self) -> Option<i64> {
+        unpacked_time(self.first_visit_at)
+    }
+
+    pub(in crate::reports) fn last_visit_at(&self) -> Option<i64> {
+        unpacked_time(self.last_visit_at)
+    }
+}
+
+/// What `users` says of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::reports) struct User {
+    id: i32,
+    pub(in crate::reports) is_active: Option<bool>,
+    joined_at: i64,
+}
+
+impl User {
+    pub(in crate::reports) fn joined_at(&self) -> Option<i64> {
+        unpacked_time(self.joined_at)
+    }
+}
+
+impl Entry {
+    /// The first visit ever.
+    pub(in crate::reports) fn first_visit(&self, basis: TimeBasis) -> Option<i64> {
+        let counts = self.counts?;
+        match basis {
+            TimeBasis::IssuedAt => unpacked_time(counts.first_visit_issued_at),
+            TimeBasis::UsedAt => counts.first_visit_at(),
+        }
+    }
+
+    /// The last visit ever.
+    pub(in crate::reports) fn last_visit(&self) -> Option<i64> {
+        self.counts?.last_visit_at()
+    }
+
+    /// When the member joined.
+    pub(in crate::reports) fn joined(&self) -> Option<i64> {
+        self.user?.joined_at()
+    }
+}
+
+/// Microseconds since 1970.
+pub(in crate::reports) fn micros(time: NaiveDateTime) -> i64 {
+    time.and_utc().timestamp_micros()
+}
+
+/// The time of so many microseconds since 1970.
+pub(in crate::reports) fn time_of(micros: i64) -> Option<NaiveDateTime> {
+    DateTime::from_timestamp_micros(micros).map(|time| time.naive_utc())
+}
+
+/// Members with neighbouring ids, in order of ids.
+#[derive(Debug, Default)]
+pub(in crate::reports) struct Chunk {
+    number: i32,
+    counts: Vec<Counts>,
+    users: Vec<User>,
+}
+
+/// All members: those that are kept, and those that changed since.
+#[derive(Debug)]
+pub(in crate::reports) struct Roster {
+    refresh_id: String,
+    /// `None` when `users` changed since.
+    users_id: Option<String>,
+    chunks: Arc<Vec<Chunk>>,
+    changes: Changes,
+}
+
+impl Roster {
+    fn each(&self, take: impl FnMut(Entry)) {
+        merge(&self.chunks, &self.changes, &self.changes.live, take);
+    }
+}
+
+/// The members that the log names.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Half-open stretches of their ids, in order.
+    stretches: Vec<(i64, i64)>,
+    /// Their door codes, in order of ids.
+    live: Vec<Counts>,
+}
+
+impl Changes {
+    fn is_logged(&self, id: i32) -> bool {
+        let id = i64::from(id);
+        let next = self.stretches.partition_point(|(_, end)| *end <= id);
+        self.stretches.get(next).is_some_and(|(begin, _)| *begin <= id)
+    }
+}
+
+/// Passes the members of these chunks, and those that changed, in order of ids.
+fn merge(chunks: &[Chunk], changes: &Changes, live: &[Counts], mut take: impl FnMut(Entry)) {
+    let has_changes = !changes.stretches.is_empty();
+    let kept = chunks.iter().flat_map(|chunk| &chunk.counts).copied();
+    let mut kept = kept.filter(|counts| !(has_changes && changes.is_logged(counts.id))).peekable();
+    let mut live = live.iter().copied().peekable();
+    let mut users = chunks.iter().flat_map(|chunk| &chunk.users).copied().peekable();
+    loop {
+        let ids = [kept.peek(), live.peek()].map(|counts| counts.map(|counts| counts.id));
+        let next = ids.into_iter().flatten().chain(users.peek().map(|user| user.id)).min();
+        let Some(id) = next else { return };
+        let counts = kept.next_if(|counts| counts.id == id).or_else(|| live.next_if(|counts| counts.id == id));
+        take(Entry { id, counts, user: users.next_if(|user| user.id == id) });
+    }
+}
+
+impl Session {
+    /// Passes every member that `users` matches to `take`, in order of ids. Returns false when the rollup cannot answer.
+    ///
+    /// # Errors
+    /// What the database says, once a member was passed.
+    pub(in crate::reports) async fn each_member(
+        &self,
+        users: &UserFilter,
+        zone: Zone,
+        mut take: impl FnMut(Entry) + Send,
+    ) -> Result<bool, Error> {
+        if !self.rollup.is_usable() {
+            return Ok(false);
+        }
+        let mut matching = Matching::of(users, zone);
+        // One report reads them; others of the request wait for it.
+        let mut shared = self.roster.lock().await;
+        if let Some(roster) = shared.as_ref().filter(|_| users.name().is_none()) {
+            roster.each(|entry| matching.pass(entry, &mut take));
+            return Ok(true);
+        }
+        let known = shared.take().map(|roster| Members {
+            refresh_id: roster.refresh_id.clone(),
+            users_id: roster.users_id.clone().unwrap_or_default(),
+            chunks: Arc::clone(&roster.chunks),
+        });
+        let known = known.or_else(|| self.rollup.members());
+        let statement = rollup::roster::members(self.backend(), known.as_ref(), users.name());
+        let mut reading =
+            Reading { rollup: &self.rollup, known, read: None, matching, open: None, size: 0, passed: None };
+        let read = self.for_each(&statement, |row| reading.row(row, &mut take)).await;
+        match read.map(|()| reading.finish(&mut take)) {
+            Ok(false) => {
+                self.ask_again();
+                Ok(false)
+            }
+            // What was passed already would count twice.
+            Err(Error::Database(error)) if self.outlives_failures() && reading.passed.is_none() => {
+                self.distrust_rollup(&error);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+            Ok(true) => {
+                *shared = reading.read.map(Arc::new);
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// The state between two rows.
+struct Reading<'a> {
+    rollup: &'a Rollup,
+    known: Option<Members>,
+    /// What was read, once it is known that the rollup can be.
+    read: Option<Roster>,
+    matching: Matching,
+    open: Option<Chunk>,
+    /// How many members were read.
+    size: usize,
+    /// When there are too many to keep: how many of those that changed were passed.
+    passed: Option<usize>,
+}
+
+impl Reading<'_> {
+    fn row(&mut self, row: &QueryResult, take: &mut impl FnMut(Entry)) -> Result<(), Error> {
+        let bytes = |column| row.try_get_by_index::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
+        let number: i32 = row.try_get_by_index(0)?;
+        if number == kind::STATE {
+            let is_sent: bool = row.try_get_by_index(2)?;
+            let mut known = self.known.take();
+            if is_sent {
+                // Frees memory for those that come.
+                known = None;
+                self.rollup.keep_members(None);
+            }
+            let (refresh_id, users_id) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
+            let chunks = known.map(|known| known.chunks).unwrap_or_default();
+            self.read = Some(Roster { refresh_id, users_id, chunks, changes: Changes::default() });
+            return Ok(());
+        }
+        // Without a state, there is nothing but empty lists.
+        let Some(read) = &mut self.read else { return Ok(()) };
+        match number {
+            kind::STRETCH => read.changes.stretches.push((row.try_get_by_index(5)?, row.try_get_by_index(6)?)),
+            kind::LIVE => {
+                read.changes.stretches.sort_unstable();
+                read.changes.live = counts(&bytes(7)?, &bytes(8)?);
+            }
+            kind::NAMED => self.matching.named = Some(unpacked(&bytes(7)?).collect()),
+            _ => {
+                let chunk: i32 = row.try_get_by_index(1)?;
+                if self.open.as_ref().is_none_or(|open| open.number != chunk) {
+                    self.close(take);
+                }
+                let open = self.open.get_or_insert_with(|| Chunk { number: chunk, ..Chunk::default() });
+                if number == kind::KEPT {
+                    open.counts = counts(&bytes(7)?, &bytes(8)?);
+                } else {
+                    open.users = users(&bytes(7)?, &bytes(8)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The chunk is complete.
+    fn close(&mut self, take: &mut impl FnMut(Entry)) {
+        let (Some(chunk), Some(read)) = (self.open.take(), &mut self.read) else { return };
+        self.size += Ord::max(chunk.counts.len(), chunk.users.len());
+        let until = (i64::from(chunk.number) + 1) << CHUNK_BITS;
+        let chunks = Arc::get_mut(&mut read.chunks);
+        let Some(chunks) = chunks else { return };
+        chunks.push(chunk);
+        if self.passed.is_some() || self.size > KEPT_MAX {
+            let from = self.passed.unwrap_or_default();
+            let to = read.changes.live.partition_point(|counts| i64::from(counts.id) < until);
+            merge(chunks, &read.changes, &read.changes.live[from..to], |entry| self.matching.pass(entry, take));
+            self.passed = Some(to);
+            chunks.clear();
+        }
+    }
+
+    /// All rows were read. Returns false when the rollup cannot be.
+    fn finish(&mut self, take: &mut impl FnMut(Entry)) -> bool {
+        self.close(take);
+        let Some(read) = &self.read else { return false };
+        if let Some(from) = self.passed {
+            merge(&[], &read.changes, &read.changes.live[from..], |entry| self.matching.pass(entry, take));
+            self.read = None;
+            return true;
+        }
+        read.each(|entry| self.matching.pass(entry, take));
+        if let Some(users_id) = &read.users_id {
+            let (refresh_id, users_id, chunks) = (read.refresh_id.clone(), users_id.clone(), Arc::clone(&read.chunks));
+            self.rollup.keep_members(Some(Members { refresh_id, users_id, chunks }));
+        }
+        true
+    }
+}
+
+/// Members' door codes as the database packed them: three numbers of four bytes, and three times of eight.
+fn counts(numbers: &[u8], times: &[u8]) -> Vec<Counts> {
+    let numbers: Vec<i32> = unpacked(numbers).collect();
+    let times: Vec<i64> = unpacked_times(times).collect();
+    let mut counts: Vec<_> = numbers
+        .as_chunks()
+        .0
+        .iter()
+        .zip(times.as_chunks().0)
+        .map(|([id, issued, used], [first_visit_at, last_visit_at, first_visit_issued_at])| Counts {
+            id: *id,
+            issued: issued.cast_unsigned(),
+            used: used.cast_unsigned(),
+            first_visit_at: *first_visit_at,
+            last_visit_at: *last_visit_at,
+            first_visit_issued_at: *first_visit_issued_at,
+        })
+        .collect();
+    counts.sort_unstable_by_key(|counts| counts.id);
+    counts
+}
+
+/// What `users` says of members, packed in the same way: an id and a flag, and a time.
+fn users(numbers: &[u8], times: &[u8]) -> Vec<User> {
+    let numbers: Vec<i32> = unpacked(numbers).collect();
+    let user = |([id, is_active], joined_at): (&[i32; 2], i64)| {
+        let is_active = (*is_active < 2).then_some(*is_active == 1);
+        User { id: *id, is_active, joined_at }
+    };
+    let mut users: Vec<_> = numbers.as_chunks().0.iter().zip(unpacked_times(times)).map(user).collect();
+    users.sort_unstable_by_key(|user| user.id);
+    users
+}
+
+fn unpacked_times(bytes: &[u8]) -> impl Iterator<Item = i64> {
+    bytes.as_chunks().0.iter().copied().map(i64::from_be_bytes)
+}
+
+/// The conditions of a filter.
+struct Matching {
+    ids: Option<Ids>,
+    /// The members whose names contain what is looked for; of those that are not known yet, none do.
+    named: Option<Ids>,
+    is_active: Option<bool>,
+    joined: Option<Within>,
+}
+
+impl Matching {
+    fn of(users: &UserFilter, zone: Zone) -> Self {
+        Self {
+            ids: users.ids().map(|ids| ids.iter().copied().collect()),
+            named: users.name().map(|_| Ids::default()),
+            is_active: users.is_active(),
+            joined: (!users.joined().is_unbounded()).then(|| Within::of(users.joined(), zone)),
+        }
+    }
+
+    fn pass(&mut self, entry: Entry, take: &mut impl FnMut(Entry)) {
+        let is_one_of = |ids: &Option<Ids>| ids.as_ref().is_none_or(|ids| ids.contains(entry.id));
+        if is_one_of(&self.ids)
+            && is_one_of(&self.named)
+            && self.is_active.is_none_or(|is_active| entry.user.is_some_and(|user| user.is_active == Some(is_active)))
+            && self.joined.as_mut().is_none_or(|joined| joined.moment(entry.joined()).is_some())
+        {
+            take(entry);
+        }
+    }
+}
+
+/// A range of local dates, for many instants.
+pub(in crate::reports) struct Within {
+    range: DateRange,
+    from: i64,
+    to: i64,
+    clock: Clock,
+}
+
+impl Within {
+    pub(in crate::reports) fn of(range: DateRange, zone: Zone) -> Self {
+        let bounds = range.bounds(zone);
+        let (from, to) = (bounds.from.map_or(i64::MIN, micros), bounds.to.map_or(i64::MAX, micros));
+        Self { range, from, to, clock: Clock::of(zone) }
+    }
+
+    /// The local time of an instant in the range, in microseconds since 1970.
+    pub(in crate::reports) fn moment(&mut self, instant: Option<i64>) -> Option<Moment> {
+        let instant = instant.filter(|instant| (self.from..self.to).contains(instant))?;
+        let moment = self.clock.at(instant.div_euclid(1_000_000));
+        // When clocks are set back across midnight, a date ends, and begins again.
+        self.range.contains(moment.date).then_some(moment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counts_of(id: i32, issued: u32) -> Counts {
+        Counts { id, issued, used: 0, first_visit_at: 0, last_visit_at: 0, first_visit_issued_at: 0 }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_member_comes_once_with_what_is_true_now(
+            kept in proptest::collection::btree_map(-20..20_i32, 1..9_u32, 0..20),
+            users in proptest::collection::btree_set(-20..20_i32, 0..20),
+            stretches in proptest::collection::btree_set(-25..25_i32, 0..6),
+            live in proptest::collection::btree_map(-25..25_i32, 10..19_u32, 0..20),
+            cut in -20..20_i32,
+        ) {
+            // Every other place is the end of a stretch.
+            let ends: Vec<_> = stretches.into_iter().map(i64::from).collect();
+            let stretches: Vec<_> = ends.chunks_exact(2).map(|ends| (ends[0], ends[1])).collect();
+            let is_logged = |id: i32| stretches.iter().any(|(from, to)| (*from..*to).contains(&i64::from(id)));
+            let live: BTreeMap<_, _> = live.into_iter().filter(|(id, _)| is_logged(*id)).collect();
+            let mut expected = BTreeMap::<i32, (Option<u32>, bool)>::new();
+            for (id, issued) in kept.iter().filter(|(id, _)| !is_logged(**id)).chain(&live) {
+                expected.entry(*id).or_default().0 = Some(*issued);
+            }
+            for id in &users {
+                expected.entry(*id).or_default().1 = true;
+            }
+            let chunk = |number, is_in: &dyn Fn(i32) -> bool| Chunk {
+                number,
+                counts: kept.iter().filter(|(id, _)| is_in(**id)).map(|(id, issued)| counts_of(*id, *issued)).collect(),
+                users: users.iter().filter(|id| is_in(**id)).map(|id| User { id: *id, is_active: None, joined_at: 0 }).collect(),
+            };
+            let chunks = [chunk(0, &|id| id < cut), chunk(1, &|id| id >= cut)];
+            let changes = Changes { stretches: stretches.clone(), live: live.iter().map(|(id, issued)| counts_of(*id, *issued)).collect() };
+            let mut passed = Vec::new();
+            merge(&chunks, &changes, &changes.live, |entry| {
+                passed.push((entry.id, (entry.counts.map(|counts| counts.issued), entry.user.is_some())));
+            });
+            prop_assert_eq!(passed, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
