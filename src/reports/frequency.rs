@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use entity::token;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement};
 
-use super::{Error, Session, codes::Codes, filter::TokenFilter, ids::ById, made, rollup::Wanted, selection::tokens};
+use super::{Error, Session, filter::TokenFilter, ids::Tally, made, rollup::Wanted, selection::tokens};
 
 /// Members with the same number of visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +42,13 @@ impl Session {
 
     /// From the rollup; `None` when it cannot answer.
     async fn kept_frequency(&self, filter: &TokenFilter) -> Result<Option<Vec<Frequency>>, Error> {
-        let mut visits = ById::<u32>::default();
+        let mut visits = [Tally::default()];
         let wanted = Wanted { members: true, ..Wanted::visits(filter) };
-        let count = |codes: &Codes| codes.visitors.iter().for_each(|member| *visits.get_mut(*member) += 1);
-        if !self.codes(filter, wanted, count).await? {
+        if !self.codes(filter, wanted, |codes| visits[0].add(codes.visitors)).await? {
             return Ok(None);
         }
         let mut members = BTreeMap::<u32, i64>::new();
-        for (_, visits) in visits.into_values().filter(|(_, visits)| *visits > 0) {
-            *members.entry(visits).or_default() += 1;
-        }
+        Tally::each(&visits, |_, [visits]| *members.entry(visits).or_default() += 1);
         let row =
             |(visits, members): (u32, i64)| Frequency { visits: visits.into(), members, members_at_least: members };
         Ok(Some(members.into_iter().map(row).collect()))

@@ -187,10 +187,10 @@ impl Session {
     async fn kept_retention(&self, question: &RetentionQuestion) -> Result<Option<Counted>, Error> {
         let calendar = question.calendar;
         let mut counted = Counted::default();
-        // For each member, the number of their cohort in this list, plus one.
+        // For each member, the number of their cohort in this list, plus one. More than `MAX_COHORTS` are an error later.
         let mut cohorts = Vec::<NaiveDate>::new();
-        let mut numbers = BTreeMap::<NaiveDate, u32>::new();
-        let mut cohort_of = ById::<u32>::default();
+        let mut numbers = BTreeMap::<NaiveDate, u8>::new();
+        let mut cohort_of = ById::<u8>::default();
         let mut within = Within::of(question.range, calendar.zone);
         let count = |member: Entry| {
             let anchor = match question.anchor {
@@ -202,7 +202,7 @@ impl Session {
             *counted.members.entry(cohort).or_default() += 1;
             *cohort_of.get_mut(member.id) = *numbers.entry(cohort).or_insert_with(|| {
                 cohorts.push(cohort);
-                u32::try_from(cohorts.len()).unwrap_or(u32::MAX)
+                u8::try_from(cohorts.len()).unwrap_or(u8::MAX)
             });
         };
         if !self.each_member(&question.users, calendar.zone, count).await? {
@@ -210,9 +210,9 @@ impl Session {
         }
         let filter = question.visits(DateRange::unordered(question.first_day(), question.last_day()));
         let finish = |period: NaiveDate, members: &[i32]| {
-            let mut active = vec![0; cohorts.len() + 1];
+            let mut active = vec![0; Ord::max(cohorts.len(), usize::from(u8::MAX)) + 1];
             for member in members {
-                active[*cohort_of.get_mut(*member) as usize] += 1;
+                active[usize::from(*cohort_of.get_mut(*member))] += 1;
             }
             for (cohort, members) in cohorts.iter().zip(active.into_iter().skip(1)) {
                 if *cohort <= period && members > 0 {

@@ -235,6 +235,16 @@ impl DateRange {
         self.from.is_none() && self.to.is_none()
     }
 
+    /// The part of the range up to a date.
+    pub(in crate::reports) fn up_to(self, date: NaiveDate) -> Self {
+        Self { to: Some(self.to.map_or(date, |to| Ord::min(to, date))), ..self }
+    }
+
+    /// The part of the range from a date on.
+    pub(in crate::reports) fn since(self, date: NaiveDate) -> Self {
+        Self { from: Some(self.from.map_or(date, |from| Ord::max(from, date))), ..self }
+    }
+
     pub(in crate::reports) fn contains(self, date: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
     }

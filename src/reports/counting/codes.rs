@@ -272,13 +272,7 @@ impl Reading<'_> {
         if let Some(members) = &self.members {
             let is_member = |member: &&i32| members.contains(**member);
             if self.wanted.members || self.wanted.waits {
-                if self.wanted.waits {
-                    let mut each = slot.used.iter();
-                    slot.waits.retain(|_| each.next().is_some_and(|member| members.contains(*member)));
-                }
-                for list in [&mut slot.used, &mut slot.unused, &mut slot.came] {
-                    list.retain(|member| members.contains(*member));
-                }
+                slot.keep(members);
                 (used, unused, came) = (slot.used.len(), slot.unused.len(), slot.came.len());
             } else {
                 let count = |list: &[i32]| list.iter().filter(is_member).count();

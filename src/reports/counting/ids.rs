@@ -26,10 +26,56 @@ impl<T: Clone + Default> ById<T> {
         &mut self.listed[place]
     }
 
-    /// All values, some of them default ones, in no order.
-    pub(in crate::reports) fn into_values(self) -> impl Iterator<Item = (i32, T)> {
-        let listed = self.listed.into_iter().enumerate();
-        listed.map(|(place, value)| (i32::try_from(place).unwrap_or(i32::MAX), value)).chain(self.others)
+    /// The values so far, some of them default ones, in no order.
+    pub(in crate::reports) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.listed.iter_mut().chain(self.others.values_mut())
+    }
+}
+
+/// How often each member occurs. Most occur a few times: with a byte for each, a million of them fit into a processor's cache.
+#[derive(Debug, Clone, Default)]
+pub(in crate::reports) struct Tally {
+    /// The numbers without their multiples of 256.
+    listed: Vec<u8>,
+    /// The multiples of 256, and the numbers of ids beyond the list.
+    others: HashMap<i32, u32>,
+}
+
+impl Tally {
+    pub(in crate::reports) fn add(&mut self, ids: &[i32]) {
+        for id in ids {
+            let Some(place) = place(*id) else {
+                *self.others.entry(*id).or_default() += 1;
+                continue;
+            };
+            if place >= self.listed.len() {
+                self.listed.resize(place + 1, 0);
+            }
+            let count = &mut self.listed[place];
+            *count = count.wrapping_add(1);
+            if *count == 0 {
+                *self.others.entry(*id).or_default() += 256;
+            }
+        }
+    }
+
+    /// Passes the members who occur in any of the tallies, with their numbers in each, in no order.
+    pub(in crate::reports) fn each<const N: usize>(tallies: &[Self; N], mut take: impl FnMut(i32, [u32; N])) {
+        let others: HashSet<i32> = tallies.iter().flat_map(|tally| tally.others.keys()).copied().collect();
+        let length = tallies.iter().map(|tally| tally.listed.len()).max().unwrap_or(0);
+        for place in 0..length {
+            let numbers = tallies.each_ref().map(|tally| tally.listed.get(place).map_or(0, |count| u32::from(*count)));
+            let id = i32::try_from(place).unwrap_or(i32::MAX);
+            if numbers != [0; N] && (others.is_empty() || !others.contains(&id)) {
+                take(id, numbers);
+            }
+        }
+        for id in others {
+            let listed =
+                |tally: &Self| place(id).and_then(|place| tally.listed.get(place)).map_or(0, |count| u32::from(*count));
+            let number = |tally: &Self| listed(tally) + tally.others.get(&id).copied().unwrap_or_default();
+            take(id, tallies.each_ref().map(number));
+        }
     }
 }
 
@@ -99,6 +145,12 @@ impl MemberSet {
     }
 
     pub(in crate::reports) fn clear(&mut self) {
+        // A word holds 64 members: where there are many, it is quicker to empty all words.
+        if self.ids.len() > self.known.listed.len() / 4 {
+            self.known.listed.fill(0);
+            self.known.others.clear();
+            self.ids.clear();
+        }
         for id in self.ids.drain(..) {
             self.known.remove(id);
         }
@@ -185,14 +237,36 @@ mod tests {
         }
 
         #[test]
+        fn members_are_tallied(
+            first in proptest::collection::vec((an_id(), 1..600_usize), 0..20),
+            second in proptest::collection::vec(an_id(), 0..20),
+        ) {
+            let mut tallies = [Tally::default(), Tally::default()];
+            let mut expected = BTreeMap::<i32, [u32; 2]>::new();
+            for (id, times) in first {
+                tallies[0].add(&vec![id; times]);
+                expected.entry(id).or_default()[0] += u32::try_from(times).unwrap();
+            }
+            for id in second {
+                tallies[1].add(&[id]);
+                expected.entry(id).or_default()[1] += 1;
+            }
+            let mut counted = BTreeMap::new();
+            Tally::each(&tallies, |id, numbers| assert!(counted.insert(id, numbers).is_none()));
+            prop_assert_eq!(counted, expected);
+        }
+
+        #[test]
         fn each_member_has_a_value(ids in proptest::collection::vec(an_id(), 0..40)) {
             let (mut values, mut expected) = (ById::<u32>::default(), BTreeMap::new());
             for id in ids {
                 *values.get_mut(id) += 1;
                 *expected.entry(id).or_insert(0) += 1;
             }
-            let values: BTreeMap<_, _> = values.into_values().filter(|(_, count)| *count > 0).collect();
-            prop_assert_eq!(values, expected);
+            prop_assert_eq!(values.values_mut().map(|count| *count).sum::<u32>(), expected.values().sum::<u32>());
+            for (id, count) in expected {
+                prop_assert_eq!(*values.get_mut(id), count);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use entity::token;
 use sea_orm::{
     DbBackend,
-    sea_query::{Expr, ExprTrait as _, Func},
+    sea_query::{Expr, ExprTrait as _, Func, Order, Query},
 };
 
 use crate::reports::{
@@ -14,6 +14,9 @@ use crate::reports::{
     selection::tokens,
     time_zone::Zone,
 };
+
+/// How many days are looked at to find the first or the last door code.
+const DAYS_AT_AN_END: u64 = 8;
 
 /// The first date and the last.
 pub(in crate::reports) type Dates = (Option<NaiveDate>, Option<NaiveDate>);
@@ -86,6 +89,42 @@ impl Session {
 
     /// From the rollup; `None` when it cannot answer.
     async fn kept_extremes(&self, filter: &TokenFilter, only_used: bool) -> Result<Option<Dates>, Error> {
+        // Most often, a few days at each end are enough.
+        if let Some((early, late)) = self.days_at_the_ends(filter).await? {
+            let within = |range| TokenFilter { range, ..filter.clone() };
+            let (begin, end) = (within(filter.range.up_to(early)), within(filter.range.since(late)));
+            if let Some((first @ Some(_), _)) = Box::pin(self.extremes_within(&begin, only_used)).await?
+                && let Some((_, last @ Some(_))) = Box::pin(self.extremes_within(&end, only_used)).await?
+            {
+                return Ok(Some((first, last)));
+            }
+        }
+        self.extremes_within(filter, only_used).await
+    }
+
+    /// A date shortly after the first days that are kept in the range, and one shortly before the last; `None` for a session
+    /// that may ask one question only, and where there are but a few days.
+    async fn days_at_the_ends(&self, filter: &TokenFilter) -> Result<Option<(NaiveDate, NaiveDate)>, Error> {
+        if !self.shares {
+            return Ok(None);
+        }
+        let bounds = filter.range.bounds(filter.zone);
+        let day = |order| {
+            let mut day = Query::select();
+            day.column("day").from("rollup_days").order_by("day", order).limit(1).offset(DAYS_AT_AN_END);
+            day.and_where_option(bounds.from.map(|from| Expr::col("day").gte(from.date())));
+            day.and_where_option(bounds.to.map(|to| Expr::col("day").lte(to.date())));
+            Expr::SubQuery(None, Box::new(day.into()))
+        };
+        let days = Query::select().expr_as(day(Order::Asc), "early").expr_as(day(Order::Desc), "late").take();
+        let Some(rows) = self.query_rollup(&days).await? else { return Ok(None) };
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (early, late): (Option<NaiveDate>, Option<NaiveDate>) =
+            (row.try_get("", "early")?, row.try_get("", "late")?);
+        Ok(early.zip(late).filter(|(early, late)| early < late))
+    }
+
+    async fn extremes_within(&self, filter: &TokenFilter, only_used: bool) -> Result<Option<Dates>, Error> {
         let visits = Wanted::visits(filter);
         let wanted = Wanted { unused: visits.used && !only_used, ..visits };
         let (mut first, mut last) = (None, None);

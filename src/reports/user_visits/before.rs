@@ -5,7 +5,11 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait as _, Query};
 
-use super::{UserVisitsParts, kept::rank, name, read_member};
+use super::{
+    UserVisitsParts,
+    kept::{Counted, Ranks},
+    name, read_member,
+};
 use crate::reports::{
     Error, InvalidArgument, Session,
     comparison::{Extent, Sides},
@@ -97,16 +101,19 @@ impl Session {
             basis: tokens.basis,
             ..UserVisitsFilter::default()
         };
-        let rows = match self.kept_members(&filter).await? {
-            Some(members) => {
-                let ids: HashSet<_> = ids.iter().collect();
-                let own = members.iter().filter(|member| ids.contains(&member.user_id));
-                let mut rows: Vec<_> = own.map(|member| member.row()).collect();
-                rank(&mut rows, &members);
-                rows
+        let (mut rows, mut ranks) = (Vec::new(), Ranks::default());
+        let own: HashSet<_> = ids.iter().copied().collect();
+        let take = |member: Counted| {
+            ranks.add(member.visits);
+            if own.contains(&member.user_id) {
+                rows.push(member.row());
             }
-            None => self.counted_rows(&filter, ids).await?,
         };
+        if self.kept_members(&filter, take).await? {
+            ranks.rank(&mut rows);
+        } else {
+            rows = self.counted_rows(&filter, ids).await?;
+        }
         let placed = |row: UserVisits| {
             let UserVisits { user_id, visits, tokens_issued, tokens_unused, rank, .. } = row;
             (user_id, Placed { visits, tokens_issued, tokens_unused, rank: Some(rank) })

@@ -1,14 +1,19 @@
 //! Members with their visits in a range, from the rollup: the members are found and sorted here; what the rollup does
 //! not know is asked for those on the page alone.
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
+    mem,
+    ops::Bound,
+};
 
 use super::{UserVisitsParts, read_member};
 use crate::reports::{
     Error, Session,
     codes::Codes,
     filter::{TimeBasis, UserVisitsFilter},
-    ids::ById,
+    ids::Tally,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
     page::{Key, Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
     rollup::Wanted,
@@ -21,7 +26,7 @@ pub(super) struct Counted {
     /// The time by which the list is sorted, in microseconds since 1970; `NEVER` where there is none.
     time: i64,
     pub(super) user_id: i32,
-    visits: u32,
+    pub(super) visits: u32,
     issued: u32,
     unused: u32,
 }
@@ -39,14 +44,6 @@ impl Counted {
             ..UserVisits::default()
         }
     }
-}
-
-/// Door codes of a member.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    used: u32,
-    unused: u32,
-    visits: u32,
 }
 
 impl Session {
@@ -68,46 +65,60 @@ impl Session {
             || filter.last_visit_before.is_some()
             || filter.last_visit_from.is_some()
             || order.field.is_nullable();
-        let members = if is_of_all_time {
-            self.members_of_all_time(filter, order).await?
-        } else if asks_for_more {
-            None
+        let mut choosing = Choosing::of(order, page, parts);
+        let take = |member: Counted| choosing.take(member);
+        let is_read = if is_of_all_time {
+            self.members_of_all_time(filter, order, take).await?
         } else {
-            self.kept_members(filter).await?
+            !asks_for_more && self.kept_members(filter, take).await?
         };
-        let Some(members) = members else { return Ok(None) };
-        let totals = parts.totals.then(|| totals(&members));
-        let Chosen { mut rows, has_previous, has_next } = choose(&members, order, page, parts.behind);
-        if needs_details && !rows.is_empty() {
-            if !is_of_all_time || !self.add_details(filter, &mut rows).await? {
-                rows = self.detailed(filter, order, &rows, parts).await?;
-            }
+        if !is_read {
+            return Ok(None);
+        }
+        let Chosen { mut rows, totals, ranks, has_previous, has_next } = choosing.finish();
+        let mut has_details = !needs_details || rows.is_empty();
+        if !has_details && is_of_all_time {
+            has_details = self.add_details(filter, &mut rows).await?;
+        }
+        if !has_details {
+            rows = self.detailed(filter, order, &rows, parts).await?;
         }
         if parts.rank {
-            rank(&mut rows, &members);
+            ranks.rank(&mut rows);
         }
+        let totals = parts.totals.then_some(totals);
         Ok(Some(UserVisitsPage { rows, totals, has_previous, has_next }))
     }
 
-    /// The members that the filter matches, in no order.
-    pub(super) async fn kept_members(&self, filter: &UserVisitsFilter) -> Result<Option<Vec<Counted>>, Error> {
+    /// Passes the members that the filter matches, in no order. Returns false when the rollup cannot answer.
+    pub(super) async fn kept_members(
+        &self,
+        filter: &UserVisitsFilter,
+        mut take: impl FnMut(Counted) + Send,
+    ) -> Result<bool, Error> {
         let tokens = filter.tokens();
         let wanted = Wanted { members: true, ..Wanted::all(&tokens) };
-        let mut sums = ById::<Sums>::default();
+        let mut tallies: [Tally; 3] = Default::default();
+        let is_by_issue = filter.basis == TimeBasis::IssuedAt;
         let count = |codes: &Codes| {
-            codes.used.iter().for_each(|member| sums.get_mut(*member).used += 1);
-            codes.unused.iter().for_each(|member| sums.get_mut(*member).unused += 1);
-            codes.visitors.iter().for_each(|member| sums.get_mut(*member).visits += 1);
+            let [used, unused, came] = &mut tallies;
+            used.add(codes.used);
+            unused.add(codes.unused);
+            if !is_by_issue {
+                came.add(codes.visitors);
+            }
         };
         if !self.codes(&tokens, wanted, count).await? {
-            return Ok(None);
+            return Ok(false);
         }
-        let member = |(user_id, Sums { used, unused, visits }): (i32, Sums)| {
-            let issued = used.saturating_add(unused);
-            Counted { time: NEVER, user_id, visits, issued, unused }
-        };
-        let listed = sums.into_values().filter(|(_, sums)| sums.used + sums.unused + sums.visits > 0).map(member);
-        Ok(Some(listed.filter(|row| is_listed(filter, row)).collect()))
+        Tally::each(&tallies, |user_id, [used, unused, came]| {
+            let visits = if is_by_issue { used } else { came };
+            let member = Counted { time: NEVER, user_id, visits, issued: used.saturating_add(unused), unused };
+            if is_listed(filter, &member) {
+                take(member);
+            }
+        });
+        Ok(true)
     }
 
     /// The same for all time.
@@ -115,10 +126,10 @@ impl Session {
         &self,
         filter: &UserVisitsFilter,
         order: UserVisitsOrder,
-    ) -> Result<Option<Vec<Counted>>, Error> {
+        mut take: impl FnMut(Counted) + Send,
+    ) -> Result<bool, Error> {
         let start = |date| micros(filter.zone.start_of_day(date).naive_utc());
         let (before, from) = (filter.last_visit_before.map(start), filter.last_visit_from.map(start));
-        let mut members = Vec::new();
         let list = |member: Entry| {
             let last = member.last_visit();
             if (member.counts.is_none() && !filter.include_users_without_visits)
@@ -137,10 +148,10 @@ impl Session {
             let unused = issued.saturating_sub(visits);
             let row = Counted { time: time.unwrap_or(NEVER), user_id: member.id, visits, issued, unused };
             if is_listed(filter, &row) {
-                members.push(row);
+                take(row);
             }
         };
-        Ok(self.each_member(&filter.users, filter.zone, list).await?.then_some(members))
+        self.each_member(&filter.users, filter.zone, list).await
     }
 
     /// Adds to rows of all time what else is known of the members. Returns false when the rollup cannot answer any more.
@@ -173,13 +184,22 @@ impl Session {
     }
 }
 
-/// Sets the ranks of `rows` among all members.
-pub(super) fn rank(rows: &mut [UserVisits], members: &[Counted]) {
-    let mut visits: Vec<u32> = members.iter().map(|member| member.visits).collect();
-    visits.sort_unstable();
-    for row in rows {
-        let more = visits.len() - visits.partition_point(|visits| i64::from(*visits) <= row.visits);
-        row.rank = i64::try_from(more + 1).unwrap_or(i64::MAX);
+/// How many members have how many visits.
+#[derive(Debug, Default)]
+pub(super) struct Ranks(BTreeMap<u32, i64>);
+
+impl Ranks {
+    pub(super) fn add(&mut self, visits: u32) {
+        *self.0.entry(visits).or_default() += 1;
+    }
+
+    /// Sets the ranks of `rows` among all members.
+    pub(super) fn rank(&self, rows: &mut [UserVisits]) {
+        for row in rows {
+            let visits = u32::try_from(row.visits).unwrap_or(u32::MAX);
+            row.rank =
+                1 + self.0.range((Bound::Excluded(visits), Bound::Unbounded)).map(|(_, members)| members).sum::<i64>();
+        }
     }
 }
 
@@ -189,72 +209,136 @@ fn is_listed(filter: &UserVisitsFilter, member: &Counted) -> bool {
         && filter.visits.max().is_none_or(|most| visits <= most.into())
 }
 
-fn totals(members: &[Counted]) -> UserVisitsTotals {
-    let sum = |count: fn(&Counted) -> u32| members.iter().map(|member| i64::from(count(member))).sum();
-    UserVisitsTotals {
-        users: i64::try_from(members.len()).unwrap_or(i64::MAX),
-        visits: sum(|member| member.visits),
-        tokens_issued: sum(|member| member.issued),
-        tokens_unused: sum(|member| member.unused),
-    }
+/// The place of a member in the list: by a key, then by id.
+type Place = (i64, i32);
+
+/// Chooses the rows of a page from members that come in no order, with memory for few more than these.
+struct Choosing<'a> {
+    order: UserVisitsOrder,
+    page: &'a Page,
+    parts: UserVisitsParts,
+    after: Option<Place>,
+    before: Option<Place>,
+    /// The cursor from which the page starts, and whether the page lies after it.
+    behind: Option<(Place, bool)>,
+    rows: Vec<Counted>,
+    /// The last place that may be on the page, or right behind it.
+    last: Option<Place>,
+    totals: UserVisitsTotals,
+    ranks: Ranks,
+    is_behind: bool,
 }
 
-/// The rows of a page, in the list's order, and whether there are more on its sides, where that is asked.
+/// What was chosen: the rows of the page, in the list's order, and whether there are more on its sides.
 struct Chosen {
     rows: Vec<UserVisits>,
+    totals: UserVisitsTotals,
+    ranks: Ranks,
     has_previous: bool,
     has_next: bool,
 }
 
-fn choose(members: &[Counted], order: UserVisitsOrder, page: &Page, asks_behind: bool) -> Chosen {
-    let key = |member: &Counted| match order.field {
-        UserVisitsField::Visits => member.visits.into(),
-        UserVisitsField::TokensIssued => member.issued.into(),
-        UserVisitsField::UserId => member.user_id.into(),
-        UserVisitsField::JoinedAt | UserVisitsField::FirstVisitAt | UserVisitsField::LastVisitAt => member.time,
-    };
-    let compare = |left: (i64, i32), right: (i64, i32)| {
+impl<'a> Choosing<'a> {
+    fn of(order: UserVisitsOrder, page: &'a Page, parts: UserVisitsParts) -> Self {
+        let place = |cursor: &UserVisitsCursor| match cursor.key {
+            Some(Key::Number(number)) => (number, cursor.user_id),
+            Some(Key::Time(time)) => (micros(time), cursor.user_id),
+            None => (NEVER, cursor.user_id),
+        };
+        Self {
+            order,
+            page,
+            parts,
+            after: page.after().map(place),
+            before: page.before().map(place),
+            behind: page.behind().filter(|_| parts.behind).map(|(cursor, forward)| (place(cursor), forward)),
+            rows: Vec::new(),
+            last: None,
+            totals: UserVisitsTotals::default(),
+            ranks: Ranks::default(),
+            is_behind: false,
+        }
+    }
+
+    fn place(&self, member: &Counted) -> Place {
+        let key = match self.order.field {
+            UserVisitsField::Visits => member.visits.into(),
+            UserVisitsField::TokensIssued => member.issued.into(),
+            UserVisitsField::UserId => member.user_id.into(),
+            UserVisitsField::JoinedAt | UserVisitsField::FirstVisitAt | UserVisitsField::LastVisitAt => member.time,
+        };
+        (key, member.user_id)
+    }
+
+    /// The order of the list.
+    fn compare(&self, left: Place, right: Place) -> Ordering {
         // In the order of ids, the key is the id. Members without a time are last in any order.
         let by_key = match (left.0, right.0) {
             (NEVER, _) | (_, NEVER) => left.0.cmp(&right.0),
-            (left, right) if order.is_ascending() => left.cmp(&right),
+            (left, right) if self.order.is_ascending() => left.cmp(&right),
             (left, right) => right.cmp(&left),
         };
         by_key.then(left.1.cmp(&right.1))
-    };
-    let place = |member: &Counted| (key(member), member.user_id);
-    let place_of = |cursor: &UserVisitsCursor| match cursor.key {
-        Some(Key::Number(number)) => (number, cursor.user_id),
-        Some(Key::Time(time)) => (micros(time), cursor.user_id),
-        None => (NEVER, cursor.user_id),
-    };
-    let is_beyond = |member: &Counted, cursor: &UserVisitsCursor, forward: bool| {
-        let expected = if forward { Ordering::Greater } else { Ordering::Less };
-        compare(place(member), place_of(cursor)) == expected
-    };
-    let mut rows: Vec<_> = members
-        .iter()
-        .filter(|member| page.after().is_none_or(|cursor| is_beyond(member, cursor, true)))
-        .filter(|member| page.before().is_none_or(|cursor| is_beyond(member, cursor, false)))
-        .collect();
-    let in_order = |left: &&Counted, right: &&Counted| {
-        let order = compare(place(left), place(right));
-        if page.is_backward() { order.reverse() } else { order }
-    };
-    let size = page.size().unwrap_or(usize::MAX);
-    let ahead = rows.len() > size;
-    if ahead {
-        rows.select_nth_unstable_by(size, in_order);
+    }
+
+    /// The order in which rows are chosen: from the end, for a page that goes backward.
+    fn compare_to_choose(&self, left: Place, right: Place) -> Ordering {
+        let order = self.compare(left, right);
+        if self.page.is_backward() { order.reverse() } else { order }
+    }
+
+    fn take(&mut self, member: Counted) {
+        if self.parts.totals {
+            self.totals.users += 1;
+            self.totals.visits += i64::from(member.visits);
+            self.totals.tokens_issued += i64::from(member.issued);
+            self.totals.tokens_unused += i64::from(member.unused);
+        }
+        if self.parts.rank {
+            self.ranks.add(member.visits);
+        }
+        let place = self.place(&member);
+        let is_beyond = |cursor: Place, forward: bool| {
+            self.compare(place, cursor) == if forward { Ordering::Greater } else { Ordering::Less }
+        };
+        let is_behind = self.behind.is_some_and(|(cursor, forward)| !is_beyond(cursor, forward));
+        let is_outside = self.after.is_some_and(|cursor| !is_beyond(cursor, true))
+            || self.before.is_some_and(|cursor| !is_beyond(cursor, false))
+            || self.last.is_some_and(|last| self.compare_to_choose(place, last) == Ordering::Greater);
+        self.is_behind |= is_behind;
+        if is_outside {
+            return;
+        }
+        self.rows.push(member);
+        if self.page.size().is_some_and(|size| self.rows.len() > 2 * size + 1_000) {
+            self.leave_out();
+        }
+    }
+
+    /// Leaves out what is neither on the page nor the row behind it.
+    fn leave_out(&mut self) {
+        let Some(size) = self.page.size().filter(|size| self.rows.len() > *size) else { return };
+        let mut rows = mem::take(&mut self.rows);
+        let in_order = |left: &Counted, right: &Counted| self.compare_to_choose(self.place(left), self.place(right));
+        let (_, last, _) = rows.select_nth_unstable_by(size, in_order);
+        self.last = Some(self.place(last));
+        rows.truncate(size + 1);
+        self.rows = rows;
+    }
+
+    fn finish(mut self) -> Chosen {
+        self.leave_out();
+        let size = self.page.size().unwrap_or(usize::MAX);
+        let ahead = self.rows.len() > size;
+        let mut rows = mem::take(&mut self.rows);
+        rows.sort_unstable_by(|left, right| self.compare_to_choose(self.place(left), self.place(right)));
         rows.truncate(size);
+        if self.page.is_backward() {
+            rows.reverse();
+        }
+        let behind = self.is_behind;
+        let (has_previous, has_next) = if self.page.is_backward() { (ahead, behind) } else { (behind, ahead) };
+        let rows = rows.into_iter().map(Counted::row).collect();
+        Chosen { rows, totals: self.totals, ranks: self.ranks, has_previous, has_next }
     }
-    rows.sort_unstable_by(in_order);
-    if page.is_backward() {
-        rows.reverse();
-    }
-    let behind = asks_behind
-        && page
-            .behind()
-            .is_some_and(|(cursor, forward)| members.iter().any(|member| !is_beyond(member, cursor, forward)));
-    let (has_previous, has_next) = if page.is_backward() { (ahead, behind) } else { (behind, ahead) };
-    Chosen { rows: rows.into_iter().map(|member| member.row()).collect(), has_previous, has_next }
 }

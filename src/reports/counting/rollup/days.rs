@@ -6,6 +6,8 @@
 
 use chrono::NaiveDateTime;
 
+use crate::reports::ids::Ids;
+
 /// Quarters of an hour in a day.
 pub(in crate::reports) const SLOTS: usize = 96;
 /// The length of a slot.
@@ -90,6 +92,34 @@ pub(in crate::reports) struct Columns {
     pub(in crate::reports) waits: bool,
     pub(in crate::reports) unused: bool,
     pub(in crate::reports) came: bool,
+}
+
+impl Slot {
+    /// Leaves out the door codes of other members. Who matches is hard to foresee for a processor, so each is copied, and
+    /// overwritten by the next unless it stays.
+    pub(in crate::reports) fn keep(&mut self, members: &Ids) {
+        let mut kept = 0;
+        let has_waits = self.waits.len() == self.used.len();
+        for place in 0..self.used.len() {
+            let member = self.used[place];
+            self.used[kept] = member;
+            if has_waits {
+                self.waits[kept] = self.waits[place];
+            }
+            kept += usize::from(members.contains(member));
+        }
+        self.used.truncate(kept);
+        self.waits.truncate(kept);
+        for list in [&mut self.unused, &mut self.came] {
+            let mut kept = 0;
+            for place in 0..list.len() {
+                let member = list[place];
+                list[kept] = member;
+                kept += usize::from(members.contains(member));
+            }
+            list.truncate(kept);
+        }
+    }
 }
 
 impl Row {

@@ -156,7 +156,7 @@ fn state(backend: DbBackend, known: Option<&Members>) -> CommonTableExpression {
     let (is_followed, refresh_id, users_changed) = if is_sqlite {
         (sqlite::IS_FOLLOWED.to_owned(), sqlite::REFRESH_ID, sqlite::USERS_CHANGED)
     } else {
-        (format!("coalesce({}, FALSE)", IS_FOLLOWED), "refresh_id::TEXT", USERS_CHANGED)
+        (format!("coalesce({IS_FOLLOWED}, FALSE)"), "refresh_id::TEXT", USERS_CHANGED)
     };
     let unchanged = format!("NOT EXISTS (SELECT 1 FROM rollup_log WHERE {users_changed})");
     let now = Query::select()
