@@ -2,6 +2,7 @@
 //! rows.
 
 use std::{
+    fmt::Write as _,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,12 +12,14 @@ use std::{
 
 use chrono::Weekday;
 use coworking_analytics::{
+    config::limits::PageLimits,
     database::{Access, Database},
     reports::{
-        Argument, CohortAnchor, CohortUnit, Granularity, HeatmapParts, Measures, MembershipQuestion, RetentionQuestion,
-        Session, Thresholds, UsageQuestion, UserVisitsParts,
+        Argument, CohortAnchor, CohortUnit, Granularity, HeatmapParts, Measures, MemberSegment, MembershipQuestion,
+        RetentionQuestion, Session, Thresholds, UsageQuestion, UserVisitsParts,
         filter::{Direction, GapFill, TimeBasis, TokenFilter, UserFilter, UserVisitsFilter, Weekdays},
-        page::{Page, UserVisitsField, UserVisitsOrder},
+        name::NamePart,
+        page::{Page, PageArguments, UserVisitsField, UserVisitsOrder},
         range::DateRange,
         rollup::{self, Progress},
         time_zone::Zone,
@@ -76,7 +79,12 @@ pub struct Asked {
     is_active: Option<bool>,
     joined: Option<(&'static str, &'static str)>,
     ids: Option<Vec<i32>>,
+    /// A part of members' names.
+    name: Option<&'static str>,
     weekdays: Vec<Weekday>,
+    segment: Option<MemberSegment>,
+    /// The order of lists of members.
+    order: UserVisitsOrder,
 }
 
 impl Asked {
@@ -97,10 +105,28 @@ impl Asked {
             asked.dates = random.bool().then(|| DATES[random.usize(..4)]);
             asked.is_active = random.bool().then(|| random.bool());
             asked.joined = (random.u8(..4) == 0).then_some(("2022-01-01", "2023-12-31"));
+            asked.name = (random.u8(..4) == 0).then(|| ["a", "er", "\u{fc}", "zz"][random.usize(..4)]);
             asked.ids = (random.u8(..4) == 0).then(|| (0..random.i32(0..12)).map(|_| random.i32(-1..24)).collect());
             let days = if random.u8(..3) == 0 { random.i32(0..7) } else { 7 };
             asked.weekdays = (0..days).map(|day| Weekday::try_from(u8::try_from(day).unwrap()).unwrap()).collect();
         }
+        asked.segment = [
+            None,
+            Some(MemberSegment::New),
+            Some(MemberSegment::Active),
+            Some(MemberSegment::Lapsing),
+            Some(MemberSegment::Lapsed),
+            Some(MemberSegment::NeverCame),
+        ][random.usize(..6)];
+        asked.order.field = [
+            UserVisitsField::UserId,
+            UserVisitsField::Visits,
+            UserVisitsField::TokensIssued,
+            UserVisitsField::JoinedAt,
+            UserVisitsField::FirstVisitAt,
+            UserVisitsField::LastVisitAt,
+        ][random.usize(..6)];
+        asked.order.direction = [Direction::Ascending, Direction::Descending][random.usize(..2)];
         asked
     }
 
@@ -112,6 +138,7 @@ impl Asked {
             })
         };
         let users = UserFilter::new(Argument::USER_IDS, self.ids.clone(), range(self.joined), self.is_active).unwrap();
+        let users = users.named(self.name.map(|part| NamePart::new(part).unwrap()));
         let every_day = Weekdays::default();
         TokenFilter {
             range: range(self.dates),
@@ -121,6 +148,35 @@ impl Asked {
             basis: if self.is_by_use { TimeBasis::UsedAt } else { TimeBasis::IssuedAt },
             ..TokenFilter::default()
         }
+    }
+
+    /// The pages of a list from its beginning and from its end, with what is behind each.
+    async fn pages(&self, session: &Session, filter: &UserVisitsFilter) -> String {
+        let parts = UserVisitsParts {
+            visit_times: true,
+            totals: true,
+            rank: true,
+            membership: true,
+            behind: true,
+            ..UserVisitsParts::default()
+        };
+        let mut text = String::new();
+        for is_backward in [false, true] {
+            let mut cursor = None;
+            for _ in 0..3 {
+                let arguments = if is_backward {
+                    PageArguments { last: Some(3), before: cursor.as_deref(), ..PageArguments::default() }
+                } else {
+                    PageArguments { first: Some(3), after: cursor.as_deref(), ..PageArguments::default() }
+                };
+                let page = Page::new(arguments, self.order, PageLimits::default()).unwrap();
+                let page = session.user_visits(filter, self.order, &page, parts).await.unwrap();
+                let next = if is_backward { page.rows.first() } else { page.rows.last() };
+                cursor = next.map(|row| self.order.cursor(row));
+                let _ = writeln!(text, "{page:#?}");
+            }
+        }
+        text
     }
 
     /// Every report, as text; and the number of days in the first.
@@ -173,6 +229,9 @@ impl Asked {
             format!("{:#?}", session.usage_dates(&filter).await.unwrap()),
             format!("{:#?}", session.user_visits(&members, by_id, &Page::all(), everything).await.unwrap()),
             format!("{:#?}", session.user_visits(&members, by_visits, &page, simple).await.unwrap()),
+            self.pages(session, &members).await,
+            self.pages(session, &session.segment_filter(self.segment, thresholds, filter.users.clone(), filter.zone))
+                .await,
         ];
         (answers, days.len())
     }

@@ -10,6 +10,12 @@ fn place(id: i32) -> Option<usize> {
     usize::try_from(id).ok().filter(|place| *place < LISTED)
 }
 
+/// The highest place of these ids; `None` when one of them has none.
+fn highest_place(ids: &[i32]) -> Option<usize> {
+    ids.iter().min().and_then(|id| place(*id))?;
+    ids.iter().max().and_then(|id| place(*id))
+}
+
 /// A value for each member; the default one for members who have none.
 #[derive(Debug, Clone, Default)]
 pub(in crate::reports) struct ById<T> {
@@ -43,14 +49,15 @@ pub(in crate::reports) struct Tally {
 
 impl Tally {
     pub(in crate::reports) fn add(&mut self, ids: &[i32]) {
+        let last = ids.iter().filter_map(|id| place(*id)).max();
+        if let Some(last) = last.filter(|last| *last >= self.listed.len()) {
+            self.listed.resize(last + 1, 0);
+        }
         for id in ids {
             let Some(place) = place(*id) else {
                 *self.others.entry(*id).or_default() += 1;
                 continue;
             };
-            if place >= self.listed.len() {
-                self.listed.resize(place + 1, 0);
-            }
             let count = &mut self.listed[place];
             *count = count.wrapping_add(1);
             if *count == 0 {
@@ -136,7 +143,24 @@ pub(in crate::reports) struct MemberSet {
 impl MemberSet {
     pub(in crate::reports) fn add(&mut self, ids: &[i32]) {
         let Self { ids: list, known } = self;
-        list.extend(ids.iter().copied().filter(|id| known.insert(*id)));
+        let Some(highest) = highest_place(ids) else {
+            list.extend(ids.iter().copied().filter(|id| known.insert(*id)));
+            return;
+        };
+        if known.listed.len() <= highest / 64 {
+            known.listed.resize(highest / 64 + 1, 0);
+        }
+        // Who is new is hard to foresee for a processor, so each is listed, and overwritten by the next unless new.
+        let mut length = list.len();
+        list.resize(length + ids.len(), 0);
+        for id in ids {
+            let place = place(*id).unwrap_or_default();
+            let (word, bit) = (&mut known.listed[place / 64], 1 << (place % 64));
+            list[length] = *id;
+            length += usize::from(*word & bit == 0);
+            *word |= bit;
+        }
+        list.truncate(length);
     }
 
     /// The ids, each once, in no order.

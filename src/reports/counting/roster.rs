@@ -165,6 +165,16 @@ impl Session {
         &self,
         users: &UserFilter,
         zone: Zone,
+        take: impl FnMut(Entry) + Send,
+    ) -> Result<bool, Error> {
+        self.each_member_keeping(KEPT_MAX, users, zone, take).await
+    }
+
+    async fn each_member_keeping(
+        &self,
+        kept_max: usize,
+        users: &UserFilter,
+        zone: Zone,
         mut take: impl FnMut(Entry) + Send,
     ) -> Result<bool, Error> {
         if !self.rollup.is_usable() {
@@ -185,7 +195,7 @@ impl Session {
         let known = known.or_else(|| self.rollup.members());
         let statement = rollup::roster::members(self.backend(), known.as_ref(), users.name());
         let mut reading =
-            Reading { rollup: &self.rollup, known, read: None, matching, open: None, size: 0, passed: None };
+            Reading { rollup: &self.rollup, known, read: None, matching, open: None, size: 0, kept_max, passed: None };
         let read = self.for_each(&statement, |row| reading.row(row, &mut take)).await;
         match read.map(|()| reading.finish(&mut take)) {
             Ok(false) => {
@@ -214,8 +224,9 @@ struct Reading<'a> {
     read: Option<Roster>,
     matching: Matching,
     open: Option<Chunk>,
-    /// How many members were read.
+    /// How many members were read, and how many are kept at most.
     size: usize,
+    kept_max: usize,
     /// When there are too many to keep: how many of those that changed were passed.
     passed: Option<usize>,
 }
@@ -270,7 +281,7 @@ impl Reading<'_> {
         let chunks = Arc::get_mut(&mut read.chunks);
         let Some(chunks) = chunks else { return };
         chunks.push(chunk);
-        if self.passed.is_some() || self.size > KEPT_MAX {
+        if self.passed.is_some() || self.size > self.kept_max {
             let from = self.passed.unwrap_or_default();
             let to = read.changes.live.partition_point(|counts| i64::from(counts.id) < until);
             merge(chunks, &read.changes, &read.changes.live[from..to], |entry| self.matching.pass(entry, take));
@@ -395,8 +406,63 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
+    use sea_orm::ConnectionTrait as _;
 
     use super::*;
+    use crate::{
+        clock::Clock,
+        config::Config,
+        database::{Access, Database},
+        reports::{Reports, rollup::Progress},
+    };
+
+    #[tokio::test]
+    async fn more_members_than_are_kept_are_read_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::on_file(&folder.path().join("test.db"));
+        let database = Database::connect(&config.database, Access::Maintain).await.unwrap();
+        let connection = database.connection().clone();
+        migration::up(&connection).await.unwrap();
+        let member = |id: i32| {
+            format!(
+                "INSERT INTO users (id, first_name, last_name, joined_at, is_active) VALUES ({id}, 'Ada', 'Lund', '2024-01-01 09:00:00', TRUE);
+                 INSERT INTO tokens (user_id, token, created_at, used_at) VALUES ({id}, '------', '2024-03-01 09:00:00', '2024-03-01 09:30:00.25');"
+            )
+        };
+        for id in [1, 2, 9_000, 9_001, 20_000, 40_000] {
+            connection.execute_unprepared(&member(id)).await.unwrap();
+        }
+        rollup::create(&connection, std::time::Duration::from_secs(10)).await.unwrap();
+        while rollup::refresh(&connection).await.unwrap() != Progress::Done {}
+        // Of a chunk that has members, of one that had none, and of one behind all.
+        for id in [3, 30_000, 90_000] {
+            connection.execute_unprepared(&member(id)).await.unwrap();
+        }
+        connection.execute_unprepared("DELETE FROM tokens WHERE user_id = 9001").await.unwrap();
+        let reports = Reports::new(database, Clock::system());
+        reports.look_for_rollup().await.unwrap();
+        let mut expected = Vec::new();
+        for kept_max in [KEPT_MAX, 4, 0] {
+            for _ in 0..2 {
+                let (session, mut passed) = (reports.session(), Vec::new());
+                let everybody = UserFilter::default();
+                let take = |entry: Entry| passed.push(entry);
+                assert!(session.each_member_keeping(kept_max, &everybody, Zone::UTC, take).await.unwrap());
+                assert_eq!(session.roster.lock().await.is_some(), kept_max == KEPT_MAX);
+                if expected.is_empty() {
+                    expected.clone_from(&passed);
+                }
+                assert_eq!(passed, expected, "{kept_max}");
+            }
+            reports.session().rollup.keep_members(None);
+        }
+        let ids: Vec<_> = expected.iter().map(|entry| entry.id).collect();
+        assert_eq!(ids, [1, 2, 3, 9_000, 9_001, 20_000, 30_000, 40_000, 90_000]);
+        let without: Vec<_> = expected.iter().filter(|entry| entry.counts.is_none()).map(|entry| entry.id).collect();
+        assert_eq!(without, [9_001]);
+        let first = expected[0].first_visit(TimeBasis::UsedAt).and_then(time_of).unwrap();
+        assert_eq!(first.to_string(), "2024-03-01 09:30:00.250");
+    }
 
     fn counts_of(id: i32, issued: u32) -> Counts {
         Counts { id, issued, used: 0, first_visit_at: 0, last_visit_at: 0, first_visit_issued_at: 0 }
