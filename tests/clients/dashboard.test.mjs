@@ -119,16 +119,16 @@ test('today stands beside the same weekday of eight weeks, up to the same hour',
     const [byNow, usual] = [until(today.buckets, hour), mean(hour)];
     const expected = usual >= 20 ? (byNow * mean(24)) / usual : byNow + mean(24) - usual;
     const weekday = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', weekday: 'long' }).format(Date.parse(today.to));
-    const two = (at) => `${String(at % 24).padStart(2, '0')}:00`;
+    const clock = (at) => `${at % 24}:00`;
     const shown = await facts(page);
     const said = await page.locator('#today').textContent();
     await close(page, 'dashboard-today');
     if (hour !== hourIn()) continue;
     assert.ok(said.includes(`${whole(today.totals.visits)} visit`) && said.includes(`the mean of the last 8 ${weekday}s`), said);
-    assert.equal(shown[`Usual on ${weekday}s by ${two(hour)}`], `${one(usual)}, today ${whole(byNow)}`);
+    assert.equal(shown[`Usual on ${weekday}s by ${clock(hour)}`], `${one(usual)}, today ${whole(byNow)}`);
     assert.equal(shown['Expected today'], whole(Math.max(Math.round(expected), today.totals.visits)));
-    assert.equal(shown[`Since ${two(hour)}`], whole(today.totals.visits - byNow));
-    if (hour) assert.equal(shown[`From ${two(hour - 1)} to ${two(hour)}`], whole(byNow - until(today.buckets, hour - 1)));
+    assert.equal(shown[`Since ${clock(hour)}`], whole(today.totals.visits - byNow));
+    if (hour) assert.equal(shown[`From ${clock(hour - 1)} to ${clock(hour)}`], whole(byNow - until(today.buckets, hour - 1)));
   }
 });
 
