@@ -1,13 +1,14 @@
 //! All members with their counts of all time, from the rollup: kept here for as long as nothing changes them, so that a report
 //! about members needs no pass over them in the database.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, NaiveDateTime};
 use sea_orm::QueryResult;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::reports::{
-    Error, Session,
+    Error, Session, Wait,
     dialect::unpacked_time,
     filter::{TimeBasis, UserFilter},
     ids::{Ids, unpacked},
@@ -194,9 +195,8 @@ impl Session {
         });
         let known = known.or_else(|| self.rollup.members());
         let statement = rollup::roster::members(self.backend(), known.as_ref(), users.name());
-        let mut reading =
-            Reading { rollup: &self.rollup, known, read: None, matching, open: None, size: 0, kept_max, passed: None };
-        let read = self.for_each(&statement, |row| reading.row(row, &mut take)).await;
+        let mut reading = Reading::of(&self.rollup, known, matching, kept_max);
+        let read = self.for_each_waiting(&statement, |row| reading.row(row, &mut take)).await;
         match read.map(|()| reading.finish(&mut take)) {
             Ok(false) => {
                 self.ask_again();
@@ -224,6 +224,10 @@ struct Reading<'a> {
     read: Option<Roster>,
     matching: Matching,
     open: Option<Chunk>,
+    /// The turn to read all members, once it came.
+    turn: Arc<Mutex<Option<OwnedMutexGuard<()>>>>,
+    /// Whether another request read the same meanwhile.
+    is_kept_by_others: bool,
     /// How many members were read, and how many are kept at most.
     size: usize,
     kept_max: usize,
@@ -231,25 +235,26 @@ struct Reading<'a> {
     passed: Option<usize>,
 }
 
-impl Reading<'_> {
-    fn row(&mut self, row: &QueryResult, take: &mut impl FnMut(Entry)) -> Result<(), Error> {
+impl<'a> Reading<'a> {
+    fn of(rollup: &'a Rollup, known: Option<Members>, matching: Matching, kept_max: usize) -> Self {
+        let (turn, is_kept_by_others) = (Arc::default(), false);
+        let (read, open, size, passed) = (None, None, 0, None);
+        Self { rollup, known, read, matching, open, turn, is_kept_by_others, size, kept_max, passed }
+    }
+
+    fn row(&mut self, row: &QueryResult, take: &mut impl FnMut(Entry)) -> Result<Option<Wait>, Error> {
         let bytes = |column| row.try_get_by_index::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
         let number: i32 = row.try_get_by_index(0)?;
         if number == kind::STATE {
             let is_sent: bool = row.try_get_by_index(2)?;
-            let mut known = self.known.take();
-            if is_sent {
-                // Frees memory for those that come.
-                known = None;
-                self.rollup.keep_members(None);
-            }
             let (refresh_id, users_id) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
+            let known = self.known.take().filter(|_| !is_sent);
             let chunks = known.map(|known| known.chunks).unwrap_or_default();
             self.read = Some(Roster { refresh_id, users_id, chunks, changes: Changes::default() });
-            return Ok(());
+            return Ok(is_sent.then(|| self.turn()));
         }
         // Without a state, there is nothing but empty lists.
-        let Some(read) = &mut self.read else { return Ok(()) };
+        let Some(read) = &mut self.read else { return Ok(None) };
         match number {
             kind::STRETCH => read.changes.stretches.push((row.try_get_by_index(5)?, row.try_get_by_index(6)?)),
             kind::LIVE => {
@@ -261,6 +266,10 @@ impl Reading<'_> {
                 let chunk: i32 = row.try_get_by_index(1)?;
                 if self.open.as_ref().is_none_or(|open| open.number != chunk) {
                     self.close(take);
+                    self.look_at_others();
+                }
+                if self.is_kept_by_others {
+                    return Ok(None);
                 }
                 let open = self.open.get_or_insert_with(|| Chunk { number: chunk, ..Chunk::default() });
                 if number == kind::KEPT {
@@ -270,7 +279,32 @@ impl Reading<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Waits until nobody else reads all members.
+    fn turn(&self) -> Wait {
+        let (turn, of_this) = (self.rollup.turn_to_read_members(), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let turn = turn.await;
+            *of_this.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+            Ok(())
+        })
+    }
+
+    /// Before the first chunk: whoever had the turn before may have read the same. Otherwise, what is kept makes room.
+    fn look_at_others(&mut self) {
+        let Some(read) = self.read.as_mut().filter(|_| self.size == 0 && !self.is_kept_by_others) else { return };
+        let is_same = |members: &Members| {
+            members.refresh_id == read.refresh_id && Some(&members.users_id) == read.users_id.as_ref()
+        };
+        match self.rollup.members().filter(is_same) {
+            Some(members) => {
+                read.chunks = members.chunks;
+                self.is_kept_by_others = true;
+            }
+            None => self.rollup.keep_members(None),
+        }
     }
 
     /// The chunk is complete.
@@ -456,6 +490,24 @@ mod tests {
             }
             reports.session().rollup.keep_members(None);
         }
+        // Requests that need them at the same time read them one after the other, and the later ones take what is kept.
+        while rollup::refresh(&connection).await.unwrap() != Progress::Done {}
+        let both = [reports.session(), reports.session()];
+        let everybody = UserFilter::default();
+        let turn = both[0].rollup.turn_to_read_members().await;
+        let mut members = [0, 0];
+        let [first, second] = &mut members;
+        let mut asked = Box::pin(futures_util::future::join(
+            both[0].each_member(&everybody, Zone::UTC, |_| *first += 1),
+            both[1].each_member(&everybody, Zone::UTC, |_| *second += 1),
+        ));
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(200), &mut asked).await.is_err());
+        drop(turn);
+        assert!(matches!(asked.await, (Ok(true), Ok(true))));
+        assert_eq!(members, [expected.len(), expected.len()]);
+        let [first, second] = [both[0].roster.lock().await, both[1].roster.lock().await];
+        let chunks = |roster: &Option<Arc<Roster>>| Arc::clone(&roster.as_ref().unwrap().chunks);
+        assert!(Arc::ptr_eq(&chunks(&first), &chunks(&second)));
         let ids: Vec<_> = expected.iter().map(|entry| entry.id).collect();
         assert_eq!(ids, [1, 2, 3, 9_000, 9_001, 20_000, 30_000, 40_000, 90_000]);
         let without: Vec<_> = expected.iter().filter(|entry| entry.counts.is_none()).map(|entry| entry.id).collect();

@@ -24,6 +24,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 pub(in crate::reports) use self::{
     days::{Columns, Numbers, Row as Day, SLOT_SECONDS, SLOTS, Slot, seconds_between},
@@ -51,6 +52,8 @@ pub struct Rollup {
     usable: Arc<AtomicBool>,
     matching: Arc<Mutex<Vec<Matching>>>,
     members: Arc<Mutex<Option<Members>>>,
+    /// Whoever reads all members holds this, so that memory does not grow with the number of requests that need them.
+    reads_members: Arc<AsyncMutex<()>>,
 }
 
 /// The members as a refresh left them, for as long as neither another refresh nor `users` changes them.
@@ -121,6 +124,11 @@ impl Rollup {
     /// The members that are kept, and what they were read from.
     pub(in crate::reports) fn members(&self) -> Option<Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until nobody else reads all members.
+    pub(in crate::reports) fn turn_to_read_members(&self) -> impl Future<Output = OwnedMutexGuard<()>> + use<> {
+        Arc::clone(&self.reads_members).lock_owned()
     }
 
     /// Keeps these members instead, or none.
