@@ -145,7 +145,7 @@ impl Session {
 }
 
 /// How long each member stays away, from the members of each day, in order of time.
-struct Stays {
+pub(super) struct Stays {
     longest: u64,
     /// The last day of each member, as the number of days after `begin`; 0 when there is none yet. Two bytes for each keep
     /// many members in a processor's cache.
@@ -158,12 +158,14 @@ struct Stays {
 }
 
 impl Stays {
-    fn new(longest: u64) -> Self {
+    /// Stays of at most `longest` days.
+    pub(super) fn new(longest: u64) -> Self {
         let again = vec![0; usize::try_from(longest).unwrap_or(0)];
         Self { longest, last_days: ById::default(), begin: None, stayed_away: Vec::new(), again }
     }
 
-    fn add(&mut self, date: NaiveDate, members: &[i32], mut count: impl FnMut(NaiveDate, u64, i64)) {
+    /// The members of the next day.
+    pub(super) fn add(&mut self, date: NaiveDate, members: &[i32], mut count: impl FnMut(NaiveDate, u64, i64)) {
         let day_of = |begin: NaiveDate| u16::try_from((date - begin).num_days()).ok();
         let Some(day) = self.begin.and_then(day_of) else {
             self.end(Some(date), &mut count);
@@ -187,7 +189,7 @@ impl Stays {
     }
 
     /// Passes the members who did not come again. With the next day, those who may still come in time remain.
-    fn end(&mut self, next: Option<NaiveDate>, mut count: impl FnMut(NaiveDate, u64, i64)) {
+    pub(super) fn end(&mut self, next: Option<NaiveDate>, mut count: impl FnMut(NaiveDate, u64, i64)) {
         let (longest, stayed_away) = (self.longest, &mut self.stayed_away);
         // So that no member's day is 0.
         let begin = next.map(|next| next - Days::new(longest) - Days::new(1));

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use entity::user;
 use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
 use super::{
     Argument, Error, InvalidArgument, SeriesRow, Session, UsageQuestion,
+    active_users::Stays,
     calendar::{Bucket, Calendar, Granularity, Week},
     checked_size,
-    counts::Measures,
+    counts::{By, Counts, Measures, Place},
     dialect::{Local, from_users},
     filter::{GapFill, TokenFilter},
+    ids::OpenSets,
     made,
     model::Figures,
     range::{DateRange, RelativeRange},
@@ -96,10 +98,14 @@ impl Session {
             if let Some(from) = filter.range.from() {
                 usage.check_filled(from, filter.range.to().unwrap_or(today))?;
             }
-            let measures = Measures { unique_visitors: true, new_visitors: true, ..Measures::default() };
-            let counted = self.by_bucket(usage, measures).await?;
+            let kept = self.kept_membership(filter, calendar, *stopped_after).await?;
+            let (counted, stopped) = if let Some(kept) = kept {
+                kept
+            } else {
+                let measures = Measures { unique_visitors: true, new_visitors: true, ..Measures::default() };
+                (self.by_bucket(usage, measures).await?, self.stopped(filter, calendar, *stopped_after).await?)
+            };
             let joined = self.joined(filter, calendar).await?;
-            let stopped = self.stopped(filter, calendar, *stopped_after).await?;
             let visited = || counted.iter().filter(|(_, counts)| counts.unique_visitors > 0).map(|(bucket, _)| bucket);
             let first = visited().chain(joined.keys()).min().map(|bucket| bucket.date());
             let latest = visited().chain(joined.keys()).max().map(|bucket| bucket.date());
@@ -124,6 +130,47 @@ impl Session {
             Ok(rows)
         })
         .await
+    }
+
+    /// Who came, and who stopped coming, in one pass over the days of the rollup; `None` when it cannot answer.
+    async fn kept_membership(
+        &self,
+        filter: &TokenFilter,
+        calendar: Calendar,
+        after: u64,
+    ) -> Result<Option<(BTreeMap<Bucket, Counts>, BTreeMap<Bucket, i64>)>, Error> {
+        // Who comes after the cut end of a range does not count in it, but did not stop.
+        if filter.range.end().is_some() {
+            return Ok(None);
+        }
+        let mut counted = BTreeMap::<Bucket, Counts>::new();
+        let mut finish = |bucket, members: &[i32]| {
+            let members = i64::try_from(members.len()).unwrap_or(i64::MAX);
+            counted.entry(bucket).or_default().unique_visitors += members;
+        };
+        let mut stopping = Stopping::of(filter, calendar, after, self.now());
+        let both = DateRange::unordered(stopping.begin, filter.range.to());
+        let mut open = OpenSets::default();
+        let mut stays = Stays::new(stopping.longest());
+        let add = |date: NaiveDate, members: &[i32]| {
+            if filter.range.contains(date) {
+                open.add(calendar.bucket_of(date), members, &mut finish);
+            }
+            if date <= stopping.to {
+                stays.add(date, members, |date, stay, members| stopping.count(date, stay, members));
+            }
+        };
+        if !self.visitors(&TokenFilter { range: both, ..filter.clone() }, |date| date, add).await? {
+            return Ok(None);
+        }
+        open.finish(&mut finish);
+        stays.end(None, |date, stay, members| stopping.count(date, stay, members));
+        for (place, members) in self.newcomers(filter, By::Bucket(calendar)).await? {
+            if let Place::Bucket(bucket) = place {
+                counted.entry(bucket).or_default().new_visitors = members;
+            }
+        }
+        Ok(Some((counted, stopping.stopped)))
     }
 
     /// How many members joined, by bucket.
@@ -169,23 +216,46 @@ impl Session {
         calendar: Calendar,
         after: u64,
     ) -> Result<BTreeMap<Bucket, i64>, Error> {
-        let today = filter.zone.date_at(self.now());
+        let mut stopping = Stopping::of(filter, calendar, after, self.now());
+        let range = DateRange::unordered(stopping.begin, Some(stopping.to));
+        let wider = TokenFilter { range, ..filter.clone() };
+        self.each_stay(&wider, stopping.longest(), |date, stay, members| stopping.count(date, stay, members)).await?;
+        Ok(stopping.stopped)
+    }
+}
+
+/// Counts members on the day on which their last visit became longer ago than allowed.
+struct Stopping<'a> {
+    filter: &'a TokenFilter,
+    calendar: Calendar,
+    after: u64,
+    /// The first day whose visitors may stop in the range, and the last day on which somebody may.
+    begin: Option<NaiveDate>,
+    to: NaiveDate,
+    stopped: BTreeMap<Bucket, i64>,
+}
+
+impl<'a> Stopping<'a> {
+    fn of(filter: &'a TokenFilter, calendar: Calendar, after: u64, now: DateTime<Utc>) -> Self {
+        let today = filter.zone.date_at(now);
         let (from, to) = (filter.range.from(), filter.range.to().map_or(today, |to| Ord::min(to, today)));
         let begin = from.map(|from| from.checked_sub_days(Days::new(after + 1)).unwrap_or(NaiveDate::MIN));
-        let range = DateRange::unordered(begin, Some(to));
-        let wider = TokenFilter { range, ..filter.clone() };
-        let mut stopped = BTreeMap::new();
-        // Who comes again on the day after the last one that is allowed did not stop.
-        let longest = after + 2;
-        self.each_stay(&wider, longest, |date, stay, members| {
-            let day = date.checked_add_days(Days::new(after + 1)).filter(|_| stay >= longest);
-            // A day that the zone skipped is no day on which anybody stops: the next one is.
-            let Some(day) = day.and_then(|day| day.iter_days().find(|day| filter.zone.has_day(*day))) else { return };
-            if from.is_none_or(|from| from <= day) && day <= to {
-                *stopped.entry(calendar.bucket_of(day)).or_default() += members;
-            }
-        })
-        .await?;
-        Ok(stopped)
+        Self { filter, calendar, after, begin, to, stopped: BTreeMap::new() }
+    }
+
+    /// Who comes again on the day after the last one that is allowed did not stop.
+    fn longest(&self) -> u64 {
+        self.after + 2
+    }
+
+    /// Counts members who came on `date`, and again after `stay` days.
+    fn count(&mut self, date: NaiveDate, stay: u64, members: i64) {
+        let zone = self.filter.zone;
+        let day = date.checked_add_days(Days::new(self.after + 1)).filter(|_| stay >= self.longest());
+        // A day that the zone skipped is no day on which anybody stops: the next one is.
+        let Some(day) = day.and_then(|day| day.iter_days().find(|day| zone.has_day(*day))) else { return };
+        if self.filter.range.from().is_none_or(|from| from <= day) && day <= self.to {
+            *self.stopped.entry(self.calendar.bucket_of(day)).or_default() += members;
+        }
     }
 }

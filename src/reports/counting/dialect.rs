@@ -102,6 +102,16 @@ pub(in crate::reports) fn from_users(select: &mut SelectStatement, backend: DbBa
     };
 }
 
+/// Selects from the members if a condition is true that does not depend on them: otherwise, none is looked at.
+pub(in crate::reports) fn from_users_if(select: &mut SelectStatement, backend: DbBackend, condition: Expr) {
+    match backend {
+        DbBackend::Sqlite => {
+            select.from_subquery(comparable_users().and_where(condition).take(), user::Entity.table_name())
+        }
+        _ => select.from(user::Entity).and_where(condition),
+    };
+}
+
 /// Joins the members.
 pub(in crate::reports) fn join_users(select: &mut SelectStatement, backend: DbBackend, join: JoinType, on: Expr) {
     match backend {

@@ -241,6 +241,11 @@ mod tests {
         prop_oneof![-5..200_i32, end - 3..end + 3, any::<i32>()]
     }
 
+    /// Tallies are read from the beginning of their lists to the end.
+    fn an_id_in_a_short_list() -> impl Strategy<Value = i32> {
+        an_id().prop_filter("a long list", |id| place(*id).is_none_or(|place| place < 1_000))
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
@@ -262,8 +267,8 @@ mod tests {
 
         #[test]
         fn members_are_tallied(
-            first in proptest::collection::vec((an_id(), 1..600_usize), 0..20),
-            second in proptest::collection::vec(an_id(), 0..20),
+            first in proptest::collection::vec((an_id_in_a_short_list(), 1..600_usize), 0..20),
+            second in proptest::collection::vec(an_id_in_a_short_list(), 0..20),
         ) {
             let mut tallies = [Tally::default(), Tally::default()];
             let mut expected = BTreeMap::<i32, [u32; 2]>::new();

@@ -9,6 +9,7 @@ use sea_orm::{
 
 use crate::reports::{
     Error, Session,
+    dialect::LAST,
     filter::{TimeBasis, TokenFilter},
     rollup::Wanted,
     selection::tokens,
@@ -113,7 +114,7 @@ impl Session {
             let mut day = Query::select();
             day.column("day").from("rollup_days").order_by("day", order).limit(1).offset(DAYS_AT_AN_END);
             day.and_where_option(bounds.from.map(|from| Expr::col("day").gte(from.date())));
-            day.and_where_option(bounds.to.map(|to| Expr::col("day").lte(to.date())));
+            day.and_where_option(bounds.to.filter(|to| *to <= LAST).map(|to| Expr::col("day").lte(to.date())));
             Expr::SubQuery(None, Box::new(day.into()))
         };
         let days = Query::select().expr_as(day(Order::Asc), "early").expr_as(day(Order::Desc), "late").take();

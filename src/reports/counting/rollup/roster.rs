@@ -17,7 +17,7 @@ use super::{
     sqlite,
 };
 use crate::reports::{
-    dialect::{Width, from_users, packed, readable},
+    dialect::{Width, from_users_if, packed, readable},
     name::NamePart,
     names,
     selection::cte,
@@ -101,8 +101,8 @@ pub(in crate::reports) fn members(
 
     if let Some(name) = name {
         let mut named = Query::select();
-        from_users(&mut named, backend);
-        named.and_where(names::contains(backend, name)).and_where(Expr::cust("(SELECT is_followed FROM state)"));
+        from_users_if(&mut named, backend, Expr::cust("(SELECT is_followed FROM state)"));
+        named.and_where(names::contains(backend, name));
         let ids = packed(backend, Width::Four, &[Expr::col(user::Column::Id)], None);
         all.union(UnionType::All, row(backend, named, kind::NAMED, &[("numbers", ids)]));
     }
@@ -116,8 +116,7 @@ pub(in crate::reports) fn members(
     all.union(UnionType::All, kept.group_by_col("chunk").take());
 
     let mut users = Query::select();
-    from_users(&mut users, backend);
-    users.and_where(is_sent());
+    from_users_if(&mut users, backend, is_sent());
     let is_active = Expr::cust("CASE WHEN is_active THEN 1 WHEN is_active IS NULL THEN 2 ELSE 0 END");
     let joined_at = readable(backend, &Expr::col(user::Column::JoinedAt));
     let columns = [
