@@ -104,16 +104,9 @@ const GRANULARITIES: [Granularity; 6] = [
 
 /// Cursors: the cursor of a row is accepted by its own order only, and any other text does not panic.
 pub fn cursors(bytes: &[u8]) {
-    const FIELDS: [UserVisitsField; 6] = [
-        UserVisitsField::UserId,
-        UserVisitsField::Visits,
-        UserVisitsField::TokensIssued,
-        UserVisitsField::JoinedAt,
-        UserVisitsField::FirstVisitAt,
-        UserVisitsField::LastVisitAt,
-    ];
     let mut source = Source(bytes);
-    let (field, direction) = (source.pick(&FIELDS), source.pick(&[Direction::Ascending, Direction::Descending]));
+    let (field, direction) =
+        (source.pick(&UserVisitsField::ALL), source.pick(&[Direction::Ascending, Direction::Descending]));
     let order = UserVisitsOrder { field, direction };
     let page = |cursor: &str, order| {
         let arguments = PageArguments { after: Some(cursor), ..PageArguments::default() };
@@ -136,7 +129,7 @@ pub fn cursors(bytes: &[u8]) {
     let cursor = order.cursor(&row);
     let taken = page(&cursor, order).unwrap_or_else(|error| panic!("{error} in {cursor} of {order:?}"));
     assert_eq!(taken.after().map(|cursor| cursor.user_id), Some(row.user_id));
-    let other = UserVisitsOrder { field: source.pick(&FIELDS), direction };
+    let other = UserVisitsOrder { field: source.pick(&UserVisitsField::ALL), direction };
     assert_eq!(page(&cursor, other).is_ok(), other == order, "{cursor}");
     if let Err(error) = page(&source.text(), order) {
         presentable(&error);

@@ -17,8 +17,9 @@ use super::{
     ids::OpenSets,
     made,
     model::Figures,
+    moment::Within,
     range::{DateRange, RelativeRange},
-    roster::{Entry, Within},
+    roster::Entry,
     selection::user_condition,
     series::check_listed,
 };

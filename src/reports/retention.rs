@@ -15,8 +15,9 @@ use super::{
     ids::ById,
     made,
     model::ratio,
+    moment::Within,
     range::{DateRange, RelativeRange},
-    roster::{Entry, Within},
+    roster::Entry,
     selection::{cte, tokens, user_condition},
     series::check_week_start,
 };

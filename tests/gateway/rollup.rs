@@ -118,14 +118,7 @@ impl Asked {
             Some(MemberSegment::Lapsed),
             Some(MemberSegment::NeverCame),
         ][random.usize(..6)];
-        asked.order.field = [
-            UserVisitsField::UserId,
-            UserVisitsField::Visits,
-            UserVisitsField::TokensIssued,
-            UserVisitsField::JoinedAt,
-            UserVisitsField::FirstVisitAt,
-            UserVisitsField::LastVisitAt,
-        ][random.usize(..6)];
+        asked.order.field = UserVisitsField::ALL[random.usize(..UserVisitsField::ALL.len())];
         asked.order.direction = [Direction::Ascending, Direction::Descending][random.usize(..2)];
         asked
     }

@@ -33,6 +33,10 @@ pub enum UserVisitsField {
 }
 
 impl UserVisitsField {
+    /// All sort keys.
+    pub const ALL: [Self; 6] =
+        [Self::UserId, Self::Visits, Self::TokensIssued, Self::JoinedAt, Self::FirstVisitAt, Self::LastVisitAt];
+
     pub(in crate::reports) fn column(self) -> &'static str {
         match self {
             Self::UserId => "user_id",
@@ -240,18 +244,10 @@ mod tests {
 
     use super::*;
 
-    const FIELDS: [UserVisitsField; 6] = [
-        UserVisitsField::UserId,
-        UserVisitsField::Visits,
-        UserVisitsField::TokensIssued,
-        UserVisitsField::JoinedAt,
-        UserVisitsField::FirstVisitAt,
-        UserVisitsField::LastVisitAt,
-    ];
-
     fn orders() -> impl Strategy<Value = UserVisitsOrder> {
         let directions = prop_oneof![Just(Direction::Ascending), Just(Direction::Descending)];
-        (0..FIELDS.len(), directions).prop_map(|(field, direction)| UserVisitsOrder { field: FIELDS[field], direction })
+        (proptest::sample::select(&UserVisitsField::ALL[..]), directions)
+            .prop_map(|(field, direction)| UserVisitsOrder { field, direction })
     }
 
     proptest! {

@@ -1,8 +1,11 @@
 //! Local times of many instants, one near the other.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
-use crate::reports::time_zone::{Segment, Zone};
+use crate::reports::{
+    range::DateRange,
+    time_zone::{Segment, Zone},
+};
 
 /// A local time, to the hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,40 @@ impl Clock {
         }
         let hour = u32::try_from(local.rem_euclid(DAY) / 3_600).unwrap_or_default();
         Moment { date: self.date, hour, offset: self.offset }
+    }
+}
+
+/// Microseconds since 1970.
+pub(in crate::reports) fn micros(time: NaiveDateTime) -> i64 {
+    time.and_utc().timestamp_micros()
+}
+
+/// The time of so many microseconds since 1970.
+pub(in crate::reports) fn time_of(micros: i64) -> Option<NaiveDateTime> {
+    DateTime::from_timestamp_micros(micros).map(|time| time.naive_utc())
+}
+
+/// A range of local dates, for many instants.
+pub(in crate::reports) struct Within {
+    range: DateRange,
+    from: i64,
+    to: i64,
+    clock: Clock,
+}
+
+impl Within {
+    pub(in crate::reports) fn of(range: DateRange, zone: Zone) -> Self {
+        let bounds = range.bounds(zone);
+        let (from, to) = (bounds.from.map_or(i64::MIN, micros), bounds.to.map_or(i64::MAX, micros));
+        Self { range, from, to, clock: Clock::of(zone) }
+    }
+
+    /// The local time of an instant in the range, in microseconds since 1970.
+    pub(in crate::reports) fn moment(&mut self, instant: Option<i64>) -> Option<Moment> {
+        let instant = instant.filter(|instant| (self.from..self.to).contains(instant))?;
+        let moment = self.clock.at(instant.div_euclid(1_000_000));
+        // When clocks are set back across midnight, a date ends, and begins again.
+        self.range.contains(moment.date).then_some(moment)
     }
 }
 

@@ -11,8 +11,8 @@ use crate::reports::{
     counts::{By, Place},
     dialect::{Local, from_tokens, readable},
     filter::{TimeBasis, TokenFilter, UserFilter},
-    moment::{Clock, Moment},
-    roster::{Entry, Within},
+    moment::{Clock, Moment, Within},
+    roster::Entry,
     selection::users_matching,
     time_zone::Zone,
 };

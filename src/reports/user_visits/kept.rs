@@ -15,9 +15,10 @@ use crate::reports::{
     filter::{TimeBasis, UserVisitsFilter},
     ids::Tally,
     model::{UserVisits, UserVisitsPage, UserVisitsTotals},
+    moment::{micros, time_of},
     page::{Key, Page, UserVisitsCursor, UserVisitsField, UserVisitsOrder},
     rollup::Wanted,
-    roster::{Entry, micros, time_of},
+    roster::Entry,
 };
 
 /// A member and their door codes, in few bytes, because there may be a million of them.

@@ -5,12 +5,8 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Query, SelectStatement};
 
 use super::{UserVisitsParts, name, when};
 use crate::reports::{
-    Error, MemberSegment, Session, Thresholds,
-    dialect::instant,
-    filter::UserFilter,
-    made,
-    roster::{Entry, micros},
-    time_zone::Zone,
+    Error, MemberSegment, Session, Thresholds, dialect::instant, filter::UserFilter, made, moment::micros,
+    roster::Entry, time_zone::Zone,
 };
 
 /// The size of a segment.

@@ -50,12 +50,37 @@ impl Slot {
         Numbers { used: self.used.len(), unused: self.unused.len(), came: self.came.len() }
     }
 
+    /// Leaves out the door codes of other members.
+    pub(in crate::reports) fn keep(&mut self, members: &Ids) {
+        keep(members, &mut self.used, &mut self.waits);
+        for list in [&mut self.unused, &mut self.came] {
+            keep(members, list, &mut Vec::new());
+        }
+    }
+
     fn clear(&mut self) {
         self.used.clear();
         self.waits.clear();
         self.unused.clear();
         self.came.clear();
     }
+}
+
+/// Leaves out other members, and their waits where these are read. Who matches is hard to foresee for a processor, so each
+/// is copied, and overwritten by the next unless it stays.
+fn keep(members: &Ids, list: &mut Vec<i32>, waits: &mut Vec<Option<i64>>) {
+    let has_waits = !waits.is_empty();
+    let mut kept = 0;
+    for place in 0..list.len() {
+        let member = list[place];
+        list[kept] = member;
+        if has_waits {
+            waits[kept] = waits[place];
+        }
+        kept += usize::from(members.contains(member));
+    }
+    list.truncate(kept);
+    waits.truncate(kept);
 }
 
 /// How long the lists of a slot are.
@@ -92,34 +117,6 @@ pub(in crate::reports) struct Columns {
     pub(in crate::reports) waits: bool,
     pub(in crate::reports) unused: bool,
     pub(in crate::reports) came: bool,
-}
-
-impl Slot {
-    /// Leaves out the door codes of other members. Who matches is hard to foresee for a processor, so each is copied, and
-    /// overwritten by the next unless it stays.
-    pub(in crate::reports) fn keep(&mut self, members: &Ids) {
-        let mut kept = 0;
-        let has_waits = self.waits.len() == self.used.len();
-        for place in 0..self.used.len() {
-            let member = self.used[place];
-            self.used[kept] = member;
-            if has_waits {
-                self.waits[kept] = self.waits[place];
-            }
-            kept += usize::from(members.contains(member));
-        }
-        self.used.truncate(kept);
-        self.waits.truncate(kept);
-        for list in [&mut self.unused, &mut self.came] {
-            let mut kept = 0;
-            for place in 0..list.len() {
-                let member = list[place];
-                list[kept] = member;
-                kept += usize::from(members.contains(member));
-            }
-            list.truncate(kept);
-        }
-    }
 }
 
 impl Row {

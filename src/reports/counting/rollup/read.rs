@@ -95,18 +95,27 @@ const COLUMNS: [(&str, &str); 12] = [
     ("members", "BYTEA"),
 ];
 
-/// A row with these columns; the others are null.
-fn row(backend: DbBackend, mut select: SelectStatement, columns: &[(&str, Expr)]) -> SelectStatement {
-    for (name, kind) in COLUMNS {
-        let value = columns.iter().find(|(column, _)| *column == name).map(|(_, value)| value.clone());
+fn row(backend: DbBackend, select: SelectStatement, columns: &[(&str, Expr)]) -> SelectStatement {
+    row_of(backend, &COLUMNS, select, columns)
+}
+
+/// A row with all of these columns, which have types; those without a value are null.
+pub(super) fn row_of(
+    backend: DbBackend,
+    all: &[(&'static str, &str)],
+    mut select: SelectStatement,
+    columns: &[(&str, Expr)],
+) -> SelectStatement {
+    for (name, kind) in all {
+        let value = columns.iter().find(|(column, _)| column == name).map(|(_, value)| value.clone());
         let null = if backend == DbBackend::Sqlite { "NULL".to_owned() } else { format!("NULL::{kind}") };
-        select.expr_as(value.unwrap_or_else(|| Expr::cust(null)), name);
+        select.expr_as(value.unwrap_or_else(|| Expr::cust(null)), *name);
     }
     select
 }
 
 /// A kind of rows.
-fn number(kind: i32) -> Expr {
+pub(super) fn number(kind: i32) -> Expr {
     Expr::cust(kind.to_string())
 }
 
@@ -401,13 +410,22 @@ fn stretches([first, last]: [&'static str; 2]) -> SelectStatement {
         .take()
 }
 
-/// Selects from the door codes, for [`around_log`]: on SQLite, those of members in the log.
+/// Selects from the door codes, for [`only_logged`]: on SQLite, those of members in the log.
 pub(in crate::reports) fn from_tokens_in_log(select: &mut SelectStatement, backend: DbBackend) {
     match backend {
         DbBackend::Sqlite => sqlite::from_tokens_in_log(select),
         _ => {
             select.from(token::Entity);
         }
+    }
+}
+
+/// Leaves those of members in the log, which the table expression `stretches` has.
+pub(super) fn only_logged(from_tokens_in_log: &mut SelectStatement, backend: DbBackend) {
+    if backend != DbBackend::Sqlite {
+        let user_id = Expr::col((token::Entity, token::Column::UserId));
+        let within = user_id.clone().gte(Expr::col("first")).and(user_id.lte(Expr::col("last")));
+        from_tokens_in_log.join_subquery(JoinType::InnerJoin, stretches_of_members(), "live", within);
     }
 }
 
@@ -432,18 +450,12 @@ pub(in crate::reports) fn around_log(
         kept.expr_as(Expr::cust(*value), *name);
     }
     direct.cond_where(Cond::all().add_option(matching));
+    only_logged(&mut direct, backend);
     let logged = if backend == DbBackend::Sqlite {
         kept.and_where(Expr::cust(sqlite::IS_FOLLOWED)).and_where(Expr::cust(sqlite::IS_NOT_LOGGED));
         sqlite::logged_members()
     } else {
         kept.and_where(Expr::cust("NOT user_id::BIGINT <@ (SELECT logged FROM stretches)"));
-        let user_id = Expr::col((token::Entity, token::Column::UserId));
-        direct.join_subquery(
-            JoinType::InnerJoin,
-            stretches_of_members(),
-            "live",
-            Cond::all().add(user_id.clone().gte(Expr::col("first"))).add(user_id.lte(Expr::col("last"))),
-        );
         let logged = format!("CASE WHEN {IS_FOLLOWED} THEN coalesce(range_agg(users), '{{}}') ELSE '{{(,)}}' END");
         Query::select().expr_as(Expr::cust(logged), name::LOGGED).from("rollup_log").take()
     };

@@ -5,14 +5,14 @@ use entity::{token, user};
 use sea_orm::{
     DbBackend,
     sea_query::{
-        CommonTableExpression, Expr, ExprTrait as _, Func, JoinType, Order, Query, SelectStatement, UnionType,
+        CaseStatement, CommonTableExpression, Expr, ExprTrait as _, Func, Order, Query, SelectStatement, UnionType,
         WithClause,
     },
 };
 
 use super::{
     Members,
-    read::{IS_FOLLOWED, from_tokens_in_log, stretches_of_members},
+    read::{IS_FOLLOWED, from_tokens_in_log, number, only_logged, row_of, stretches_of_members},
     refresh::USERS_CHANGED,
     sqlite,
 };
@@ -56,14 +56,9 @@ const COLUMNS: [(&str, &str); 9] = [
     ("times", "BYTEA"),
 ];
 
-fn row(backend: DbBackend, mut select: SelectStatement, kind: i32, columns: &[(&str, Expr)]) -> SelectStatement {
-    select.expr_as(Expr::cust(kind.to_string()), "kind");
-    for (name, kind) in COLUMNS.into_iter().skip(1) {
-        let value = columns.iter().find(|(column, _)| *column == name).map(|(_, value)| value.clone());
-        let null = if backend == DbBackend::Sqlite { "NULL".to_owned() } else { format!("NULL::{kind}") };
-        select.expr_as(value.unwrap_or_else(|| Expr::cust(null)), name);
-    }
-    select
+fn row(backend: DbBackend, select: SelectStatement, kind: i32, columns: &[(&str, Expr)]) -> SelectStatement {
+    let columns: Vec<_> = columns.iter().cloned().chain([("kind", number(kind))]).collect();
+    row_of(backend, &COLUMNS, select, &columns)
 }
 
 /// Every member, in chunks of ids in ascending order, unless they are as they were when `known` was read; always those that
@@ -189,31 +184,27 @@ fn logged(backend: DbBackend) -> CommonTableExpression {
     cte("stretches", logged)
 }
 
-/// The counts of these members from the door codes, with the columns of `rollup_users`.
+/// The counts of these members from the door codes.
 fn live(backend: DbBackend) -> SelectStatement {
-    let used_at = Expr::col(token::Column::UsedAt);
-    let visit = readable(backend, &used_at);
-    let issued_and_used = Expr::cust_with_expr(
-        if backend == DbBackend::Sqlite {
-            "CASE WHEN used_at IS NOT NULL THEN ? END"
-        } else {
-            "CASE WHEN used_at IS NOT NULL THEN $1 END"
-        },
-        readable(backend, &Expr::col(token::Column::CreatedAt)),
-    );
     let mut live = Query::select();
     from_tokens_in_log(&mut live, backend);
-    if backend != DbBackend::Sqlite {
-        let user_id = Expr::col((token::Entity, token::Column::UserId));
-        let within = user_id.clone().gte(Expr::col("first")).and(user_id.lte(Expr::col("last")));
-        live.join_subquery(JoinType::InnerJoin, stretches_of_members(), "stretch", within);
-    }
-    live.column(token::Column::UserId)
+    only_logged(&mut live, backend);
+    count_members(&mut live, backend);
+    live
+}
+
+/// Counts the selected door codes by member, in the columns of `rollup_users` and in their order.
+pub(super) fn count_members(tokens: &mut SelectStatement, backend: DbBackend) {
+    let used_at = Expr::col(token::Column::UsedAt);
+    let visit = readable(backend, &used_at);
+    let issued_at = readable(backend, &Expr::col(token::Column::CreatedAt));
+    let issued_and_used = CaseStatement::new().case(used_at.clone().is_not_null(), issued_at);
+    tokens
+        .column(token::Column::UserId)
         .expr_as(Expr::cust("count(*)"), "issued")
         .expr_as(used_at.count(), "used")
         .expr_as(Func::min(visit.clone()), "first_visit_at")
         .expr_as(Func::max(visit), "last_visit_at")
         .expr_as(Func::min(issued_and_used), "first_visit_issued_at")
-        .group_by_col(token::Column::UserId)
-        .take()
+        .group_by_col(token::Column::UserId);
 }

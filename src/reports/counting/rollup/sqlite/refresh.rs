@@ -11,18 +11,18 @@ use tracing::warn;
 
 use super::{IS_DAY, IS_MEMBER, ODD_MEMBERS, State, USERS_CHANGED, begin, install, is, one, run};
 use crate::reports::{
-    dialect::{from_tokens_that, readable, utc_date},
+    dialect::{from_tokens_that, utc_date},
     rollup::{
         Day, Progress, SLOT_SECONDS, Slot,
         days::{Slots, no_slots},
         read::{Wanted, by_slot, kind},
+        roster::count_members,
     },
     selection::cte,
     time_zone::UtcBounds,
 };
 
 use entity::token;
-use sea_orm::sea_query::{ExprTrait as _, Func};
 
 /// How long a step counts: writers wait for it.
 const STEP: Duration = Duration::from_millis(100);
@@ -192,19 +192,8 @@ async fn keep_day(step: &DatabaseTransaction, day: &str) -> Result<(), DbErr> {
 pub(super) fn counted_members(ids: &str) -> SelectStatement {
     let mut members = Query::select();
     from_tokens_that(&mut members, Some(Expr::cust(format!("user_id IN {ids}"))));
-    let column = |column: token::Column| Expr::col(column);
-    let used_at = || readable(DbBackend::Sqlite, &column(token::Column::UsedAt));
-    let issued_at = readable(DbBackend::Sqlite, &column(token::Column::CreatedAt));
-    let issued_and_used = Expr::cust_with_expr("CASE WHEN used_at IS NOT NULL THEN ? END", issued_at);
+    count_members(&mut members, DbBackend::Sqlite);
     members
-        .column(token::Column::UserId)
-        .expr(Expr::cust("count(*)"))
-        .expr(column(token::Column::UsedAt).count())
-        .expr(Func::min(used_at()))
-        .expr(Func::max(used_at()))
-        .expr(Func::min(issued_and_used))
-        .group_by_col(token::Column::UserId)
-        .take()
 }
 
 fn keep_members(ids: &str) -> Statement {
